@@ -1,0 +1,1 @@
+"""Level 1: a cell's own schedule problem."""

@@ -1,0 +1,1 @@
+"""Joins the levels for one cell: facts in, intentions out."""

@@ -1,0 +1,1 @@
+"""What is likely per interval, from what was seen."""

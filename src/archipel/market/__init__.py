@@ -1,0 +1,1 @@
+"""Rules of tariffs and settlement as pure functions."""

@@ -1,0 +1,51 @@
+"""The nouns: frozen records and their own algebra; nothing else."""
+
+from archipel.model.cells import Archipelago, Cell, Tie
+from archipel.model.errors import (
+    ArchipelError,
+    Diverged,
+    ExtraMissing,
+    GridError,
+    ImportRefused,
+    Problem,
+    RunNotFound,
+    ScenarioInvalid,
+    SolverFailed,
+)
+from archipel.model.fleet import Fleet
+from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model.horizon import Horizon
+from archipel.model.result import StrategyResult
+from archipel.model.scenario import Profiles, Scenario
+from archipel.model.tariff import Connection, Tariff
+
+__all__ = [
+    "ArchipelError",
+    "Archipelago",
+    "Bools",
+    "Cell",
+    "Connection",
+    "Diverged",
+    "ExtraMissing",
+    "Fleet",
+    "Floats",
+    "Grid",
+    "GridError",
+    "Horizon",
+    "ImportRefused",
+    "Ints",
+    "Lines",
+    "Nodes",
+    "Problem",
+    "Profiles",
+    "RunNotFound",
+    "Scenario",
+    "ScenarioInvalid",
+    "SolverFailed",
+    "Source",
+    "StrategyResult",
+    "Switches",
+    "Tariff",
+    "Tie",
+    "Transformers",
+]

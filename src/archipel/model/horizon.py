@@ -1,0 +1,59 @@
+"""The intervals a schedule is made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import final
+
+import numpy as np
+
+from archipel.model.grid import Floats, Ints
+
+STEP_MINUTES = 15
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Horizon:
+    """Consecutive intervals from `start`; each a whole number of 15-minute steps."""
+
+    start: datetime
+    steps: Ints
+    """Length of every interval in 15-minute steps, shape (T,)."""
+
+    @property
+    def dt_h(self) -> Floats:
+        """Length of every interval [h], shape (T,)."""
+        return np.asarray(self.steps * (STEP_MINUTES / 60.0), dtype=np.float64)
+
+    @property
+    def first(self) -> Ints:
+        """Offset of the first 15-minute step of every interval, shape (T,)."""
+        return np.concatenate([[0], np.cumsum(self.steps)[:-1]]).astype(np.int64)
+
+    def mean(self, quarter: Floats) -> Floats:
+        """Interval means of a quarter-hourly series of shape (..., sum(steps))."""
+        sums = np.add.reduceat(quarter, self.first, axis=-1)
+        return np.asarray(sums / self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @staticmethod
+    def multi_rate(start: datetime, near: int, far: int, hours: int = 24) -> Horizon:
+        """`near` quarter hours, then whole hours until `hours` are covered (the last one may be shorter).
+
+        `far` is the length of a far interval in quarter hours.
+        """
+        if start.tzinfo is None:
+            raise ValueError("a horizon starts at a timezone-aware time")
+        total = hours * 4
+        steps = [1] * near
+        while sum(steps) < total:
+            steps.append(min(far, total - sum(steps)))
+        return Horizon(start.astimezone(UTC), np.array(steps, dtype=np.int64))
+
+    def at(self, t: int) -> datetime:
+        """Start of interval `t`."""
+        return self.start + timedelta(minutes=STEP_MINUTES * int(self.first[t]))

@@ -1,0 +1,1 @@
+"""Small cases that run offline, each with its licence."""

@@ -1,0 +1,1 @@
+"""Who decides: uncoordinated, alone, distributed, central, over the same twin."""

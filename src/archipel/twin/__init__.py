@@ -1,0 +1,1 @@
+"""Host 1: controllers and true AC physics on one clock."""
