@@ -78,7 +78,7 @@ class Columns:
         for t in range(flow.shape[1]):
             before = self.store.keep[:, t] * before + flow[:, t]
             level[:, t] = before
-        return level
+        return np.asarray(level, dtype=np.float64)
 
 
 def tiny_quad(hi: Floats, lo: Floats, dt_h: Floats) -> Floats:
