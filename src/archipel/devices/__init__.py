@@ -1,1 +1,62 @@
-"""One file per kind of device: nameplate, today's local rule, physics, and columns in the schedule problem."""
+"""One file per kind of device: nameplate, state, physics, local rule and columns in the schedule problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from archipel.devices.base import Delivered, DeviceFleet, Plan, Sensed, State, Weather
+from archipel.devices.battery import BatteryFleet, wear_eur
+from archipel.devices.ev_charger import EvChargerFleet
+from archipel.devices.generator import GeneratorFleet
+from archipel.devices.heat_pump import HeatPumpFleet
+from archipel.devices.load import LoadFleet
+from archipel.devices.pv import PvFleet
+from archipel.devices.sheddable import SheddableFleet
+from archipel.model import Bools
+
+KINDS: dict[str, type] = {
+    "load": LoadFleet,
+    "sheddable": SheddableFleet,
+    "pv": PvFleet,
+    "generator": GeneratorFleet,
+    "battery": BatteryFleet,
+    "ev_charger": EvChargerFleet,
+    "heat_pump": HeatPumpFleet,
+}
+"""The registry: one line per kind."""
+
+
+def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
+    """Which of the profile columns follow the weather and not the calendar, shape (columns,).
+
+    Those that drive photovoltaics, generators or heat demand; the naive forecast takes the last days for them,
+    whatever weekday they were.
+    """
+    flag = np.zeros(columns, dtype=bool)
+    for fleet in fleets:
+        for used in (getattr(fleet, "profile", None), getattr(fleet, "heat_profile", None)):
+            if used is not None:
+                flag[used[used >= 0]] = True
+    return flag
+
+
+__all__ = [
+    "KINDS",
+    "BatteryFleet",
+    "Delivered",
+    "DeviceFleet",
+    "EvChargerFleet",
+    "GeneratorFleet",
+    "HeatPumpFleet",
+    "LoadFleet",
+    "Plan",
+    "PvFleet",
+    "Sensed",
+    "SheddableFleet",
+    "State",
+    "Weather",
+    "wear_eur",
+    "weather_driven",
+]

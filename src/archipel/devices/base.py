@@ -12,23 +12,13 @@ from datetime import datetime
 from typing import Protocol, final
 
 from archipel.model import Bools, Floats, Horizon, Ints, Tariff
+from archipel.model.weather import Weather
 from archipel.optimisation.columns import Columns
+
+__all__ = ["Delivered", "DeviceFleet", "Plan", "Sensed", "State", "Weather"]
 
 State = Mapping[str, Floats]
 """What moves in a fleet: arrays whose first axis is the device."""
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Weather:
-    """What the outside world offers: quarter-hourly profile rows, either true or forecast."""
-
-    first_row: int
-    """Row number (in `Scenario.profiles`) of the first row of `value`."""
-    value: Floats
-    """Profile values, shape (rows, profile columns)."""
-    perfect: bool
-    """Whether what is not yet visible (for instance vehicles that have not arrived) may be used as if known."""
 
 
 @final
@@ -67,22 +57,38 @@ class Plan:
     base_q_kvar: Floats
     """Power that is drawn whatever is decided, shape (rows, T)."""
     columns: Columns
-    """Possibly empty (K = 0)."""
+    """Possibly empty (K = 0). Every control has room: `lo` is below `hi`, at least by `MIN_ROOM_KW`."""
     column_of: Ints
-    """For every row (device of the cell) the column it belongs to, -1 for none, shape (rows,)."""
+    """For every row (device of the cell) the column of its active power, -1 for none, shape (rows,)."""
 
 
 class DeviceFleet(Protocol):
     """All devices of one kind."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Kind of device, see `archipel.model.Fleet`."""
+        ...
 
     @property
-    def id(self) -> tuple[str, ...]: ...
+    def id(self) -> tuple[str, ...]:
+        """Ids of the devices."""
+        ...
 
     @property
-    def node(self) -> Ints: ...
+    def node(self) -> Ints:
+        """Node row of each device, shape (n,)."""
+        ...
+
+    @property
+    def follows_net(self) -> bool:
+        """Whether the local rule balances the net power of its node; the twin asks such fleets last."""
+        ...
+
+    @property
+    def follows_voltage(self) -> bool:
+        """Whether `q_at_voltage` and `trips` may change what it draws; the twin asks only such fleets."""
+        ...
 
     def initial(self, first_row: int) -> State:
         """State before the interval with that profile row."""
@@ -95,11 +101,11 @@ class DeviceFleet(Protocol):
         """
         ...
 
-    def volt_var(self, sensed_v_pu: Floats, p_kw: Floats, q_set_kvar: Floats) -> Floats:
+    def q_at_voltage(self, sensed_v_pu: Floats, p_kw: Floats, q_set_kvar: Floats) -> Floats:
         """Reactive power at this voltage [kvar], shape (n,).
 
-        `q_set_kvar` is the setpoint where the device has a lease and NaN where it follows its own curve. Devices
-        without reactive power return what they draw anyway.
+        `q_set_kvar` is the setpoint where the device has a lease and NaN where it follows its own curve. Only
+        asked where `follows_voltage`; other fleets return the setpoint, and 0 where there is none.
         """
         ...
 
@@ -117,11 +123,15 @@ class DeviceFleet(Protocol):
         ...
 
     def plan(self, rows: Ints, state: State, weather: Weather, horizon: Horizon, tariff: Tariff) -> Plan:
-        """This fleet's columns for the devices `rows` (all of one cell)."""
+        """This fleet's columns for the devices `rows` (all of one cell, or of the whole area for a central plan)."""
         ...
 
     def setpoints(
         self, rows: Ints, state: State, plan: Plan, u: Floats, t: int, now: datetime
     ) -> tuple[Floats, Floats]:
-        """Split interval `t` of the chosen controls `u` (K, J, T) over the devices: (p_kw, q_kvar), shape (rows,)."""
+        """Split interval `t` of the chosen controls `u` (K, J, T) over the devices: (p_kw, q_kvar), shape (rows,).
+
+        `state` is the fleet's state now, of all its devices; `plan` was made for the same `rows`, maybe earlier.
+        NaN means no lease: the device follows its local rule.
+        """
         ...

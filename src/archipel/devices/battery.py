@@ -1,0 +1,150 @@
+"""Batteries: losses both ways, a converter rating for each direction, wear per kWh moved.
+
+e' = e + efficiency_charge * charged - discharged / efficiency_discharge        [kWh at the terminal]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, final
+
+import numpy as np
+
+from archipel.devices.base import Delivered, Plan, Sensed, State
+from archipel.devices.shared import ends_a_day, row_names, setpoint_or_zero
+from archipel.model import Bools, Floats, Horizon, Ints, Tariff
+from archipel.model.weather import Weather
+from archipel.optimisation.columns import Columns, Store, tiny_quad
+
+STORE_PRICE_EUR_PER_KWH = 1.0
+"""What a plan pays per kWh and interval for leaving the store's bounds: above any spread of prices."""
+
+
+def wear_eur(p_kw: Floats, wear_eur_per_kwh: Floats, dt_h: float) -> Floats:
+    """Wear of every battery [EUR], shape (n,), for terminal powers `p_kw` of shape (n, S) held for `dt_h` each.
+
+    Convention: `wear_eur_per_kwh` is the wear of a full cycle that gives back one kWh, half of it booked per kWh
+    charged and half per kWh discharged, both at the terminal. With losses a cycle costs a little more than that
+    (5 % more at 0.95 each way), because more is charged than discharged.
+    """
+    return np.asarray(0.5 * wear_eur_per_kwh * np.abs(p_kw).sum(axis=-1) * dt_h)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class BatteryFleet:
+    """Batteries behind their converters, at unity power factor."""
+
+    id: tuple[str, ...]
+    node: Ints
+    e_kwh: Floats
+    """Usable capacity."""
+    p_kw_charge: Floats
+    p_kw_discharge: Floats
+    """Converter ratings at the terminal, non-negative."""
+    efficiency_charge: Floats
+    efficiency_discharge: Floats
+    """In (0, 1]."""
+    soc_start: Floats
+    """State of charge before the first step, and the least at the end of every UTC day of a plan: so no schedule
+    profits from selling what was in the store."""
+    wear_eur_per_kwh: Floats
+    """Wear per kWh discharged in a full cycle, see `wear_eur`."""
+
+    kind: ClassVar[str] = "battery"
+    follows_net: ClassVar[bool] = True
+    follows_voltage: ClassVar[bool] = False
+
+    def initial(self, first_row: int) -> State:
+        """`e_kwh`: energy in the store."""
+        del first_row
+        return {"e_kwh": self.soc_start * self.e_kwh}
+
+    def room_kw(self, state: State, dt_h: float) -> tuple[Floats, Floats]:
+        """Largest (charging, discharging) power that can be held for `dt_h` [kW], shape (n,), non-negative."""
+        e = state["e_kwh"]
+        charge = np.maximum(self.e_kwh - e, 0.0) / (self.efficiency_charge * dt_h)
+        discharge = np.maximum(e, 0.0) * self.efficiency_discharge / dt_h
+        return np.minimum(self.p_kw_charge, charge), np.minimum(self.p_kw_discharge, discharge)
+
+    def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
+        """Self-consumption: charge from the surplus of the own node, discharge to cover its demand.
+
+        Several batteries at one node share in proportion to their ratings.
+        """
+        del weather
+        charge, discharge = self.room_kw(state, dt_h)
+        wanted = -sensed.net_kw
+        return np.clip(wanted * self._share(wanted > 0), -discharge, charge), np.zeros(len(self.id))
+
+    def _share(self, charging: Bools) -> Floats:
+        rating = np.where(charging, self.p_kw_charge, self.p_kw_discharge)
+        _, place = np.unique(self.node, return_inverse=True)
+        total = np.bincount(place, weights=rating)[place] if len(place) else rating
+        return np.divide(rating, total, out=np.zeros_like(rating), where=total > 0)
+
+    def q_at_voltage(self, sensed_v_pu: Floats, p_kw: Floats, q_set_kvar: Floats) -> Floats:
+        """No curve."""
+        del sensed_v_pu, p_kw
+        return setpoint_or_zero(q_set_kvar)
+
+    def trips(self, v_pu: Floats) -> Bools:
+        """Never."""
+        return np.zeros(len(v_pu), dtype=bool)
+
+    def advance(
+        self, state: State, weather: Weather, p_kw: Floats, q_kvar: Floats, tripped: Bools, dt_h: float
+    ) -> Delivered:
+        """The wish within ratings and store; the store never leaves 0..capacity."""
+        del weather, q_kvar
+        charge, discharge = self.room_kw(state, dt_h)
+        p = np.where(tripped, 0.0, np.clip(p_kw, -discharge, charge))
+        gained = np.where(p > 0, p * self.efficiency_charge, p / self.efficiency_discharge) * dt_h
+        e = np.clip(state["e_kwh"] + gained, 0.0, self.e_kwh)
+        zero = np.zeros(len(self.id))
+        soc = np.divide(e, self.e_kwh, out=np.zeros_like(e), where=self.e_kwh > 0)
+        return Delivered({"e_kwh": e}, p, zero, soc, zero, zero, zero, zero)
+
+    def plan(self, rows: Ints, state: State, weather: Weather, horizon: Horizon, tariff: Tariff) -> Plan:
+        """One column per battery: control 0 charges, control 1 discharges, both non-negative.
+
+        Doing both at once would waste energy; at non-negative prices no optimum does. `setpoints` orders the net.
+        """
+        del weather, tariff
+        shape = (len(rows), 2, len(horizon))
+        rating = np.stack([self.p_kw_charge[rows], self.p_kw_discharge[rows]], axis=1)[:, :, None]
+        per_kw = np.stack([self.efficiency_charge[rows], -1.0 / self.efficiency_discharge[rows]], axis=1)[:, :, None]
+        lo, hi = np.zeros(shape), np.broadcast_to(np.maximum(rating, 1e-3), shape)
+        held = np.where(ends_a_day(horizon), self.soc_start[rows, None] * self.e_kwh[rows, None], 0.0)
+        one = np.ones((len(rows), len(horizon)))
+        store = Store(
+            keep=one,
+            gain=per_kw * horizon.dt_h,
+            add=np.zeros_like(one),
+            start=state["e_kwh"][rows],
+            lo=held,
+            hi=one * self.e_kwh[rows, None],
+            price=one * STORE_PRICE_EUR_PER_KWH,
+        )
+        columns = Columns(
+            device=row_names(self.id, rows),
+            node=self.node[rows],
+            p=np.broadcast_to(np.array([1.0, -1.0]), shape[:2]),
+            q=np.zeros(shape[:2]),
+            lo=lo,
+            hi=hi,
+            cost=np.broadcast_to(0.5 * self.wear_eur_per_kwh[rows, None, None] * horizon.dt_h, shape),
+            quad=tiny_quad(hi, lo, horizon.dt_h),
+            store=store,
+        )
+        zero = np.zeros_like(one)
+        return Plan(zero, zero, columns, np.arange(len(rows), dtype=np.int64))
+
+    def setpoints(
+        self, rows: Ints, state: State, plan: Plan, u: Floats, t: int, now: datetime
+    ) -> tuple[Floats, Floats]:
+        """Charging less discharging power."""
+        del state, now
+        column = plan.column_of
+        return u[column, 0, t] - u[column, 1, t], np.zeros(len(rows))
