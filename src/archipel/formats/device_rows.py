@@ -1,0 +1,155 @@
+"""Devices as plain rows, by kind: what a file states, before a recipe or a fleet is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeVar, final
+
+import numpy as np
+
+from archipel.model import Bools, Floats, Ints
+
+
+def _none() -> Floats:
+    return np.zeros(0)
+
+
+def _none_whole() -> Ints:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _none_flag() -> Bools:
+    return np.zeros(0, dtype=np.bool_)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadRows:
+    """Inflexible loads. `profile` names series `<profile>_pload` and `<profile>_qload`; empty for a constant."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    q_kvar: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class PvRows:
+    """Photovoltaic plants. `volt_var` says which inverters follow a volt-var curve."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw_peak: Floats = field(default_factory=_none)
+    s_kva: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    volt_var: Bools = field(default_factory=_none_flag)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class GeneratorRows:
+    """Renewable generators by profile. `source` is hydro, wind or biomass."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    s_kva: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class BatteryRows:
+    """Batteries."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    e_kwh: Floats = field(default_factory=_none)
+    p_kw_charge: Floats = field(default_factory=_none)
+    p_kw_discharge: Floats = field(default_factory=_none)
+    efficiency_charge: Floats = field(default_factory=_none)
+    efficiency_discharge: Floats = field(default_factory=_none)
+    soc_start: Floats = field(default_factory=_none)
+    wear_eur_per_kwh: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class ChargerRows:
+    """Chargers and their sessions: `session_device` is a charger's row, start and end are rows of the series."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    session_device: Ints = field(default_factory=_none_whole)
+    session_start: Ints = field(default_factory=_none_whole)
+    session_end: Ints = field(default_factory=_none_whole)
+    session_kwh: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatPumpRows:
+    """Heat pumps. `profile` names the series of heat demand relative to its mean; empty for a constant."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    heat_kw_mean: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    cop: Floats = field(default_factory=_none)
+    buffer_kwh_per_k: Floats = field(default_factory=_none)
+    band_k: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class SheddableRows:
+    """Loads of which a share may be shed at a stated value."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    q_kvar: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    voll_eur_per_kwh: Floats = field(default_factory=_none)
+    share: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceRows:
+    """All devices of a scenario by kind, in the order in which fleets are made of them."""
+
+    load: LoadRows = field(default_factory=LoadRows)
+    pv: PvRows = field(default_factory=PvRows)
+    generator: GeneratorRows = field(default_factory=GeneratorRows)
+    battery: BatteryRows = field(default_factory=BatteryRows)
+    ev_charger: ChargerRows = field(default_factory=ChargerRows)
+    heat_pump: HeatPumpRows = field(default_factory=HeatPumpRows)
+    sheddable: SheddableRows = field(default_factory=SheddableRows)
+
+
+Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)
+
+
+def pick(rows: Rows, keep: Bools) -> Rows:
+    """The rows where `keep` is true."""
+    chosen = np.flatnonzero(keep)
+    values = {}
+    for name in type(rows).__dataclass_fields__:
+        column = getattr(rows, name)
+        values[name] = tuple(column[i] for i in chosen) if isinstance(column, tuple) else column[chosen]
+    return type(rows)(**values)
+
+
+def join(first: Rows, second: Rows) -> Rows:
+    """The rows of both, one after the other."""
+    values = {}
+    for name in type(first).__dataclass_fields__:
+        a, b = getattr(first, name), getattr(second, name)
+        values[name] = a + b if isinstance(a, tuple) else np.concatenate([a, b])
+    return type(first)(**values)
