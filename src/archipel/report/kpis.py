@@ -1,0 +1,216 @@
+"""The figures a run is judged by, with the same rules for every strategy.
+
+What each figure means is said once, in `archipel.report.words.MEANING`, and printed under every table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from archipel.market.tariff import SETTLEMENT_H, WEAR_EUR_PER_KWH, bill, metered_into_lower, settled
+from archipel.model import Fleet, Scenario, StrategyResult
+from archipel.report.sharing import feeder_of, share
+from archipel.report.tally import Tally, tally
+
+V_TOLERANCE_PU = 0.0005
+LOADING_TOLERANCE = 0.005
+CONNECTION_TOLERANCE = 0.005
+EN50160_BAND = (0.90, 1.10)
+
+
+def kpis(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
+    """The figures of one strategy, ready for JSON (None where a figure does not exist).
+
+    Keys and definitions are those of `archipel.report.words.MEANING`; energies in kWh, powers in kW, voltages in pu,
+    money in EUR.
+    """
+    sums = tally(scenario, result)
+    values = _money_and_energy(scenario, result, sums) | _physics(scenario, result) | _planning(result)
+    values |= _coordination(scenario, result)
+    values |= {"cpu_s": result.cpu_s, "wall_s": result.wall_s, "complete": result.complete}
+    return {key: _plain(value) for key, value in values.items()}
+
+
+def all_kpis(
+    scenario: Scenario, results: Sequence[StrategyResult], start: datetime, days: int, forecast: str, seed: int
+) -> dict[str, Any]:
+    """What `kpis.json` holds: the case, and the figures of every strategy by its name."""
+    return kpis_file(
+        scenario, {r.strategy: kpis(scenario, r) for r in results}, start=start, days=days, forecast=forecast, seed=seed
+    )
+
+
+def kpis_file(
+    scenario: Scenario,
+    strategies: Mapping[str, Mapping[str, Any]],
+    *,
+    start: datetime,
+    days: int,
+    forecast: str,
+    seed: int,
+) -> dict[str, Any]:
+    """The layout of `kpis.json` around figures that are already there."""
+    return {
+        "scenario": scenario.name,
+        "seed": seed,
+        "start": start.isoformat(),
+        "days": days,
+        "forecast": forecast,
+        "strategies": {name: dict(values) for name, values in strategies.items()},
+    }
+
+
+def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -> dict[str, Any]:
+    import_kw, export_kw = np.maximum(sums.upstream, 0.0), np.maximum(-sums.upstream, 0.0)
+    limit = scenario.connection
+    beyond = (import_kw > limit.import_kw_max * (1 + CONNECTION_TOLERANCE)) | (
+        export_kw > limit.export_kw_max * (1 + CONNECTION_TOLERANCE)
+    )
+    drained_kwh = result.stored_kwh[0] - result.stored_kwh[1]
+    unserved_kwh = float(result.unserved_kwh.sum())
+    cost = bill(
+        scenario.tariff,
+        price_eur_per_kwh=sums.price_eur_per_kwh,
+        upstream_kw=sums.upstream,
+        own_import_kw=sums.own,
+        day=sums.day,
+        lv_end_use_kwh=sums.lv_end_use_kwh,
+        wear_eur=_wear_eur(scenario, result),
+        unserved_kwh=unserved_kwh,
+        drained_kwh=drained_kwh,
+        discharge_efficiency=_discharge_efficiency(scenario),
+    )
+    used = share(sums.renewable, sums.discharging, sums.own, feeder_of(scenario.archipelago))
+    used_kw = used.cell_kw + used.feeder_kw + used.area_kw
+    storage_kwh = _kwh(sums.charging) - _kwh(sums.discharging) + max(drained_kwh, 0.0)
+    area_use_kwh = _kwh(sums.end_use) + _kwh(sums.losses) + storage_kwh
+    return {
+        "cost_eur": cost.total_eur,
+        "cost_parts": {name: getattr(cost, name) for name in cost.__slots__},
+        "import_kwh": _kwh(import_kw),
+        "export_kwh": _kwh(export_kw),
+        "peak_import_kw": _max(import_kw),
+        "peak_export_kw": _max(export_kw),
+        "connection_violation_h": float(beyond.sum()) * SETTLEMENT_H,
+        "losses_kwh": _kwh(sums.losses),
+        "renewable_kwh": _kwh(sums.renewable),
+        "curtailed_kwh": float(np.maximum(sums.available - sums.renewable, 0.0).sum()) * SETTLEMENT_H,
+        "used_in_cell_kwh": _kwh(used.cell_kw),
+        "used_in_feeder_kwh": _kwh(used.feeder_kw),
+        "used_in_area_kwh": _kwh(used.area_kw),
+        "renewable_share": min(_kwh(used_kw) / area_use_kwh, 1.0) if area_use_kwh > 0 else None,
+        "co2_kg": _kwh(import_kw) * scenario.tariff.co2_kg_per_kwh,
+        "unserved_kwh": unserved_kwh,
+        "ev_unserved_kwh": float(result.ev_unserved_kwh.sum()),
+        "comfort_missed_k_h": float(result.comfort_missed_k_h.sum()),
+        "end_use_kwh": _kwh(sums.end_use),
+        "discharged_kwh": _kwh(sums.discharging),
+        "stored_change_kwh": result.stored_kwh[1] - result.stored_kwh[0],
+    }
+
+
+def _physics(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
+    nodes = scenario.grid.nodes
+    v = result.v_pu
+    low = v < (nodes.v_pu_min - V_TOLERANCE_PU)[:, None].astype(np.float32)
+    high = v > (nodes.v_pu_max + V_TOLERANCE_PU)[:, None].astype(np.float32)
+    mean_v = settled_single(v, result.dt_h)
+    live = np.isfinite(mean_v)
+    inside = (mean_v >= EN50160_BAND[0]) & (mean_v <= EN50160_BAND[1])
+    return {
+        "voltage_violation_node_h": float(np.count_nonzero(low) + np.count_nonzero(high)) * result.dt_h,
+        "worst_v_pu": [float(np.nanmin(v)), float(np.nanmax(v))] if np.isfinite(v).any() else None,
+        "voltage_band_share": float(inside.sum() / live.sum()) if live.any() else None,
+        "branch_overload_h": float(np.count_nonzero(result.loading > 1 + LOADING_TOLERANCE)) * result.dt_h,
+        "worst_loading": float(np.nanmax(result.loading)) if np.isfinite(result.loading).any() else None,
+    }
+
+
+def settled_single(values: np.ndarray[Any, np.dtype[np.float32]], dt_h: float) -> np.ndarray[Any, Any]:
+    """15-minute means; the array itself when its steps are already 15 minutes (voltages are big)."""
+    return values if abs(dt_h - SETTLEMENT_H) < 1e-9 else settled(values.astype(np.float64), dt_h)
+
+
+def _planning(result: StrategyResult) -> dict[str, Any]:
+    """The gap to the central optimum and the benefit captured, on the same planning problems; the worst of them."""
+    gaps, captured = [], []
+    for entry in result.gaps:
+        cost = entry.get("costs", entry)
+        distributed, central, alone = cost.get("distributed"), cost.get("central"), cost.get("alone")
+        if distributed is None or central is None:
+            continue
+        if entry.get("gross_eur"):
+            gaps.append((distributed - central) / entry["gross_eur"])
+        if alone is not None and alone > central:
+            captured.append((alone - distributed) / (alone - central))
+    return {
+        "gap_to_central": max(gaps) if gaps else None,
+        "benefit_captured": min(captured) if captured else None,
+    }
+
+
+def _coordination(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
+    rounds = [entry["rounds"] for entry in result.agreements if entry.get("rounds") is not None]
+    sent = [entry["bytes"] for entry in result.agreements if entry.get("bytes") is not None]
+    days = len(result.time) * result.dt_h / 24.0
+    closed = sum(tie.closed for tie in scenario.archipelago.tie)
+    residuals = [entry["residual_kw"] for entry in result.agreements if entry.get("residual_kw") is not None]
+    metered_kw = metered_into_lower(scenario.archipelago, result.tie_p_kw)
+    off = np.abs(settled(result.tie_agreed_kw - metered_kw, result.dt_h))
+    off = off[np.isfinite(off)]
+    return {
+        "rounds_p50": float(np.percentile(rounds, 50)) if rounds else None,
+        "rounds_p95": float(np.percentile(rounds, 95)) if rounds else None,
+        "kb_per_boundary_day": sum(sent) / 1000.0 / closed / days if sent and closed and days else None,
+        "agreed_vs_metered_kw_max": _max(off) if len(off) else None,
+        "agreed_vs_metered_kw_p95": float(np.percentile(off, 95)) if len(off) else None,
+        "agreed_ends_differ_kw": max(residuals) if residuals else None,
+    }
+
+
+def _batteries(scenario: Scenario) -> list[tuple[Fleet, slice]]:
+    first, found = 0, []
+    for fleet in scenario.fleets:
+        rows = slice(first, first + len(fleet.id))
+        first = rows.stop
+        if fleet.kind == "battery" and len(fleet.id):
+            found.append((fleet, rows))
+    return found
+
+
+def _wear_eur(scenario: Scenario, result: StrategyResult) -> float:
+    """Wear of every battery on what it discharged, at its own rate."""
+    total = 0.0
+    for fleet, rows in _batteries(scenario):
+        discharged_kwh = np.maximum(-result.p_kw[rows].astype(np.float64), 0.0).sum(axis=1) * result.dt_h
+        total += float((discharged_kwh * getattr(fleet, "wear_eur_per_kwh", WEAR_EUR_PER_KWH)).sum())
+    return total
+
+
+def _discharge_efficiency(scenario: Scenario) -> float:
+    """Mean over all batteries; 1 when there is none."""
+    values = [
+        np.broadcast_to(np.asarray(getattr(fleet, "discharge_efficiency", 0.95)), len(fleet.id))
+        for fleet, _ in _batteries(scenario)
+    ]
+    return float(np.concatenate(values).mean()) if values else 1.0
+
+
+def _kwh(power_kw: np.ndarray[Any, Any]) -> float:
+    return float(power_kw.sum()) * SETTLEMENT_H
+
+
+def _max(values: np.ndarray[Any, Any]) -> float:
+    return float(values.max()) if values.size else 0.0
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: no infinities, no numpy."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

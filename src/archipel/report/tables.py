@@ -1,0 +1,202 @@
+"""The Parquet tables of a run: their columns, and one strategy's rows of each.
+
+Rows are element-major: all steps of the first element, then all of the second. A column of one strategy is
+therefore the array of shape (elements, steps) of `StrategyResult`, unrolled; `Run.array` rolls it up again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from archipel.model import Scenario, StrategyResult
+from archipel.report.tally import day_ahead, tally
+
+TIME = pa.timestamp("us", tz="UTC")
+WORD = pa.dictionary(pa.int32(), pa.string())
+LABELS = {
+    "devices": ("device", "cell", "node", "kind"),
+    "nodes": ("node", "phase"),
+    "branches": ("branch",),
+    "boundaries": ("tie", "cell", "node"),
+    "switches": ("switch",),
+    "cells": ("cell",),
+    "agreed": ("tie",),
+    "area": (),
+}
+VALUES = {
+    "devices": ("p_kw", "q_kvar", "soc"),
+    "nodes": ("v_pu",),
+    "branches": ("loading",),
+    "boundaries": ("p_kw", "q_kvar", "v_pu", "price_eur_per_kwh"),
+    "switches": ("closed",),
+    "cells": (
+        "load_kw",
+        "vehicles_kw",
+        "heat_kw",
+        "charging_kw",
+        "discharging_kw",
+        "renewable_kw",
+        "available_kw",
+        "own_kw",
+    ),
+    "agreed": ("p_kw",),
+    "area": (
+        "upstream_p_kw",
+        "upstream_q_kvar",
+        "losses_kw",
+        "price_eur_per_kwh",
+        "unserved_kwh",
+        "ev_unserved_kwh",
+        "comfort_missed_k_h",
+    ),
+}
+AGREEMENTS = pa.schema(
+    [
+        ("strategy", WORD),
+        ("time", TIME),
+        ("rounds", pa.int64()),
+        ("messages", pa.int64()),
+        ("bytes", pa.int64()),
+        ("passes", pa.int64()),
+        ("gap", pa.float64()),
+        ("residual_kw", pa.float64()),
+        ("given", pa.list_(pa.string())),
+        ("more", pa.string()),
+    ]
+)
+"""`given` lists what had to give; `more` is a JSON object with whatever else a method tells about its agreement."""
+
+
+def schema(name: str) -> pa.Schema:
+    """The columns of a table."""
+    if name == "agreements":
+        return AGREEMENTS
+    kind = {"devices": pa.float32(), "nodes": pa.float32(), "branches": pa.float32(), "switches": pa.bool_()}
+    words = [("strategy", WORD), ("time", TIME), *((label, WORD) for label in LABELS[name])]
+    return pa.schema([*words, *((value, kind.get(name, pa.float64())) for value in VALUES[name])])
+
+
+def rows(scenario: Scenario, result: StrategyResult) -> dict[str, pa.Table]:
+    """One strategy's rows of every table, by table name."""
+    grid, archipelago = scenario.grid, scenario.archipelago
+    cell_id = [cell.id for cell in archipelago.cell]
+    node_id = grid.nodes.id
+    steps = len(result.time)
+    end_cell = [archipelago.index(c) for tie in archipelago.tie for c in (tie.upper, tie.lower)]
+    end_node = [n for tie in archipelago.tie for n in (tie.upper_node, tie.lower_node)]
+    sums = tally(scenario, result)
+    by_cell = (sums.load, sums.vehicles, sums.heat, sums.charging, sums.discharging, sums.renewable, sums.available)
+    area = (
+        result.upstream_p_kw,
+        result.upstream_q_kvar,
+        result.losses_kw,
+        day_ahead(scenario, result.time),
+        result.unserved_kwh,
+        result.ev_unserved_kwh,
+        result.comfort_missed_k_h,
+    )
+
+    def table(
+        name: str, labels: Sequence[pa.Array], values: Sequence[NDArray[Any]], time: Any = result.time
+    ) -> pa.Table:
+        return _table(name, result.strategy, time, labels, values)
+
+    return {
+        "devices": table(
+            "devices",
+            (
+                _own_words(scenario.device_id),
+                _words(cell_id, scenario.device_cell),
+                _words(node_id, scenario.device_node),
+                _own_words(scenario.device_kind),
+            ),
+            (result.p_kw, result.q_kvar, result.soc),
+        ),
+        "nodes": table("nodes", (_own_words(node_id), _own_words(["sym"] * len(node_id))), (result.v_pu,)),
+        "branches": table("branches", (_own_words(grid.branch_id),), (result.loading,)),
+        "boundaries": table(
+            "boundaries",
+            (
+                _own_words([tie.id for tie in archipelago.tie for _ in range(2)]),
+                _words(cell_id, np.array(end_cell)),
+                _words(node_id, np.array(end_node)),
+            ),
+            (result.tie_p_kw, result.tie_q_kvar, result.tie_v_pu, np.repeat(result.tie_price, 2, axis=0)),
+        ),
+        # No strategy of ours switches yet: every switch stays as the scenario has it.
+        "switches": table(
+            "switches", (_own_words(grid.switches.id),), (np.repeat(grid.switches.closed[:, None], steps, axis=1),)
+        ),
+        "cells": table("cells", (_own_words(cell_id),), (*by_cell, sums.own), sums.time),
+        "agreed": table("agreed", (_own_words([tie.id for tie in archipelago.tie]),), (result.tie_agreed_kw,)),
+        "area": table("area", (), area),
+        "agreements": _agreements(result),
+    }
+
+
+def _table(
+    name: str, strategy: str, time: NDArray[Any], labels: Sequence[pa.Array], values: Sequence[NDArray[Any]]
+) -> pa.Table:
+    """Unroll arrays whose last axis is time; the labels have one entry per element."""
+    steps = len(time)
+    count = values[0].size
+    columns = [
+        pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([strategy])),
+        pa.array(np.tile(time.astype("datetime64[us]"), count // steps if steps else 0)).cast(TIME),
+    ]
+    for label in labels:
+        index = np.repeat(label.indices.to_numpy(), steps)
+        columns.append(pa.DictionaryArray.from_arrays(pa.array(index), label.dictionary))
+    columns += [pa.array(np.ascontiguousarray(value).ravel(), from_pandas=True) for value in values]
+    return pa.Table.from_arrays(columns, schema=schema(name))
+
+
+def _words(words: Sequence[str], index: NDArray[np.int64]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(list(words), pa.string()))
+
+
+def _own_words(words: Sequence[str]) -> pa.Array:
+    return pa.array(list(words), pa.string()).dictionary_encode()
+
+
+def _agreements(result: StrategyResult) -> pa.Table:
+    named = set(AGREEMENTS.names)
+    listed = [
+        {
+            **{key: entry.get(key) for key in AGREEMENTS.names},
+            "strategy": result.strategy,
+            "time": utc(entry["time"]),
+            "given": [str(text) for text in entry.get("given") or []],
+            "more": json.dumps({k: v for k, v in entry.items() if k not in named}, default=str),
+        }
+        for entry in result.agreements
+    ]
+    return pa.Table.from_pylist(listed, schema=AGREEMENTS)
+
+
+def utc(time: datetime | np.datetime64) -> datetime:
+    """A time, aware of its zone; one without a zone is UTC."""
+    if isinstance(time, np.datetime64):
+        time = datetime.fromisoformat(str(time.astype("datetime64[us]")))
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def plain_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of a result (agreements, planning problems) as JSON values."""
+    plain: list[dict[str, Any]] = json.loads(json.dumps([dict(entry) for entry in entries], default=_json))
+    return plain
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return value.item() if not isinstance(value, np.datetime64) else f"{value}Z"
+    return str(value)

@@ -1,0 +1,106 @@
+"""What a strategy's devices drew and gave, summed by cell and by what it was for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from archipel.market.tariff import SETTLEMENT_H, metered_into_lower, own_net_import, settled
+from archipel.model import Floats, Scenario, StrategyResult
+
+END_USE = {"load": "load", "sheddable": "load", "ev_charger": "vehicles", "heat_pump": "heat"}
+"""What the power of a kind of device is for."""
+RENEWABLE = ("pv", "generator")
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """15-minute means by cell [kW], shape (cells, Q) each; Q intervals from `time[0]`; only `own` may be negative."""
+
+    time: NDArray[np.datetime64]
+    load: Floats
+    vehicles: Floats
+    heat: Floats
+    charging: Floats
+    discharging: Floats
+    renewable: Floats
+    """Delivered by PV and renewable generators."""
+    available: Floats
+    """What they could have delivered."""
+    own: Floats
+    """Own net import: power from outside the cell for its devices and its network, without its child cells."""
+    upstream: Floats
+    """Power drawn from the upstream grid, shape (Q,)."""
+    losses: Floats
+    """Losses in all branches, shape (Q,)."""
+    price_eur_per_kwh: Floats
+    """Day-ahead price, shape (Q,)."""
+    lv_end_use_kwh: float
+    """Energy for end use drawn at nodes below 1 kV."""
+
+    @property
+    def end_use(self) -> Floats:
+        """Load, vehicles and heat of every cell."""
+        return self.load + self.vehicles + self.heat
+
+    @property
+    def day(self) -> NDArray[np.int64]:
+        """Number of the UTC day of every interval."""
+        return self.time.astype("datetime64[D]").astype(np.int64)
+
+
+def tally(scenario: Scenario, result: StrategyResult) -> Tally:
+    """Sum up one strategy's devices by cell, on settlement intervals of 15 minutes."""
+    kind = np.array(scenario.device_kind)
+    cells = len(scenario.archipelago.cell)
+    cell = scenario.device_cell
+    dt_h = result.dt_h
+
+    def by_cell(rows: NDArray[np.bool_], power: NDArray[np.float32], sign: float) -> Floats:
+        chosen = np.flatnonzero(rows)
+        if not len(chosen):
+            return np.zeros((cells, len(time)))
+        sums = sparse.csr_array((np.ones(len(chosen)), (cell[chosen], np.arange(len(chosen)))), (cells, len(chosen)))
+        taken = np.maximum(sign * power[chosen].astype(np.float64), 0.0)
+        return settled(np.asarray(sums @ taken), dt_h)
+
+    per = round(SETTLEMENT_H / dt_h)
+    time = result.time[::per]
+    use = {
+        name: by_cell(np.isin(kind, [k for k, v in END_USE.items() if v == name]), result.p_kw, 1.0)
+        for name in ("load", "vehicles", "heat")
+    }
+    renewable = np.isin(kind, RENEWABLE)
+    upstream = settled(result.upstream_p_kw, dt_h)
+    into_lower = settled(metered_into_lower(scenario.archipelago, result.tie_p_kw), dt_h)
+    at_lv = np.isin(kind, list(END_USE)) & (scenario.grid.nodes.vn_kv[scenario.device_node] < 1.0)
+    return Tally(
+        time=time,
+        **use,
+        charging=by_cell(kind == "battery", result.p_kw, 1.0),
+        discharging=by_cell(kind == "battery", result.p_kw, -1.0),
+        renewable=by_cell(renewable, result.p_kw, -1.0),
+        available=by_cell(renewable, result.available_kw, 1.0),
+        own=own_net_import(scenario.archipelago, into_lower, upstream),
+        upstream=upstream,
+        losses=settled(result.losses_kw, dt_h),
+        price_eur_per_kwh=day_ahead(scenario, time),
+        lv_end_use_kwh=float(np.maximum(result.p_kw[at_lv], 0.0).sum(dtype=np.float64)) * dt_h,
+    )
+
+
+def day_ahead(scenario: Scenario, time: NDArray[np.datetime64]) -> Floats:
+    """Day-ahead price of the quarter hours that hold `time` [EUR/kWh]; outside the series a week is repeated."""
+    if not len(time):
+        return np.zeros(0)
+    start = np.datetime64(scenario.profiles.start.replace(tzinfo=None), "s")
+    row = (time.astype("datetime64[s]") - start).astype(np.int64) // 900
+    week, n = 7 * 96, len(scenario.price)
+    row = np.where(row >= n, row - week * -((n - 1 - row) // week), row)
+    row = np.where(row < 0, row + week * -(row // week), row)
+    return np.asarray(scenario.price[np.clip(row, 0, n - 1)], dtype=np.float64)

@@ -1,0 +1,298 @@
+"""What every figure means, in one sentence each, and what a day showed, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, final
+
+STRATEGY = {
+    "uncoordinated": "every device on its own rule, as sold today",
+    "alone": "every cell optimises itself inside one fixed limit at its boundary, as a connection agreement does today",
+    "distributed": "cells agree with their neighbours by messages about their boundaries; nobody sees everything",
+    "central": "one optimiser that knows everything: the reference, not a proposal",
+}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the results table."""
+
+    key: str
+    """Key in kpis.json."""
+    label: str
+    unit: str
+    best: Literal["low", "high", ""]
+    """Whether a low or a high value is good; empty where neither is."""
+    meaning: str
+    scale: float = 1.0
+    """What the value is multiplied with for printing."""
+    digits: int = 1
+
+
+GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
+    (
+        "Money",
+        (
+            Line(
+                "cost_eur",
+                "Cost of the run",
+                "EUR",
+                "low",
+                "Energy bought minus sold at the upstream connection at the day-ahead price, plus network fees, the "
+                "peak charge on the area's highest 15-minute import of each UTC day, battery wear, energy not served "
+                "at its value of lost load, and the value of energy drained from batteries. No taxes, no payments "
+                "between cells. Negative: the area earns.",
+            ),
+        ),
+    ),
+    (
+        "At the upstream connection",
+        (
+            Line("import_kwh", "Import", "MWh", "", "Energy drawn from the upstream grid.", 1e-3, 2),
+            Line("export_kwh", "Export", "MWh", "", "Energy given to the upstream grid.", 1e-3, 2),
+            Line("peak_import_kw", "Highest import", "MW", "low", "Highest 15-minute mean.", 1e-3, 2),
+            Line("peak_export_kw", "Highest export", "MW", "low", "Highest 15-minute mean.", 1e-3, 2),
+            Line(
+                "connection_violation_h",
+                "Beyond firm limits",
+                "h",
+                "low",
+                "Time beyond the connection's firm import or export limit by more than 0.5 %.",
+                1.0,
+                2,
+            ),
+            Line("co2_kg", "CO2 of import", "t", "low", "Import times the scenario's emission factor.", 1e-3, 2),
+        ),
+    ),
+    (
+        "Renewable energy",
+        (
+            Line("renewable_kwh", "Delivered", "MWh", "high", "Energy delivered by PV and generators.", 1e-3, 2),
+            Line("curtailed_kwh", "Curtailed", "MWh", "low", "Energy that was available and not taken.", 1e-3, 2),
+            Line(
+                "used_in_cell_kwh",
+                "Used in its cell",
+                "MWh",
+                "",
+                "Renewable energy used in the cell that made it: it serves the cell's own use (end use, charging, "
+                "losses) first, in every 15-minute interval.",
+                1e-3,
+                2,
+            ),
+            Line(
+                "used_in_feeder_kwh",
+                "Used in its feeder",
+                "MWh",
+                "",
+                "What cells had left, used by other cells of the same feeder; shared in proportion to what each gives "
+                "and needs.",
+                1e-3,
+                2,
+            ),
+            Line(
+                "used_in_area_kwh",
+                "Used in the area",
+                "MWh",
+                "",
+                "What feeders had left, used elsewhere in the area, shared in the same way.",
+                1e-3,
+                2,
+            ),
+            Line(
+                "renewable_share",
+                "Share of use",
+                "%",
+                "high",
+                "Renewable energy used in the area over all energy used in the area (end use, losses, storage).",
+                100.0,
+                1,
+            ),
+        ),
+    ),
+    (
+        "Service to people",
+        (
+            Line("unserved_kwh", "Not served", "kWh", "low", "Load that was shed."),
+            Line("ev_unserved_kwh", "Missing at departure", "kWh", "low", "What vehicles lacked when they left."),
+            Line(
+                "comfort_missed_k_h",
+                "Comfort missed",
+                "K h",
+                "low",
+                "How far and how long homes were outside their temperature band, summed over heat pumps.",
+            ),
+        ),
+    ),
+    (
+        "Grid, from AC power flow",
+        (
+            Line("losses_kwh", "Losses", "MWh", "low", "Losses in all lines and transformers.", 1e-3, 2),
+            Line(
+                "voltage_violation_node_h",
+                "Voltage beyond limits",
+                "node h",
+                "low",
+                "Time beyond the source's own limits by more than 0.0005 pu, summed over nodes.",
+                1.0,
+                2,
+            ),
+            Line("worst_v_pu", "Voltage, lowest to highest", "pu", "", "Over all nodes and steps.", 1.0, 3),
+            Line(
+                "voltage_band_share",
+                "Within 10 % of nominal",
+                "%",
+                "high",
+                "Share of node-intervals whose 15-minute mean is within 10 % of nominal (EN 50160).",
+                100.0,
+                2,
+            ),
+            Line(
+                "branch_overload_h",
+                "Overload",
+                "branch h",
+                "low",
+                "Time with current above 100.5 % of the source's limit, summed over lines and transformers.",
+                1.0,
+                2,
+            ),
+            Line("worst_loading", "Highest loading", "%", "low", "Largest current over its limit.", 100.0, 1),
+        ),
+    ),
+    (
+        "Coordination",
+        (
+            Line(
+                "gap_to_central",
+                "Gap to central",
+                "%",
+                "low",
+                "How much more the agreed plan costs than the central one on the same planning problem, over gross "
+                "energy cost; the worst problem.",
+                100.0,
+                4,
+            ),
+            Line(
+                "benefit_captured",
+                "Benefit captured",
+                "%",
+                "high",
+                "Share of what the central plan saves over cells alone that agreement saves too; the worst problem.",
+                100.0,
+                1,
+            ),
+            Line("rounds_p50", "Rounds, median", "", "low", "Exchanges of messages until agreement.", 1.0, 0),
+            Line("rounds_p95", "Rounds, 95th percentile", "", "low", "19 of 20 agreements need no more.", 1.0, 0),
+            Line(
+                "kb_per_boundary_day",
+                "Messages per tie and day",
+                "kB",
+                "low",
+                "All bytes exchanged over the number of closed ties and days.",
+                1.0,
+                0,
+            ),
+            Line(
+                "agreed_vs_metered_kw_p95",
+                "Agreed vs metered, p95",
+                "kW",
+                "low",
+                "Distance between agreed and metered 15-minute power at the metered end; 95th percentile.",
+                1.0,
+                3,
+            ),
+            Line("agreed_vs_metered_kw_max", "Agreed vs metered, max", "kW", "low", "The same; the largest.", 1.0, 3),
+            Line("wall_s", "Time to run", "s", "low", "Wall clock of the strategy, AC power flow included."),
+        ),
+    ),
+)
+LINES: dict[str, Line] = {line.key: line for _, lines in GROUPS for line in lines}
+MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | {
+    "cpu_s": "Processor time of the strategy.",
+    "complete": "False when the strategy was interrupted; figures then cover what was done.",
+    "cost_parts": "What the cost is made of [EUR].",
+    "end_use_kwh": "Energy drawn by loads, vehicles and heat pumps: a strategy that leaves vehicles to be charged "
+    "after the run shows less.",
+    "discharged_kwh": "Energy given by batteries.",
+    "stored_change_kwh": "Energy in all batteries after the run minus before.",
+    "agreed_ends_differ_kw": "Largest difference between the values that both ends of a tie hold as agreed.",
+}
+
+
+SMALLER = {"MWh": "kWh", "MW": "kW", "t": "kg"}
+
+
+def fitted(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> Line:
+    """The line in a unit that suits its values: a village is not told in megawatts."""
+    values = [figures[line.key] for figures in strategies.values() if figures.get(line.key) is not None]
+    if line.unit in SMALLER and values and max(abs(value) for value in values) < 10_000:
+        return replace(line, unit=SMALLER[line.unit], scale=1.0, digits=1)
+    return line
+
+
+def shown(line: Line, value: Any) -> str:
+    """A figure as printed, without its unit; a dash where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return " to ".join(f"{v:.{line.digits}f}" for v in value)
+    text = f"{value * line.scale:,.{line.digits}f}".replace(",", " ")
+    return text[1:] if text.startswith("-") and not text.strip("-0. ") else text.replace("-", "−")
+
+
+def best_of(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Names of the strategies with the best printed value; none when all are alike or fewer than two have one."""
+    printed = {n: f[line.key] for n, f in strategies.items() if f.get(line.key) is not None}
+    if not line.best or len(printed) < 2 or len({shown(line, v) for v in printed.values()}) == 1:
+        return set()
+    choose: Callable[..., float] = min if line.best == "low" else max
+    top = shown(line, choose(printed.values()))
+    return {name for name, value in printed.items() if shown(line, value) == top}
+
+
+def headline(kpis: Mapping[str, Any]) -> str:
+    """What the run showed, in one or two sentences, computed from its figures."""
+    runs: Mapping[str, Mapping[str, Any]] = kpis["strategies"]
+    ours = runs.get("distributed")
+    if ours is None:
+        return " ".join(f"{name.capitalize()}: {_grid(figures)}." for name, figures in runs.items())
+    parts = [f"By agreement between cells the day {_money(ours['cost_eur'])} and {_grid(ours)}"]
+    alone = runs.get("alone")
+    if alone is not None:
+        saved = alone["cost_eur"] - ours["cost_eur"]
+        verdict = f"{_eur(abs(saved))} {'less' if saved >= 0 else 'more'} than cells on their own"
+        spilled = alone["curtailed_kwh"] - ours["curtailed_kwh"]
+        if abs(spilled) >= 1.0:
+            verdict += f", with {_mwh(abs(spilled))} {'less' if spilled > 0 else 'more'} renewable energy thrown away"
+        parts.append(verdict)
+    text = "; ".join(parts) + "."
+    today = runs.get("uncoordinated")
+    if today is not None:
+        text += f" Left to itself, as today, it {_money(today['cost_eur'])} and {_grid(today)}."
+    return text
+
+
+def _grid(figures: Mapping[str, Any]) -> str:
+    broken = []
+    if figures["voltage_violation_node_h"] > 0:
+        broken.append(f"voltage limits for {figures['voltage_violation_node_h']:,.1f} node-hours")
+    if figures["branch_overload_h"] > 0:
+        broken.append(f"current limits for {figures['branch_overload_h']:,.1f} branch-hours")
+    if figures["connection_violation_h"] > 0:
+        broken.append(f"the limit of the upstream connection for {figures['connection_violation_h']:,.2f} hours")
+    if not broken:
+        return "kept every limit of the grid"
+    return "broke " + (", ".join(broken[:-1]) + " and " + broken[-1] if len(broken) > 1 else broken[0])
+
+
+def _money(cost_eur: float) -> str:
+    return f"earned {_eur(-cost_eur)}" if cost_eur < 0 else f"cost {_eur(cost_eur)}"
+
+
+def _eur(value: float) -> str:
+    return f"{value:,.0f} EUR".replace(",", " ") if value >= 100 else f"{value:,.2f} EUR"
+
+
+def _mwh(kwh: float) -> str:
+    return f"{kwh / 1000:,.1f} MWh" if kwh >= 1000 else f"{kwh:,.0f} kWh"
