@@ -59,16 +59,10 @@ class HeatPumpFleet:
         del first_row
         return {"t_k": 0.5 * self.band_k, "on": np.zeros(len(self.id))}
 
-    def thermal(self, dt_h: Floats | float) -> tuple[Floats, Floats]:
-        """(keep, gain [K per kW of heat]) of an interval; `dt_h` is a number (-> (n,)) or (T,) (-> (n, T))."""
-        loss_kw_per_k = self.heat_kw / DESIGN_DIFFERENCE_K
-        capacity = self.buffer_kwh_per_k
-        if isinstance(dt_h, np.ndarray):
-            loss_kw_per_k, capacity = loss_kw_per_k[:, None], capacity[:, None]
-        x = loss_kw_per_k * dt_h / capacity
-        # (1 - exp(-x)) / x, which is 1 where nothing is lost.
-        mean = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x > 1e-12)
-        return np.exp(-x), mean * dt_h / capacity
+    def _step(self, weather: Weather, dt_h: float) -> tuple[Floats, Floats, Floats]:
+        """(keep, gain, kelvin lost to the demand) of one step, shape (n,) each."""
+        keep, gain = thermal(self.heat_kw, self.buffer_kwh_per_k, dt_h)
+        return keep, gain, gain * self.heat_kw * profile_now(weather, self.heat_profile)
 
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Thermostat with the band as its hysteresis: full power from the lower limit until the upper one.
@@ -76,8 +70,8 @@ class HeatPumpFleet:
         It acts within a step: starts when the lower limit would be crossed, stops at the upper one.
         """
         del sensed
-        keep, gain = self.thermal(dt_h)
-        cold = keep * state["t_k"] - gain * self.heat_kw * profile_now(weather, self.heat_profile)
+        keep, gain, lost = self._step(weather, dt_h)
+        cold = keep * state["t_k"] - lost
         heats = (state["on"] > 0.5) | (cold < 0)
         return np.where(heats, self._up_to_band(cold, gain), 0.0), np.zeros(len(self.id))
 
@@ -98,8 +92,8 @@ class HeatPumpFleet:
     ) -> Delivered:
         """The wish within the rating; the device's own limiter stops it at the upper comfort limit."""
         del q_kvar
-        keep, gain = self.thermal(dt_h)
-        cold = keep * state["t_k"] - gain * self.heat_kw * profile_now(weather, self.heat_profile)
+        keep, gain, lost = self._step(weather, dt_h)
+        cold = keep * state["t_k"] - lost
         p = np.where(tripped, 0.0, np.clip(p_kw, 0.0, self._up_to_band(cold, gain)))
         t_k = cold + gain * self.cop * p
         warm = t_k >= self.band_k - 1e-9
@@ -116,7 +110,7 @@ class HeatPumpFleet:
         At the end of every UTC day at least half the band is kept, so no schedule profits from cooling houses down.
         """
         shape = (len(rows), 1, len(horizon))
-        keep, gain = (whole[rows] for whole in self.thermal(horizon.dt_h))
+        keep, gain = thermal(self.heat_kw[rows, None], self.buffer_kwh_per_k[rows, None], horizon.dt_h)
         demand = self.heat_kw[rows, None] * profile_means(weather, horizon, self.heat_profile[rows])
         lo, hi = np.zeros(shape), np.broadcast_to(self.p_kw[rows, None, None], shape)
         band = np.broadcast_to(self.band_k[rows, None], demand.shape)
@@ -149,3 +143,11 @@ class HeatPumpFleet:
         """As planned."""
         del state, now
         return u[plan.column_of, 0, t], np.zeros(len(rows))
+
+
+def thermal(heat_kw: Floats, buffer_kwh_per_k: Floats, dt_h: Floats | float) -> tuple[Floats, Floats]:
+    """(keep, gain [K per kW of heat]) of an interval, see the formula at the top; the shapes are broadcast."""
+    x = heat_kw / DESIGN_DIFFERENCE_K * dt_h / buffer_kwh_per_k
+    # (1 - exp(-x)) / x, which is 1 where nothing is lost.
+    mean = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x > 1e-12)
+    return np.exp(-x), mean * dt_h / buffer_kwh_per_k
