@@ -1,0 +1,78 @@
+"""What cells say to each other: a header and named arrays of numbers, nothing else."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Body = Mapping[str, NDArray[np.float64]]
+"""Named arrays; a single number is an array of shape ()."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Message:
+    """One message of a conversation along the tree of cells."""
+
+    plan: int
+    """Which conversation."""
+    number: int
+    """How many asks (upwards) or tells (downwards) came before it in this conversation."""
+    up: bool
+    """True from child to parent."""
+    sender: str
+    receiver: str
+    body: Body
+
+    @property
+    def size(self) -> int:
+        """Bytes of the numbers it carries; the header adds some hundred."""
+        return sum(8 * np.asarray(value).size for value in self.body.values())
+
+    def to_bytes(self) -> bytes:
+        """Length of the header (4 bytes, little endian), header (JSON), then the arrays as little-endian doubles."""
+        arrays = {name: np.asarray(value, dtype="<f8") for name, value in self.body.items()}
+        header = {
+            "plan": self.plan,
+            "number": self.number,
+            "up": self.up,
+            "sender": self.sender,
+            "receiver": self.receiver,
+            "shapes": {name: list(value.shape) for name, value in arrays.items()},
+        }
+        text = json.dumps(header, separators=(",", ":")).encode()
+        return struct.pack("<I", len(text)) + text + b"".join(value.tobytes() for value in arrays.values())
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Message:
+        """Read what `to_bytes` wrote. Raises `ValueError` when the bytes do not add up."""
+        (length,) = struct.unpack_from("<I", data)
+        header = json.loads(data[4 : 4 + length])
+        body, at = {}, 4 + length
+        for name, shape in header.pop("shapes").items():
+            count = int(np.prod(shape, dtype=np.int64))
+            body[name] = np.frombuffer(data, dtype="<f8", count=count, offset=at).reshape(shape).astype(np.float64)
+            at += 8 * count
+        if at != len(data):
+            raise ValueError(f"message from {header['sender']} has {len(data) - at} bytes more than its header says")
+        return Message(body=body, **header)
+
+
+def pack(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Upper triangle of a symmetric matrix as one row of numbers."""
+    return np.asarray(matrix[np.triu_indices(len(matrix))])
+
+
+def unpack(row: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The symmetric matrix of `pack`."""
+    out = np.zeros((size, size))
+    upper = np.triu_indices(size)
+    out[upper] = row
+    out.T[upper] = row
+    return out

@@ -1,0 +1,199 @@
+"""One cell's part of the schedule problem, and nothing of any other cell.
+
+Controls u of the cell's own columns, powers (P, Q) of its child cells, and the voltage v at its boundary drive
+affine *outputs*, each belonging to one interval:
+
+    y[a] = offset[a] + on_control[a] . u[:, t_a] + on_p[a] . P[:, t_a] + on_q[a] . Q[:, t_a] + on_v[a] * v[t_a]
+
+The outputs are, in this order: the boundary's own P (T of them) and Q (T), the *hinges* (R) and the voltages handed
+to the children (one per child and interval). A hinge costs `price * max(0, y - bound)`: limits have a high price,
+fees a low one. Because every limit is a hinge, every problem has an answer, and what had to give is read off it.
+
+    parent:   lambda (price of P, Q)  |  v          ^ P, Q
+                                      v             |
+            +-----------------  this block  ------------------+
+                 lambda, v |          ^ P, Q of each child
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from archipel.model import Floats, Ints
+from archipel.optimisation.columns import Columns
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """Affine outputs of a block, A rows."""
+
+    t: Ints
+    """Interval of every output, shape (A,)."""
+    on_control: Floats
+    """Shape (A, N)."""
+    on_p: Floats
+    on_q: Floats
+    """Effect of each child's boundary power [per kW, per kvar], shape (A, children)."""
+    on_v: Floats
+    """Effect of the boundary voltage [per pu], shape (A,)."""
+    offset: Floats
+    """Shape (A,)."""
+
+    def value(self, u: Floats, p_kw: Floats, q_kvar: Floats, v_pu: Floats) -> Floats:
+        """All outputs, shape (A,), at controls (N, T), child powers (children, T) and boundary voltage (T,)."""
+        rows = np.arange(len(self.t))
+        y = self.offset + self.on_v * v_pu[self.t] + (self.on_control @ u)[rows, self.t]
+        if len(p_kw):
+            y = y + (self.on_p @ p_kw)[rows, self.t] + (self.on_q @ q_kvar)[rows, self.t]
+        return np.asarray(y)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Hinges:
+    """Costs `price * max(0, y - bound)` on R of the outputs."""
+
+    bound: Floats
+    """Shape (R,), in the unit of the output."""
+    price: Floats
+    """EUR per unit of the output and interval, shape (R,), above zero."""
+    label: tuple[tuple[str, str], ...]
+    """For every hinge what it is about and which thing: ("voltage high", "bus/12"), ("fee", "") ..."""
+    scale: Floats
+    """One unit of the output in the physical unit of the label (pu, share of limit, kW), shape (R,)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """A cell's schedule problem with its columns laid out flat: control n is one row of (N, T) arrays.
+
+    Controls of columns with a store come first, ordered by store.
+    """
+
+    columns: tuple[Columns, ...]
+    where: tuple[tuple[int, int, int], ...]
+    """For every control the (position in `columns`, column, control) it came from."""
+    lo: Floats
+    hi: Floats
+    cost: Floats
+    quad: Floats
+    """Shape (N, T), as in `Columns`."""
+    gain: Floats
+    """Effect on the store of each of the first controls, shape (controls with store, T)."""
+    store_first: Ints
+    """First control of every store, shape (K,)."""
+    store_of: Ints
+    """Store of every control with one, shape (controls with store,)."""
+    keep: Floats
+    add: Floats
+    store_lo: Floats
+    store_hi: Floats
+    store_price: Floats
+    """Shape (K, T)."""
+    store_start: Floats
+    """Shape (K,)."""
+    carried: Floats
+    """Share of what was put in at s (last axis) that is left at the end of t, shape (K, T, T)."""
+    outputs: Outputs
+    hinges: Hinges
+    children: int
+    intervals: int
+
+    def store(self, u: Floats) -> Floats:
+        """Stores at the end of every interval, shape (K, T)."""
+        flow = self.inflow(u) + self.add
+        if len(flow):
+            flow[:, 0] += self.keep[:, 0] * self.store_start
+        return self.carry(flow)
+
+    def carry(self, flow: Floats) -> Floats:
+        """What a flow into every store (K, T) adds to its level at the end of every interval, shape (K, T)."""
+        return np.asarray((self.carried @ flow[:, :, None])[:, :, 0])
+
+    def worth(self, nu: Floats) -> Floats:
+        """Adjoint of `carry`: cost of a unit put in at t when holding it costs `nu` per interval, shape (K, T)."""
+        return np.asarray((nu[:, None, :] @ self.carried)[:, 0, :])
+
+    def inflow(self, u: Floats) -> Floats:
+        """What the controls add to every store, shape (K, T)."""
+        if not len(self.store_first):
+            return np.zeros((0, self.intervals))
+        return np.asarray(np.add.reduceat(self.gain * u[: len(self.gain)], self.store_first, axis=0))
+
+    def spread(self, by_store: Floats) -> Floats:
+        """`gain` times a value of each control's store, shape (N, T); zero for controls without."""
+        out = np.zeros_like(self.lo)
+        out[: len(self.gain)] = self.gain * by_store[self.store_of]
+        return out
+
+    def own_cost(self, u: Floats, y_hinge: Floats) -> float:
+        """This cell's own cost [EUR]: controls, stores outside their bounds, hinges. No price of boundary power."""
+        e = self.store(u)
+        outside = np.maximum(self.store_lo - e, 0.0) + np.maximum(e - self.store_hi, 0.0)
+        cost = (self.cost * u + 0.5 * self.quad * u * u).sum() + (self.store_price * outside).sum()
+        return float(cost + (self.hinges.price * np.maximum(y_hinge - self.hinges.bound, 0.0)).sum())
+
+    def by_columns(self, u: Floats) -> list[Floats]:
+        """The controls in the shape of `columns`: one (K, J, T) array per entry."""
+        out = [np.zeros_like(group.lo) for group in self.columns]
+        for n, (group, column, control) in enumerate(self.where):
+            out[group][column, control] = u[n]
+        return out
+
+
+def flatten(columns: tuple[Columns, ...], outputs: Outputs, hinges: Hinges, children: int, intervals: int) -> Block:
+    """Lay the columns out flat. `outputs.on_control` must follow the order of `control_order(columns)`."""
+    where = control_order(columns)
+    stored = [w for w in where if columns[w[0]].store is not None]
+    keys = [(g, k) for g, k, _ in stored]
+    first = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+    stores = [(columns[keys[i][0]].store, keys[i][1]) for i in first]
+
+    def stack(rows: list[Floats]) -> Floats:
+        return np.stack(rows) if rows else np.zeros((0, intervals))
+
+    keep = stack([s.keep[k] for s, k in stores if s is not None])
+    return Block(
+        columns=columns,
+        where=where,
+        lo=stack([columns[g].lo[k, j] for g, k, j in where]),
+        hi=stack([columns[g].hi[k, j] for g, k, j in where]),
+        cost=stack([columns[g].cost[k, j] for g, k, j in where]),
+        quad=stack([columns[g].quad[k, j] for g, k, j in where]),
+        gain=stack([s.gain[k, j] for g, k, j in stored if (s := columns[g].store) is not None]),
+        store_first=np.array(first, dtype=np.int64),
+        store_of=np.array(np.cumsum([i in set(first) for i in range(len(keys))]) - 1, dtype=np.int64),
+        keep=keep,
+        carried=_carried(keep),
+        add=stack([s.add[k] for s, k in stores if s is not None]),
+        store_lo=stack([s.lo[k] for s, k in stores if s is not None]),
+        store_hi=stack([s.hi[k] for s, k in stores if s is not None]),
+        store_price=stack([s.price[k] for s, k in stores if s is not None]),
+        store_start=np.array([s.start[k] for s, k in stores if s is not None]),
+        outputs=outputs,
+        hinges=hinges,
+        children=children,
+        intervals=intervals,
+    )
+
+
+def _carried(keep: Floats) -> Floats:
+    """Products of `keep` between two intervals, lower triangular, shape (K, T, T)."""
+    count, t_count = keep.shape
+    out = np.zeros((count, t_count, t_count))
+    for t in range(t_count):
+        if t:
+            out[:, t, :t] = keep[:, t, None] * out[:, t - 1, :t]
+        out[:, t, t] = 1.0
+    return out
+
+
+def control_order(columns: tuple[Columns, ...]) -> tuple[tuple[int, int, int], ...]:
+    """(group, column, control) of every control: columns with a store first."""
+    order = sorted(range(len(columns)), key=lambda g: columns[g].store is None)
+    return tuple((g, k, j) for g in order for k in range(len(columns[g])) for j in range(columns[g].lo.shape[1]))
