@@ -26,7 +26,7 @@ def fused(grid: Grid) -> Ints:
         if closed and element in row
     ]
     a, b = np.array(joined, dtype=np.int64).reshape(-1, 2).T
-    return _components(len(grid.nodes), a, b)
+    return components(len(grid.nodes), a, b)
 
 
 def live(grid: Grid) -> Bools:
@@ -39,7 +39,7 @@ def live_points(grid: Grid, point: Ints) -> Bools:
     ends = branch_ends(grid)
     through = ends.from_closed & ends.to_closed
     count = int(point.max(initial=-1)) + 1
-    island = _components(count, point[ends.from_node[through]], point[ends.to_node[through]])
+    island = components(count, point[ends.from_node[through]], point[ends.to_node[through]])
     return np.asarray(island == island[point[grid.source.node]])
 
 
@@ -100,7 +100,7 @@ def _require(good: Bools, ids: tuple[str, ...], found: str, mend: str) -> None:
         raise GridError(f"{ids[bad[0]]}{more}: {found}; {mend}")
 
 
-def _components(count: int, a: Ints, b: Ints) -> Ints:
+def components(count: int, a: Ints, b: Ints) -> Ints:
     """Component number of every vertex, in the order of the components' first vertex."""
     graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count)).tocsr()
     label = connected_components(graph, directed=False)[1]
