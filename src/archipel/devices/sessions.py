@@ -114,5 +114,6 @@ def energy_curves(seen: Seen, rating_kw: Floats, edge: Ints, rows_per_h: float) 
     kwh = np.minimum(seen.kwh[:, None], p_kw * length / rows_per_h)
     earliest = np.minimum(kwh, p_kw * plugged / rows_per_h)
     latest = np.maximum(kwh - p_kw * (length - plugged) / rows_per_h, 0.0)
+    latest = np.minimum(latest, earliest)  # against rounding, where there is no choice left
     rating = p_kw * np.diff(plugged, axis=1) / np.diff(edge)
     return latest[:, 1:], earliest[:, 1:], rating

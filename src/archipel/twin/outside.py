@@ -26,7 +26,9 @@ class Outside:
         middle = (part + 0.5) / self.parts - 0.5
         value = self._row(row)
         if middle != 0.0:
-            beside = self._row(row + (1 if middle > 0 else -1))
+            # Before the first and after the last row of the table nothing is known: there the line is flat.
+            other = row + (1 if middle > 0 else -1)
+            beside = self._row(other if 0 <= other < len(self._profiles.value) else row)
             value = (1.0 - abs(middle)) * value + abs(middle) * beside
         return Weather(row, value[None, :], perfect=True)
 

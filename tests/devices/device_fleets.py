@@ -1,0 +1,69 @@
+"""Small fleets of every kind, drawn from a seed, and the weather around them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archipel.devices import (
+    BatteryFleet,
+    DeviceFleet,
+    EvChargerFleet,
+    GeneratorFleet,
+    HeatPumpFleet,
+    LoadFleet,
+    PvFleet,
+    SheddableFleet,
+)
+from archipel.model import Floats
+
+COLUMNS = 4
+N = 6
+
+
+def profiles(seed: int, rows: int = 400) -> Floats:
+    """Columns 0 and 1 lie in 0.1..1, column 2 is a sun with nights, column 3 is heat."""
+    rng = np.random.default_rng(seed)
+    value = rng.uniform(0.1, 1.0, (rows, COLUMNS))
+    value[:, 2] *= np.maximum(np.sin(2 * np.pi * (np.arange(rows) / 96 - 0.25)), 0.0)
+    return value
+
+
+def fleet(kind: str, seed: int) -> DeviceFleet:
+    rng = np.random.default_rng([seed, 99])
+    ids = tuple(f"{kind}/{i}" for i in range(N))
+    node = rng.integers(0, 4, N)
+
+    def draw(low: float, high: float) -> Floats:
+        return rng.uniform(low, high, N)
+
+    column = rng.integers(0, 2, N)
+    sun = np.full(N, 2)
+    made: dict[str, DeviceFleet] = {
+        "load": LoadFleet(ids, node, draw(0, 5), draw(-1, 2), column, column),
+        "sheddable": SheddableFleet(ids, node, draw(0.1, 5), draw(0, 2), column, column, draw(5, 20)),
+        "pv": PvFleet(ids, node, draw(1, 20), draw(1, 20), sun, rng.random(N) < 0.5),
+        "generator": GeneratorFleet(ids, node, draw(1, 20), draw(1, 20), column, ("wind",) * N),
+        "battery": BatteryFleet(
+            ids, node, draw(1, 20), draw(0.5, 9), draw(0.5, 9), draw(0.7, 1), draw(0.7, 1), draw(0, 1), draw(0, 0.1)
+        ),
+        "heat_pump": HeatPumpFleet(
+            ids, node, draw(1, 6), rng.choice([-1, 3], N), draw(1, 9), draw(2, 4), draw(0.5, 9), draw(0.5, 3)
+        ),
+        "ev_charger": chargers(ids, node, draw(3, 22), rng),
+    }
+    return made[kind]
+
+
+def chargers(ids: tuple[str, ...], node: np.ndarray, p_kw: Floats, rng: np.random.Generator) -> EvChargerFleet:
+    device, start, end, kwh = [], [], [], []
+    for i in range(N):
+        row = int(rng.integers(0, 12))
+        for _ in range(int(rng.integers(0, 8))):
+            length = int(rng.integers(1, 20))
+            device.append(i)
+            start.append(row)
+            end.append(row + length)
+            kwh.append(rng.uniform(0.05, 1.2) * p_kw[i] * length / 4)
+            row += length + int(rng.integers(0, 12))
+    whole = (np.array(x, dtype=np.int64) for x in (device, start, end))
+    return EvChargerFleet(ids, node, p_kw, *whole, np.array(kwh))
