@@ -121,7 +121,9 @@ class _Cutting:
             label = self.label()
             depth, feeding = self.tree(label)
             above, below = label[self.a], label[self.b]
-            needless = (above == below) | (feeding[below] != np.arange(len(self.a))) | ~self._serves(label, depth)[below]
+            needless = (
+                (above == below) | (feeding[below] != np.arange(len(self.a))) | ~self._serves(label, depth)[below]
+            )
             if not (self.cut & needless).any():
                 return
             self.cut &= ~needless

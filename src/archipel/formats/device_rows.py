@@ -93,12 +93,12 @@ class ChargerRows:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatPumpRows:
-    """Heat pumps. `profile` names the series of heat demand relative to its mean; empty for a constant."""
+    """Heat pumps. `profile` names the series of heat demand relative to `heat_kw`; empty for a constant."""
 
     id: tuple[str, ...] = ()
     node: Ints = field(default_factory=_none_whole)
     p_kw: Floats = field(default_factory=_none)
-    heat_kw_mean: Floats = field(default_factory=_none)
+    heat_kw: Floats = field(default_factory=_none)
     profile: tuple[str, ...] = ()
     cop: Floats = field(default_factory=_none)
     buffer_kwh_per_k: Floats = field(default_factory=_none)
@@ -108,7 +108,7 @@ class HeatPumpRows:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class SheddableRows:
-    """Loads of which a share may be shed at a stated value."""
+    """Loads that may be shed at a stated value."""
 
     id: tuple[str, ...] = ()
     node: Ints = field(default_factory=_none_whole)
@@ -116,7 +116,6 @@ class SheddableRows:
     q_kvar: Floats = field(default_factory=_none)
     profile: tuple[str, ...] = ()
     voll_eur_per_kwh: Floats = field(default_factory=_none)
-    share: Floats = field(default_factory=_none)
 
 
 @final

@@ -120,7 +120,9 @@ def _ends_opened(table: Table) -> set[tuple[str, int, int]]:
     """(element kind, element, bus) of every open switch on a line or transformer."""
     kind, closed = names(table, "et"), flags(table, "closed", True)
     bus, element = whole(table, "bus"), whole(table, "element")
-    return {(kind[i], int(element[i]), int(bus[i])) for i in range(len(table)) if kind[i] in {"l", "t"} and not closed[i]}
+    return {
+        (kind[i], int(element[i]), int(bus[i])) for i in range(len(table)) if kind[i] in {"l", "t"} and not closed[i]
+    }
 
 
 def _lines(
@@ -226,9 +228,7 @@ def _closed(table: Table, keep: Ints, kind: str, column: str, opened: set[tuple[
     return np.array([(kind, table.index[i], int(bus[i])) not in opened for i in keep], dtype=np.bool_)
 
 
-def _switches(
-    table: Table, row: dict[int, int], lines: Lines, transformers: Transformers, notes: Notes
-) -> Switches:
+def _switches(table: Table, row: dict[int, int], lines: Lines, transformers: Transformers, notes: Notes) -> Switches:
     kind = names(table, "et")
     prefix = {"b": "bus", "l": "line", "t": "trafo"}
     known = {f"bus/{i}" for i in row} | set(lines.id) | set(transformers.id)

@@ -1,0 +1,93 @@
+"""Fleets out of device rows: profile names become columns of the scenario's series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from archipel.devices import (
+    BatteryFleet,
+    EvChargerFleet,
+    GeneratorFleet,
+    HeatPumpFleet,
+    LoadFleet,
+    PvFleet,
+    SheddableFleet,
+)
+from archipel.formats.device_rows import DeviceRows
+from archipel.model import Fleet, Ints, Profiles
+
+CONSTANT = -1
+
+
+def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
+    """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable."""
+    column = {name: k for k, name in enumerate(profiles.name)}
+    load, pv, made = rows.load, rows.pv, rows.generator
+    battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
+    fleets: tuple[Fleet, ...] = (
+        LoadFleet(load.id, load.node, load.p_kw, load.q_kvar, *_load_columns(load.profile, column)),
+        PvFleet(pv.id, pv.node, pv.p_kw_peak, pv.s_kva, _columns(pv.profile, column), pv.volt_var),
+        GeneratorFleet(made.id, made.node, made.p_kw, made.s_kva, _columns(made.profile, column), made.source),
+        BatteryFleet(
+            battery.id,
+            battery.node,
+            battery.e_kwh,
+            battery.p_kw_charge,
+            battery.p_kw_discharge,
+            battery.efficiency_charge,
+            battery.efficiency_discharge,
+            battery.soc_start,
+            battery.wear_eur_per_kwh,
+        ),
+        EvChargerFleet(
+            charger.id,
+            charger.node,
+            charger.p_kw,
+            charger.session_device,
+            charger.session_start,
+            charger.session_end,
+            charger.session_kwh,
+        ),
+        HeatPumpFleet(
+            pump.id,
+            pump.node,
+            pump.p_kw,
+            _columns(pump.profile, column),
+            pump.heat_kw,
+            pump.cop,
+            pump.buffer_kwh_per_k,
+            pump.band_k,
+        ),
+        SheddableFleet(
+            shed.id, shed.node, shed.p_kw, shed.q_kvar, *_load_columns(shed.profile, column), shed.voll_eur_per_kwh
+        ),
+    )
+    return tuple(fleet for fleet in fleets if fleet.id)
+
+
+def load_series(profile: str, names: Sequence[str] | dict[str, int]) -> tuple[str, str] | None:
+    """The series of active and reactive power of a load's profile; None when there are none.
+
+    `<profile>_pload` and `<profile>_qload` where they exist, else one series of the profile's own name for both.
+    """
+    split = (f"{profile}_pload", f"{profile}_qload")
+    if all(name in names for name in split):
+        return split
+    return (profile, profile) if profile in names else None
+
+
+def _columns(profile: tuple[str, ...], column: dict[str, int]) -> Ints:
+    return np.array([column[name] if name else CONSTANT for name in profile], dtype=np.int64)
+
+
+def _load_columns(profile: tuple[str, ...], column: dict[str, int]) -> tuple[Ints, Ints]:
+    pair: dict[str, tuple[int, int]] = {"": (CONSTANT, CONSTANT)}
+    for name in set(profile) - {""}:
+        series = load_series(name, column)
+        if series is None:
+            raise ValueError(f"no series for the load profile {name!r}")
+        pair[name] = (column[series[0]], column[series[1]])
+    both = np.array([pair[name] for name in profile], dtype=np.int64).reshape(-1, 2)
+    return both[:, 0].copy(), both[:, 1].copy()

@@ -1,0 +1,225 @@
+"""Scenarios: one readable TOML file with its tables beside it.
+
+`load_scenario` gives a `Scenario` or raises `ScenarioInvalid` with every problem; nothing half-loads.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from datetime import UTC, timedelta
+from importlib.resources import files
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from archipel.formats.device_rows import DeviceRows
+from archipel.formats.findings import Findings, did_you_mean
+from archipel.formats.fleets import make_fleets
+from archipel.formats.population import matches, populate
+from archipel.formats.prices import read_prices
+from archipel.formats.scenario_cells import read_cells
+from archipel.formats.scenario_devices import read_devices
+from archipel.formats.scenario_keys import TABLES, read_keys
+from archipel.formats.scenario_network import read_network
+from archipel.formats.series import read_profiles
+from archipel.model import Connection, Problem, Profiles, Scenario, ScenarioInvalid, Tariff
+
+Tables = dict[str, dict[str, Any]]
+
+
+def load_scenario(name_or_path: str | Path, seed: int | None = None) -> Scenario:
+    """A shipped scenario by its name (`district`, `city`, ...) or one of your own by the path of its TOML file.
+
+    `seed` replaces the scenario's own and draws another population. Raises ScenarioInvalid with all problems.
+    """
+    path = find_scenario(name_or_path)
+    findings = Findings()
+    scenario = _read(path, seed, findings)
+    if len(findings) or scenario is None:
+        raise ScenarioInvalid(tuple(findings.problems))
+    return scenario
+
+
+def check_scenario(name_or_path: str | Path) -> tuple[Problem, ...]:
+    """Everything that is wrong with a scenario; empty when it can be used."""
+    findings = Findings()
+    try:
+        _read(find_scenario(name_or_path), None, findings)
+    except ScenarioInvalid as invalid:
+        return invalid.problems
+    return tuple(findings.problems)
+
+
+def shipped_scenarios() -> dict[str, Path]:
+    """The scenarios that come with this package: file by name."""
+    folder = Path(str(files("archipel.scenarios")))
+    return {path.stem: path for path in sorted(folder.glob("*/*.toml"))}
+
+
+def find_scenario(name_or_path: str | Path) -> Path:
+    """The TOML file of a shipped scenario's name or of a path (a folder means the one TOML file in it)."""
+    shipped = shipped_scenarios()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_dir() and len(inside := sorted(path.glob("*.toml"))) == 1:
+        return inside[0]
+    if path.is_file():
+        return path
+    found = "a folder without exactly one TOML file" if path.is_dir() else "no such file or scenario"
+    raise ScenarioInvalid(
+        (
+            Problem(
+                str(name_or_path),
+                "",
+                "",
+                found,
+                "a scenario's TOML file, or the name of a shipped scenario",
+                did_you_mean(str(name_or_path), shipped),
+            ),
+        )  # fmt: skip
+    )
+
+
+def title_of(path: Path) -> str:
+    """The title in a scenario's TOML file; empty when it cannot be read."""
+    tables = _keys(path, Findings())
+    return "" if tables is None or "scenario" not in tables else str(tables["scenario"]["title"] or "")
+
+
+def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
+    """The scenario, or None; every problem goes into `findings`."""
+    tables = _keys(path, findings)
+    if tables is None:
+        return None
+    folder, toml = path.parent, path.name
+    _check_files(folder, tables, toml, findings)
+    series = tables.get("series", {})
+    profiles = read_profiles(folder, series["profiles"], series["zone"], findings) if series.get("profiles") else None
+    network = None
+    if tables.get("network", {}).get("nodes") and "network.source" in tables:
+        network = read_network(folder, tables["network"], tables["network.source"], toml, findings)
+    archipelago = None
+    if network is not None and tables.get("cells", {}).get("cells"):
+        archipelago = read_cells(folder, tables["cells"], *network, tables["network"]["nodes"], findings)
+    grid = None if network is None else network[0]
+    devices = read_devices(folder, tables["devices"], grid, profiles, toml, findings)
+    _check_together(tables, devices, profiles, toml, findings)
+    seed = tables.get("scenario", {}).get("seed") if seed is None else seed
+    if profiles is None or grid is None or archipelago is None or seed is None:
+        return None
+    price = read_prices(folder, tables["series.price"], profiles, seed, toml, findings)
+    if len(findings):
+        return None
+    recipe = {name: table for name, table in tables.items() if name.startswith("population")}
+    devices = populate(devices, recipe, archipelago, profiles, seed)
+    about = tables["scenario"]
+    planning = {key: value for key, value in tables["planning"].items() if key in _scenario_fields()}
+    return Scenario(
+        name=about["name"] or path.stem,
+        title=about["title"],
+        grid=grid,
+        archipelago=archipelago,
+        fleets=make_fleets(devices, profiles),
+        profiles=profiles,
+        price=price,
+        tariff=Tariff(**tables["tariff"]),
+        connection=Connection(**tables["connection"]),
+        start=about["start"].astimezone(UTC),
+        days=about["days"],
+        seed=seed,
+        overvoltage_trip=tables["rules"]["overvoltage_trip"],
+        folder=folder,
+        **planning,
+    )
+
+
+def _scenario_fields() -> set[str]:
+    return {field.name for field in fields(Scenario)}
+
+
+def _keys(path: Path, findings: Findings) -> Tables | None:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        findings.add(path.name, "", "", f"no TOML: {error}", "a TOML file in UTF-8",
+                     "Correct it at the line and column named.")  # fmt: skip
+        return None
+    return read_keys(document, path.name, findings)
+
+
+def _check_files(folder: Path, tables: Tables, toml: str, findings: Findings) -> None:
+    """Findings for files that leave the folder or do not exist; such keys are emptied so that nothing opens them."""
+    for name, keys in TABLES.items():
+        for key, spec in keys.items():
+            value = tables.get(name, {}).get(key)
+            if spec.kind == "file" and value is not None:
+                if not _usable(folder, value, toml, name, key, findings):
+                    tables[name][key] = None
+            elif (
+                spec.kind == "files"
+                and value
+                and not all([_usable(folder, one, toml, name, key, findings) for one in value])
+            ):
+                tables[name][key] = None
+
+
+def _usable(folder: Path, file: str, toml: str, table: str, key: str, findings: Findings) -> bool:
+    inside = "a file in the scenario's folder or below it"
+    windows, posix = PureWindowsPath(file), PurePosixPath(file)
+    if windows.drive or windows.is_absolute() or posix.is_absolute() or ".." in windows.parts or "\0" in file:
+        findings.add(
+            toml, f"[{table}]", key, repr(file), inside, "Copy the file there and name it without '..' or '/'."
+        )
+        return False
+    path = folder / file
+    if not path.resolve().is_relative_to(folder.resolve()):
+        findings.add(toml, f"[{table}]", key, f"{file!r}, a link that leads outside", inside, "Copy the file itself.")
+        return False
+    if not path.is_file():
+        near = {p.relative_to(folder).as_posix() for p in folder.rglob(f"*{path.suffix}")}
+        findings.add(toml, f"[{table}]", key, f"{file!r}, which does not exist", inside, did_you_mean(file, near))
+        return False
+    return True
+
+
+def _check_together(
+    tables: Tables, devices: DeviceRows, profiles: Profiles | None, toml: str, findings: Findings
+) -> None:
+    """What only several tables together can tell."""
+    if profiles is None:
+        return
+    end = profiles.start + timedelta(minutes=15) * len(profiles.value)
+    start = tables.get("scenario", {}).get("start")
+    if len(profiles.value) < 96:
+        findings.add(toml, "[series]", "profiles", f"{len(profiles.value)} quarter hours", "at least a day (96)",
+                     "Give longer series.")  # fmt: skip
+    if start is not None:
+        if not profiles.start <= start < end:
+            findings.add(toml, "[scenario]", "start", f"{start.isoformat()}",
+                         f"a time from {profiles.start:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ}, where series exist",
+                         "Choose a day the profiles cover.")  # fmt: skip
+        elif (start - profiles.start) % timedelta(minutes=15):
+            findings.add(toml, "[scenario]", "start", f"{start.isoformat()}", "a full quarter hour", "Round it.")
+    pump = tables.get("population.heat_pumps")
+    if pump is not None and pump["profile"] and pump["profile"] not in profiles.name:
+        findings.add(toml, "[population.heat_pumps]", "profile", repr(pump["profile"]), "a series of the profile files",
+                     did_you_mean(pump["profile"], profiles.name))  # fmt: skip
+    for name, key in (
+        ("population.ev", "from_profiles"),
+        ("population.ev_homes", "of_profiles"),
+        ("population.heat_pumps", "of_profiles"),
+    ):
+        patterns = tables.get(name, {}).get(key)
+        if patterns and devices.load.id and not matches(devices.load.profile, patterns).any():
+            findings.add(toml, f"[{name}]", key, repr(patterns), "patterns that some load's profile fits",
+                         did_you_mean(patterns[0], set(devices.load.profile)))  # fmt: skip
+    taken = tables.get("population.ev", {}).get("from_profiles")
+    if taken:
+        split = np.array([f"{name}_pload" in profiles.name for name in devices.load.profile], dtype=np.bool_)
+        odd = np.flatnonzero(matches(devices.load.profile, taken) & ~split) if devices.load.id else []
+        for i in odd[:3]:
+            findings.add(toml, "[population.ev]", "from_profiles", f"{devices.load.profile[i]!r}",
+                         "charging profiles with a series _pload", "Correct the patterns.")  # fmt: skip

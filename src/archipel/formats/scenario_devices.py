@@ -1,0 +1,235 @@
+"""The device tables of a scenario, and what must be true of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archipel.formats.device_rows import (
+    BatteryRows,
+    ChargerRows,
+    DeviceRows,
+    GeneratorRows,
+    HeatPumpRows,
+    LoadRows,
+    PvRows,
+    SheddableRows,
+)
+from archipel.formats.findings import Findings, did_you_mean
+from archipel.formats.fleets import load_series
+from archipel.formats.reach import live_nodes
+from archipel.formats.scenario_network import node_rows
+from archipel.formats.tables import Column, Sheet, read_sheet, write_sheet
+from archipel.model import Grid, Profiles
+
+ID, NODE, PROFILE = Column("id", "id"), Column("node", "text"), Column("profile", "text", default="")
+P_KW = Column("p_kw", above=0.0, unit="kW")
+LOADS = (ID, NODE, Column("p_kw", low=0.0, unit="kW"), Column("q_kvar", default=0.0), PROFILE)
+TABLES: Mapping[str, tuple[Column, ...]] = {
+    "loads": LOADS,
+    "pv": (
+        ID,
+        NODE,
+        Column("p_kw_peak", low=0.0, unit="kW"),
+        Column("s_kva", low=0.0, unit="kVA"),
+        PROFILE,
+        Column("volt_var", "flag", default=False),
+    ),
+    "generators": (
+        ID,
+        NODE,
+        Column("p_kw", low=0.0, unit="kW"),
+        Column("s_kva", low=0.0, unit="kVA"),
+        PROFILE,
+        Column("source", "text", one_of=("hydro", "wind", "biomass")),
+    ),
+    "batteries": (
+        ID,
+        NODE,
+        Column("e_kwh", above=0.0, unit="kWh"),
+        Column("p_kw_charge", low=0.0, unit="kW"),
+        Column("p_kw_discharge", low=0.0, unit="kW"),
+        Column("efficiency_charge", above=0.0, high=1.0),
+        Column("efficiency_discharge", above=0.0, high=1.0),
+        Column("soc_start", default=0.5, low=0.0, high=1.0),
+        Column("wear_eur_per_kwh", default=0.010, low=0.0),
+    ),
+    "ev_chargers": (ID, NODE, P_KW),
+    "heat_pumps": (
+        ID,
+        NODE,
+        P_KW,
+        Column("heat_kw", above=0.0, unit="kW"),
+        PROFILE,
+        Column("cop", default=3.0, above=0.0),
+        Column("buffer_kwh_per_k", default=2.0, above=0.0),
+        Column("band_k", default=2.0, above=0.0),
+    ),
+    "sheddable": (*LOADS, Column("voll_eur_per_kwh", default=10.0, low=0.0)),
+}
+SESSIONS = (
+    Column("charger", "text"),
+    Column("start", "text"),
+    Column("end", "text"),
+    Column("e_kwh", above=0.0, unit="kWh"),
+)
+KIND = {
+    "loads": ("load", LoadRows),
+    "pv": ("pv", PvRows),
+    "generators": ("generator", GeneratorRows),
+    "batteries": ("battery", BatteryRows),
+    "heat_pumps": ("heat_pump", HeatPumpRows),
+    "sheddable": ("sheddable", SheddableRows),
+}
+
+
+def read_devices(
+    folder: Path, files: Mapping[str, Any], grid: Grid | None, profiles: Profiles | None, toml: str, findings: Findings
+) -> DeviceRows:
+    """All device tables. Without a grid or series the references to them go unchecked."""
+    row = {id: i for i, id in enumerate(grid.nodes.id)} if grid is not None else {}
+    live = live_nodes(grid) if grid is not None else None
+    known = set(profiles.name) if profiles is not None else None
+    found: dict[str, Any] = {}
+    sheets: list[Sheet] = []
+    for table, columns in TABLES.items():
+        sheet = read_sheet(folder, files[table], table, columns, findings) if files.get(table) else None
+        if sheet is None:
+            continue
+        sheets.append(sheet)
+        node = node_rows(sheet, "node", row, findings) if grid is not None else np.full(len(sheet), -1)
+        if grid is not None and live is not None:
+            dead = (node >= 0) & ~live[np.maximum(node, 0)]
+            findings.add_each(
+                sheet.file,
+                table,
+                [
+                    (sheet.id[i], f"the node {grid.nodes.id[node[i]]}, which no source feeds")
+                    for i in np.flatnonzero(dead)
+                ],
+                "a node with a closed way to the source",
+                "Close a switch on the way, or remove the device.",
+            )
+        if known is not None and "profile" in sheet.text:
+            _check_profiles(sheet, known, pair=table in {"loads", "sheddable"}, findings=findings)
+        if table == "ev_chargers":
+            found["ev_charger"] = _chargers(folder, files.get("ev_sessions"), sheet, node, profiles, toml, findings)
+        else:
+            kind, record = KIND[table]
+            found[kind] = record(**_values(record, sheet, node))
+    if files.get("ev_sessions") and not files.get("ev_chargers"):
+        findings.add(toml, "[devices]", "ev_sessions", "sessions without chargers", "the file of the chargers too",
+                     "Add ev_chargers to [devices].")  # fmt: skip
+    _check_ids(sheets, findings)
+    return DeviceRows(**found)
+
+
+def _values(record: type, sheet: Sheet, node: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {"node": node}
+    for name in (f.name for f in fields(record) if f.name != "node"):
+        values[name] = sheet.text.get(name, sheet.numbers.get(name, sheet.flags.get(name)))
+    return values
+
+
+def _check_profiles(sheet: Sheet, known: set[str], pair: bool, findings: Findings) -> None:
+    """Every profile named must exist; loads may name a pair of series by their common beginning."""
+    names = set(sheet.text["profile"]) - {""}
+    missing = {
+        name for name in names if (load_series(name, dict.fromkeys(known, 0)) is None if pair else name not in known)
+    }
+    if not missing:
+        return
+    choices = known | {name.removesuffix("_pload") for name in known} if pair else known
+    first = {}
+    for i, name in enumerate(sheet.text["profile"]):
+        if name in missing:
+            first.setdefault(name, i)
+    for name, i in first.items():
+        findings.add(sheet.file, sheet.name, sheet.id[i], f"profile = {name!r}",
+                     "a series of the profile files" + (" (with _pload and _qload)" if pair else ""),
+                     did_you_mean(name, choices))  # fmt: skip
+
+
+def _check_ids(sheets: Iterable[Sheet], findings: Findings) -> None:
+    """An id stands for one device, whatever its kind."""
+    owner: dict[str, str] = {}
+    for sheet in sheets:
+        shared = [(id, f"an id that {owner[id]} has too") for id in sheet.id if id in owner]
+        findings.add_each(sheet.file, sheet.name, shared, "every device id once", "Give one of them another id.")
+        owner.update(dict.fromkeys(sheet.id, sheet.file))
+
+
+def _chargers(
+    folder: Path,
+    file: str | None,
+    sheet: Sheet,
+    node: Any,
+    profiles: Profiles | None,
+    toml: str,
+    findings: Findings,
+) -> ChargerRows:
+    if file is None:
+        findings.add(toml, "[devices]", "ev_sessions", "nothing", "the sessions of the chargers",
+                     "Add ev_sessions, a table with charger, start, end, e_kwh.")  # fmt: skip
+        return ChargerRows()
+    sessions = read_sheet(folder, file, "ev_sessions", SESSIONS, findings)
+    if sessions is None or profiles is None:
+        return ChargerRows()
+    row = {id: i for i, id in enumerate(sheet.id)}
+    mark = len(findings)
+    for i, charger in enumerate(sessions.text["charger"]):
+        if charger and charger not in row:
+            findings.add(file, "ev_sessions", sessions.id[i], f"charger = {charger!r}", "the id of a charger",
+                         did_you_mean(charger, row))  # fmt: skip
+    start, end = (_profile_rows(sessions, column, profiles, findings) for column in ("start", "end"))
+    if findings.since(mark):
+        return ChargerRows()
+    device = np.array([row[charger] for charger in sessions.text["charger"]], dtype=np.int64)
+    order = np.lexsort((start, device))
+    device, start, end = device[order], start[order], end[order]
+    _check_sessions(sessions, order, device, start, end, findings)
+    return ChargerRows(sheet.id, node, sheet.numbers["p_kw"], device, start, end, sessions.numbers["e_kwh"][order])
+
+
+def _profile_rows(sessions: Sheet, column: str, profiles: Profiles, findings: Findings) -> Any:
+    rows = np.zeros(len(sessions), dtype=np.int64)
+    for i, text in enumerate(sessions.text[column]):
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None:
+            findings.add(sessions.file, "ev_sessions", sessions.id[i], f"{column} = {text!r}",
+                         "a time with its offset, such as 2016-05-26T17:30:00Z", "Append Z for UTC.")  # fmt: skip
+            continue
+        rows[i] = profiles.row(time)
+    return rows
+
+
+def _check_sessions(sessions: Sheet, order: Any, device: Any, start: Any, end: Any, findings: Findings) -> None:
+    backwards = np.flatnonzero(end <= start)
+    findings.add_each(sessions.file, "ev_sessions", [(sessions.id[order[i]], "an end before the start") for i in backwards],
+                      "at least a quarter hour", "Exchange start and end.")  # fmt: skip
+    overlap = np.flatnonzero((device[1:] == device[:-1]) & (start[1:] < end[:-1])) + 1
+    findings.add_each(sessions.file, "ev_sessions",
+                      [(sessions.id[order[i]], "a start before the session before it ended") for i in overlap],
+                      "one vehicle at a charger at a time", "Shorten one of the sessions.")  # fmt: skip
+
+
+def write_devices(folder: Path, devices: DeviceRows, node: tuple[str, ...]) -> dict[str, str]:
+    """Write a table per kind that has devices (chargers excepted); returns the file of every [devices] key."""
+    written = {}
+    for table, (kind, _) in KIND.items():
+        rows = getattr(devices, kind)
+        if not rows.id:
+            continue
+        values = {c.name: getattr(rows, c.name) for c in TABLES[table]}
+        values["node"] = [node[i] for i in rows.node]
+        write_sheet(folder / f"{table}.csv", values)
+        written[table] = f"{table}.csv"
+    return written
