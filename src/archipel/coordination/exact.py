@@ -165,8 +165,7 @@ def _step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, Body]:
     """Agree on the step lengths, or on the end."""
     heard = yield Gather()
     sizes = _join(solver.sizes(), heard)
-    box = solver.box
-    residual = float((np.abs(solver.dual_residual()) * (box.hi - box.lo)).sum()) + _sum(heard, "residual")
+    residual = solver.gap_of_residuals() + _sum(heard, "residual")
     cost = solver.cost() + _sum(heard, "cost")
     told: Body
     if root is None:

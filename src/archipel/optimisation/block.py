@@ -38,17 +38,19 @@ class Outputs:
     on_p: Floats
     on_q: Floats
     """Effect of each child's boundary power [per kW, per kvar], shape (A, children)."""
+    on_level: Floats
+    """Effect of each level, shape (A, levels)."""
     on_v: Floats
     """Effect of the boundary voltage [per pu], shape (A,)."""
     offset: Floats
     """Shape (A,)."""
 
-    def value(self, u: Floats, p_kw: Floats, q_kvar: Floats, v_pu: Floats) -> Floats:
-        """All outputs, shape (A,), at controls (N, T), child powers (children, T) and boundary voltage (T,)."""
+    def value(self, u: Floats, level: Floats, pq: Floats, v_pu: Floats) -> Floats:
+        """All outputs (A,) at controls (N, T), levels (L,), child powers (children, 2, T), boundary voltage (T,)."""
         rows = np.arange(len(self.t))
-        y = self.offset + self.on_v * v_pu[self.t] + (self.on_control @ u)[rows, self.t]
-        if len(p_kw):
-            y = y + (self.on_p @ p_kw)[rows, self.t] + (self.on_q @ q_kvar)[rows, self.t]
+        y = self.offset + self.on_v * v_pu[self.t] + self.on_level @ level + (self.on_control @ u)[rows, self.t]
+        if len(pq):
+            y = y + (self.on_p @ pq[:, 0] + self.on_q @ pq[:, 1])[rows, self.t]
         return np.asarray(y)
 
 
@@ -65,6 +67,22 @@ class Hinges:
     """For every hinge what it is about and which thing: ("voltage high", "bus/12"), ("fee", "") ..."""
     scale: Floats
     """One unit of the output in the physical unit of the label (pu, share of limit, kW), shape (R,)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Levels:
+    """Controls that keep one value over all intervals, such as the peak that is paid for; shape (L,) each."""
+
+    lo: Floats
+    hi: Floats
+    cost: Floats
+    """EUR per unit."""
+
+    @staticmethod
+    def none() -> Levels:
+        """No level."""
+        return Levels(np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 @final
@@ -99,6 +117,7 @@ class Block:
     """Shape (K,)."""
     carried: Floats
     """Share of what was put in at s (last axis) that is left at the end of t, shape (K, T, T)."""
+    levels: Levels
     outputs: Outputs
     hinges: Hinges
     children: int
@@ -131,11 +150,12 @@ class Block:
         out[: len(self.gain)] = self.gain * by_store[self.store_of]
         return out
 
-    def own_cost(self, u: Floats, y_hinge: Floats) -> float:
+    def own_cost(self, u: Floats, level: Floats, y_hinge: Floats) -> float:
         """This cell's own cost [EUR]: controls, stores outside their bounds, hinges. No price of boundary power."""
         e = self.store(u)
         outside = np.maximum(self.store_lo - e, 0.0) + np.maximum(e - self.store_hi, 0.0)
         cost = (self.cost * u + 0.5 * self.quad * u * u).sum() + (self.store_price * outside).sum()
+        cost += self.levels.cost @ level
         return float(cost + (self.hinges.price * np.maximum(y_hinge - self.hinges.bound, 0.0)).sum())
 
     def by_columns(self, u: Floats) -> list[Floats]:
@@ -146,7 +166,9 @@ class Block:
         return out
 
 
-def flatten(columns: tuple[Columns, ...], outputs: Outputs, hinges: Hinges, children: int, intervals: int) -> Block:
+def flatten(
+    columns: tuple[Columns, ...], levels: Levels, outputs: Outputs, hinges: Hinges, children: int, intervals: int
+) -> Block:
     """Lay the columns out flat. `outputs.on_control` must follow the order of `control_order(columns)`."""
     where = control_order(columns)
     stored = [w for w in where if columns[w[0]].store is not None]
@@ -175,6 +197,7 @@ def flatten(columns: tuple[Columns, ...], outputs: Outputs, hinges: Hinges, chil
         store_hi=stack([s.hi[k] for s, k in stores if s is not None]),
         store_price=stack([s.price[k] for s, k in stores if s is not None]),
         store_start=np.array([s.start[k] for s, k in stores if s is not None]),
+        levels=levels,
         outputs=outputs,
         hinges=hinges,
         children=children,

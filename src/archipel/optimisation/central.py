@@ -116,11 +116,13 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
 
     eq, le = _Rows(), _Rows()
     inf = np.inf
-    control_at, boundary_at, voltage_at = [], [], []
+    control_at, boundary_at, voltage_at, level_at = [], [], [], []
     for i, block in enumerate(blocks):
         boundary_at.append(variables(2 * t_count, 0.0, root_price if i == 0 else 0.0, -inf, inf))
         control_at.append(variables(block.lo.size, block.quad, block.cost, block.lo, block.hi))
         voltage_at.append(variables(block.children * t_count, 0.0, 0.0, -inf, inf))
+        level = block.levels
+        level_at.append(variables(len(level.lo), 0.0, level.cost, level.lo, level.hi))
     kids: list[list[int]] = [[j for j, p in enumerate(parents) if p == i] for i in range(len(blocks))]
     for i, block in enumerate(blocks):
         _add_stores(block, control_at[i], variables, eq, le)
@@ -141,6 +143,7 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
         def terms(rows: _Rows, first: int, which: np.ndarray, sign: float) -> None:
             r = (first + np.arange(len(which)))[:, None]
             rows.add(r, u_cols[which], sign * out.on_control[which])  # noqa: B023  called within this turn only
+            rows.add(r, level_at[i] + np.arange(out.on_level.shape[1])[None, :], sign * out.on_level[which])  # noqa: B023
             rows.add(r, p_cols[which], sign * out.on_p[which])  # noqa: B023
             rows.add(r, p_cols[which] + t_count, sign * out.on_q[which])  # noqa: B023
             if v_at >= 0:  # noqa: B023

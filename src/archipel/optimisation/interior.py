@@ -28,6 +28,8 @@ from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import Box, HingeSet, Kind, StepSizes
 from archipel.optimisation.block import Block
 
+_STIFF_LEVEL = 1e-9
+"""Curvature of a level [EUR per unit squared]: nothing, but keeps it determined."""
 _FREE_STORE = 1e-9
 """Stiffness of a store without bounds: small, but keeps its equations solvable."""
 
@@ -56,11 +58,14 @@ class Right:
     """A right-hand side as asked of the box, the store hinges and the output hinges, and what follows from it."""
 
     box: tuple[Floats, Floats]
+    level: tuple[Floats, Floats]
     low: tuple[Floats, Floats]
     high: tuple[Floats, Floats]
     out: tuple[Floats, Floats]
     push: Floats
     """Of the controls (N, T)."""
+    level_push: Floats
+    """Of the levels (L,)."""
     low_delta: Floats
     high_delta: Floats
     out_delta: Floats
@@ -75,10 +80,12 @@ class Right:
 
         return Right(
             both(self.box, other.box),
+            both(self.level, other.level),
             both(self.low, other.low),
             both(self.high, other.high),
             both(self.out, other.out),
             self.push + factor * other.push,
+            self.level_push + factor * other.level_push,
             self.low_delta + factor * other.low_delta,
             self.high_delta + factor * other.high_delta,
             self.out_delta + factor * other.out_delta,
@@ -94,11 +101,13 @@ class CellSolver:
         """Place the controls at `wish` (N, T), kept `inside` (share of the range) off the bounds; or in the middle."""
         self.block = block
         self.box = Box(block.lo, block.hi)
+        self.level = Box(block.levels.lo, block.levels.hi)
         self.low = HingeSet(block.store_price, np.isfinite(block.store_lo))
         self.high = HingeSet(block.store_price, np.isfinite(block.store_hi))
         self.out = HingeSet(block.hinges.price, np.ones(len(block.hinges.price), dtype=np.bool_))
         self._lo = np.where(self.low.has, block.store_lo, 0.0)
         self._hi = np.where(self.high.has, block.store_hi, 0.0)
+        self.levels_now = self.level.inside(block.levels.lo, inside)
         self.u = self.box.inside(0.5 * (block.lo + block.hi) if wish is None else wish, inside)
 
     # ---------------------------------------------------------------- opening
@@ -113,6 +122,7 @@ class CellSolver:
         rows = np.concatenate([np.arange(self._first_port), *ports]).astype(np.int64)
         self._rows, self._t = rows, out.t[rows]
         self._z, self._zp, self._zq = out.on_control[rows], out.on_p[rows], out.on_q[rows]
+        self._zl = out.on_level[rows]
         self._hot = np.zeros((len(rows), t_count))
         self._hot[np.arange(len(rows)), self._t] = 1.0
         self._same_t = self._hot @ self._hot.T
@@ -126,7 +136,7 @@ class CellSolver:
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
         t_count = self.block.intervals
-        y = self.block.outputs.value(self.u, self.child_pq[:, 0], self.child_pq[:, 1], np.zeros(t_count))
+        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, np.zeros(t_count))
         return np.asarray(y[: 2 * t_count].reshape(2, t_count))
 
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
@@ -134,6 +144,7 @@ class CellSolver:
         self.price, self.v = price.copy(), v_pu.copy()
         y, e = self._outputs(), self.block.store(self.u)
         self.box.open(self.u, mu)
+        self.level.open(self.levels_now, mu)
         self.low.open(self._lo - e, mu)
         self.high.open(e - self._hi, mu)
         self.out.open(self._gaps(y), mu)
@@ -146,11 +157,11 @@ class CellSolver:
 
     def child_voltages(self) -> Floats:
         """Voltage at every child's boundary, shape (children, T)."""
-        y = self.block.outputs.value(self.u, self.child_pq[:, 0], self.child_pq[:, 1], self.v)
+        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
         return np.asarray(y[self._first_port :].reshape(self.block.children, self.block.intervals))
 
     def _outputs(self) -> Floats:
-        y = self.block.outputs.value(self.u, self.child_pq[:, 0], self.child_pq[:, 1], self.v)
+        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
         return np.asarray(y[self._rows])
 
     def _gaps(self, y: Floats) -> Floats:
@@ -169,6 +180,7 @@ class CellSolver:
         """Condense this cell at its present point, given the children's responses."""
         block, b = self.block, self._first_hinge
         self._m = np.where(self.box.free, 1.0 / (block.quad + self.box.stiffness()), 0.0)
+        self._ml = np.where(self.level.free, 1.0 / (self.level.stiffness() + _STIFF_LEVEL), 0.0)
         self._factor_stores()
         big = self._joined_response(children)
         kb = self._child_k(children)
@@ -207,6 +219,7 @@ class CellSolver:
             reach = np.add.reduceat(reach, block.store_first, axis=1).T
             for k, n in enumerate(self._n):
                 big -= reach[k][:, None] * n[self._grid_t] * reach[k]
+        big += (self._zl * self._ml) @ self._zl.T
         for child, response in enumerate(children):
             for i, za in enumerate((self._zp[:, child], self._zq[:, child])):
                 for j, zb in enumerate((self._zp[:, child], self._zq[:, child])):
@@ -244,20 +257,24 @@ class CellSolver:
 
     def right_hand(self, kind: Kind) -> Right:
         """A right-hand side: 'affine', 'corrector' (after the affine step), or 'centre' (per unit of mu)."""
-        box, low, high, out = (part.asked(kind) for part in (self.box, self.low, self.high, self.out))
-        push = self.box.push(box)
+        parts = (self.box, self.level, self.low, self.high, self.out)
+        box, level, low, high, out = (part.asked(kind) for part in parts)
+        push, level_push = self.box.push(box), self.level.push(level)
         if kind == "centre":
             gaps: tuple[Floats | None, Floats | None, Floats | None] = (None, None, None)
         else:
             e = self.block.store(self.u)
             gaps = (self._lo - e, e - self._hi, self._gaps(self._outputs()))
             push = push - self.dual_residual()
+            level_push = level_push - self.level_residual()
         return Right(
             box,
+            level,
             low,
             high,
             out,
             np.where(self.box.free, push, 0.0),
+            np.where(self.level.free, level_push, 0.0),
             self.low.delta(low, gaps[0]),
             self.high.delta(high, gaps[1]),
             self.out.delta(out, gaps[2]),
@@ -271,6 +288,17 @@ class CellSolver:
         slope = block.cost + block.quad * self.u + seen + block.spread(block.worth(self._store_price()))
         return np.where(self.box.free, slope - self.box.zl + self.box.zh, 0.0)
 
+    def level_residual(self) -> Floats:
+        """Gradient of the Lagrangian by the levels (L,), zero where fixed."""
+        slope = self.block.levels.cost + _STIFF_LEVEL * self.levels_now + self._zl.T @ self._duals()
+        return np.where(self.level.free, slope - self.level.zl + self.level.zh, 0.0)
+
+    def gap_of_residuals(self) -> float:
+        """Most that the dual residuals can hide [EUR]: each control may move over its whole range."""
+        box, level = self.box, self.level
+        hidden = (np.abs(self.dual_residual()) * (box.hi - box.lo)).sum()
+        return float(hidden + (np.abs(self.level_residual()) * (level.hi - level.lo)).sum())
+
     def _store_price(self) -> Floats:
         return np.where(self.high.has, self.high.pi, 0.0) - np.where(self.low.has, self.low.pi, 0.0)
 
@@ -278,6 +306,7 @@ class CellSolver:
         """The constants of the response to `right`; `omega` are the children's prices of voltage, None for 'centre'."""
         t_count, b = self.block.intervals, self._first_hinge
         k = (self._z @ self._own_step(right, 0.0)[0])[np.arange(len(self._t)), self._t]
+        k = k + self._zl @ (self._ml * right.level_push)
         for i, child in enumerate(children):
             k = k + self._zp[:, i] * child.k[:t_count][self._t] + self._zq[:, i] * child.k[t_count:][self._t]
         r0 = k[b:].copy()
@@ -323,6 +352,7 @@ class CellSolver:
         dual = np.concatenate([d_price.ravel(), theta])
         du, tau = self._own_step(right, self._z.T @ (dual[:, None] * self._hot))
         self.box.step(du, right.box)
+        self.level.step(self._ml * (right.level_push - self._zl.T @ dual), right.level)
         self.out.step(theta[:count], right.out)
         self._step_stores(right, block.carry(block.inflow(du)), tau)
         return self._to_children(dual), list(np.split(self.d_child_v, self._cut)) if block.children else []
@@ -339,13 +369,16 @@ class CellSolver:
 
     def sizes(self) -> StepSizes:
         """How far this cell can follow the step."""
-        return self.box.sizes().join(self.low.sizes()).join(self.high.sizes()).join(self.out.sizes())
+        sizes = self.box.sizes()
+        for part in (self.level, self.low, self.high, self.out):
+            sizes = sizes.join(part.sizes())
+        return sizes
 
     def apply(self, primal: float, dual: float) -> None:
         """Take the step. The children's powers follow with `hear_children`."""
-        for part in (self.box, self.low, self.high, self.out):
+        for part in (self.box, self.level, self.low, self.high, self.out):
             part.apply(primal, dual)
-        self.u = self.box.u
+        self.u, self.levels_now = self.box.u, self.level.u
         self.v = self.v.copy()
         self.v[self.active] += primal * self.d_v
         self.child_v = self.child_v + primal * self.d_child_v
@@ -358,4 +391,4 @@ class CellSolver:
 
     def cost(self) -> float:
         """Own cost [EUR] at the present point; no price of boundary power."""
-        return self.block.own_cost(self.u, self._outputs()[self._first_hinge : self._first_port])
+        return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
