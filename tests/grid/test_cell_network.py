@@ -259,7 +259,12 @@ def test_a_closed_switch_may_be_the_tie_above_a_cell() -> None:
         assert np.abs(np.abs(flow.v[:, 0]) - whole.v_pu[net.nodes]).max() < 1e-8
 
 
-def test_an_upstream_grid_of_finite_strength_is_refused() -> None:
-    grid = small_net(sk_mva=500.0)
-    with pytest.raises(GridError, match=r"ext_grid/0.*500.0 MVA"):
-        cell_networks(grid, archipelago(grid))
+def test_an_upstream_grid_of_finite_strength_is_a_reactance_above_the_root() -> None:
+    grid = small_net(sk_mva=300.0)
+    p_kw, q_kvar = small_load(grid)
+    networks, flows = chained(grid, archipelago(grid), p_kw, q_kvar)
+    whole = PowerFlow(grid).solve(p_kw, q_kvar)
+    assert whole.v_pu[grid.source.node] != pytest.approx(grid.source.v_pu, abs=1e-4)
+    for net, flow in zip(networks, flows, strict=True):
+        assert np.abs(np.abs(flow.v[:, 0]) - whole.v_pu[net.nodes]).max() < 1e-8
+    assert flows[0].p_b_kw[0] == pytest.approx(whole.upstream_p_kw, abs=1e-3)

@@ -18,6 +18,7 @@ its referee in the tests.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import final
 
@@ -228,68 +229,72 @@ class CellNetwork:
 def cell_networks(grid: Grid, archipelago: Archipelago) -> tuple[CellNetwork, ...]:
     """The network of every cell, in cell order.
 
-    Raises GridError, naming the element, when the cells do not fit the grid (see `branch_owners`), when values are
-    no use to a power flow, and for an upstream grid of finite short-circuit power, whose voltage no cell knows.
+    An upstream grid of finite short-circuit power stands in the root's network as a reactance of its own; the root's
+    boundary is then the ideal voltage behind it. Raises GridError, naming the element, when the cells do not fit
+    the grid (see `branch_owners`) and when values are no use to a power flow.
     """
-    if np.isfinite(grid.source.sk_mva):
-        raise GridError(
-            f"{grid.source.id}: found a short-circuit power of {grid.source.sk_mva} MVA; cells plan on a "
-            "stiff upstream voltage. Model its impedance as a line or transformer."
-        )
     point = fused(grid)
     alive = live_points(grid, point)
     owner = branch_owners(grid, archipelago, point, alive)
-    model, upper_node = branch_model(grid), upper_nodes(grid, archipelago)
-    order = np.argsort(archipelago.node_cell, kind="stable")
-    node_bounds = np.searchsorted(archipelago.node_cell[order], np.arange(len(archipelago.cell) + 1))
-    by_owner = np.argsort(owner, kind="stable")
-    branch_bounds = np.searchsorted(owner[by_owner], np.arange(len(archipelago.cell) + 1))
+    model, ends = branch_model(grid), branch_ends(grid)
+    whole = _Whole(
+        grid=grid,
+        model=model,
+        point=point,
+        alive=alive,
+        end_points=np.stack([point[ends.from_node], point[ends.to_node]]),
+        admittance=np.array([[model.ff, model.ft], [model.tf, model.tt]]),
+    )
+    cells = range(len(archipelago.cell))
+    nodes, branches = _groups(archipelago.node_cell, len(cells)), _groups(owner, len(cells))
+    above = upper_nodes(grid, archipelago)
     return tuple(
-        _cell_network(
-            grid,
-            model,
-            cell.id,
-            nodes=order[node_bounds[c] : node_bounds[c + 1]],
-            branches=by_owner[branch_bounds[c] : branch_bounds[c + 1]],
-            slack_node=int(upper_node[c]),
-            point=point,
-            alive=alive,
-        )
-        for c, cell in enumerate(archipelago.cell)
+        _cell_network(whole, archipelago.cell[c].id, nodes[c], branches[c], int(above[c]), c == 0) for c in cells
     )
 
 
-def _cell_network(
-    grid: Grid,
-    model: BranchModel,
-    cell: str,
-    nodes: Ints,
-    branches: Ints,
-    slack_node: int,
-    point: Ints,
-    alive: Bools,
-) -> CellNetwork:
-    slack_point = point[slack_node]
-    node_point = point[nodes]
-    off_slack = alive[node_point] & (node_point != slack_point)
-    points, first = np.unique(node_point[off_slack], return_index=True)
-    first = np.sort(np.flatnonzero(off_slack)[first])
-    points = node_point[first]
-    row_of_point = np.full(len(alive), len(first))  # what else an end may touch: the slack, or nothing when open
-    row_of_point[points] = np.arange(len(first))
-    at_slack = alive[node_point] & (node_point == slack_point)
-    row = np.where(off_slack, row_of_point[node_point], np.where(at_slack, SLACK, DEAD))
-    ends = branch_ends(grid)
-    at = np.stack([row_of_point[point[end[branches]]] for end in (ends.from_node, ends.to_node)])
-    admittance = np.array([[model.ff, model.ft], [model.tf, model.tt]])[:, :, branches]
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _Whole:
+    """What all cells' networks are cut from."""
 
+    grid: Grid
+    model: BranchModel
+    point: Ints
+    alive: Bools
+    end_points: Ints
+    admittance: Complexes
+
+
+def _groups(owner: Ints, count: int) -> list[Ints]:
+    """Row numbers of everything that belongs to owner 0, 1, ..., each in rising order."""
+    order = np.argsort(owner, kind="stable")
+    bounds = np.searchsorted(owner[order], np.arange(count + 1))
+    return [order[a:b] for a, b in itertools.pairwise(bounds)]
+
+
+def _cell_network(whole: _Whole, cell: str, nodes: Ints, branches: Ints, slack_node: int, root: bool) -> CellNetwork:
+    source, node_point = whole.grid.source, whole.point[nodes]
+    behind_reactance = root and np.isfinite(source.sk_mva)
+    slack_point = -1 if behind_reactance else whole.point[slack_node]
+    live = whole.alive[node_point]
+    off_slack = live & (node_point != slack_point)
+    first = np.flatnonzero(off_slack)[np.sort(np.unique(node_point[off_slack], return_index=True)[1])]
     n = len(first)
+    row_of_point = np.full(len(whole.alive), n)  # what else an end may touch: the slack, or nothing when it is open
+    row_of_point[node_point[first]] = np.arange(n)
+    at = row_of_point[whole.end_points[:, branches]]
+    admittance = whole.admittance[:, :, branches]
+
     y = np.zeros((n + 1, n + 1), dtype=np.complex128)
     for a in (0, 1):
         for b in (0, 1):
             np.add.at(y, (at[a], at[b]), admittance[a, b])
+    if behind_reactance:
+        joined = np.array([row_of_point[whole.point[slack_node]], n])
+        y[np.ix_(joined, joined)] += np.array([[1, -1], [-1, 1]]) * (1e3 * source.sk_mva / BASE_KVA) / 1j
     z = np.asarray(np.linalg.inv(y[:n, :n]), dtype=np.complex128)
-    local = np.full(len(grid.nodes), -1)
+    local = np.full(len(whole.grid.nodes), -1)
     local[nodes] = np.arange(len(nodes))
     return CellNetwork(
         cell=cell,
@@ -297,8 +302,8 @@ def _cell_network(
         local=local,
         slack_node=slack_node,
         branches=branches,
-        limit_a=model.limit_a[:, branches],
-        row=row,
+        limit_a=whole.model.limit_a[:, branches],
+        row=np.where(off_slack, row_of_point[node_point], np.where(live, SLACK, DEAD)),
         first=first,
         again=np.setdiff1d(np.flatnonzero(off_slack), first),
         z=z,
@@ -307,5 +312,5 @@ def _cell_network(
         y_own=complex(y[n, n]),
         ends=at,
         admittance=admittance,
-        loading_per_pu=model.loading_per_pu[:, branches],
+        loading_per_pu=whole.model.loading_per_pu[:, branches],
     )

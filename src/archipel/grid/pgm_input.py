@@ -144,7 +144,7 @@ def _source(grid: Grid, point: Ints) -> NDArray[Any]:
     source["node"] = point[grid.source.node]
     source["status"] = 1
     source["u_ref"], source["u_ref_angle"] = grid.source.v_pu, 0.0
-    source["sk"] = min(grid.source.sk_mva * 1e6, IDEAL_SK_VA)
+    source["sk"], source["rx_ratio"] = min(grid.source.sk_mva * 1e6, IDEAL_SK_VA), 0.0
     return source
 
 
