@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from archipel.devices.battery import BatteryFleet
 from archipel.model import (
     Archipelago,
     Cell,
@@ -34,6 +35,13 @@ class BareFleet:
     kind: str
     id: tuple[str, ...]
     node: Ints
+
+
+def fleet(kind: str, node: Ints) -> BareFleet | BatteryFleet:
+    ids, one = tuple(f"{kind}/{i}" for i in range(len(node))), np.ones(len(node))
+    if kind == "battery":
+        return BatteryFleet(ids, node, 10 * one, 5 * one, 5 * one, 0.95 * one, 0.95 * one, 0.5 * one, 0.01 * one)
+    return BareFleet(kind, ids, node)
 
 
 def lines(ends: list[tuple[int, int]]) -> Lines:
@@ -139,10 +147,7 @@ def scenario(feeders: int = 2, lv_cells: int = 3, lv_nodes: int = 5, seed: int =
         title="A made-up case",
         grid=grid,
         archipelago=Archipelago(tuple(cells), tuple(ties), np.array(node_cell)),
-        fleets=tuple(
-            BareFleet(kind, tuple(f"{kind}/{i}" for i in range(len(low[k % 2 :: 1 + k]))), low[k % 2 :: 1 + k])
-            for k, kind in enumerate(KINDS)
-        ),
+        fleets=tuple(fleet(kind, low[k % 2 :: 1 + k]) for k, kind in enumerate(KINDS)),
         profiles=Profiles(START, ("price",), np.zeros((len(hours), 1), dtype=np.float32)),
         price=0.06 + 0.05 * np.cos(2 * np.pi * (hours - 19) / 12),
         tariff=Tariff(),

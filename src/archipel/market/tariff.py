@@ -17,9 +17,6 @@ from archipel.model import Archipelago, Floats, Tariff
 SETTLEMENT_H = 0.25
 """Length of a settlement interval [h]: fees and peaks are taken on 15-minute means."""
 
-WEAR_EUR_PER_KWH = 0.010
-"""Wear of a battery per kWh discharged, where the scenario's batteries do not say another."""
-
 
 @final
 @dataclass(frozen=True, slots=True)

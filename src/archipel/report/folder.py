@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from archipel.model import Scenario, StrategyResult
 from archipel.report.kpis import kpis, kpis_file
+from archipel.report.reload import source_of
 from archipel.report.tables import LABELS, VALUES, plain_entries, rows, schema
 
 LAYOUT = 1
@@ -41,8 +42,8 @@ class RunWriter:
         days: Days asked for.
         forecast: `perfect` or `naive`.
         seed: Seed of the run.
-        source: How to load the scenario again: the name of a shipped one or the path of its file. Without it the
-            folder of the scenario or its name is kept.
+        source: How to load the scenario again: the name of a shipped one or the path of its file; found out when not
+            given.
         now: Time of the run's name; the clock when not given.
         finishing: Called with the folder once its tables are whole, before it gets its name (the report is made here).
     """
@@ -62,7 +63,7 @@ class RunWriter:
     ) -> None:
         self.scenario, self.start, self.days, self.forecast, self.seed = scenario, start, days, forecast, seed
         self._made = (now or datetime.now(UTC)).astimezone(UTC)
-        self._source = source if source is not None else str(scenario.folder or scenario.name)
+        self._source = source if source is not None else source_of(scenario)
         self._finishing = finishing
         self.path = _free(runs, run_id(scenario.name, start, days, forecast, seed, self._made))
         """Where the run will be found."""

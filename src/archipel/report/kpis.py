@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from archipel.market.tariff import SETTLEMENT_H, WEAR_EUR_PER_KWH, bill, metered_into_lower, settled
-from archipel.model import Fleet, Scenario, StrategyResult
+from archipel.devices.battery import BatteryFleet, wear_eur
+from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, settled
+from archipel.model import Scenario, StrategyResult
 from archipel.report.sharing import feeder_of, share
 from archipel.report.tally import Tally, tally
 
@@ -117,6 +118,8 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
 def _physics(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     nodes = scenario.grid.nodes
     v = result.v_pu
+    dead = v == 0.0  # not reached by the source: a matter of supply, not of voltage
+    v = np.where(dead, np.float32(np.nan), v) if dead.any() else v
     low = v < (nodes.v_pu_min - V_TOLERANCE_PU)[:, None].astype(np.float32)
     high = v > (nodes.v_pu_max + V_TOLERANCE_PU)[:, None].astype(np.float32)
     mean_v = settled_single(v, result.dt_h)
@@ -126,6 +129,7 @@ def _physics(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
         "voltage_violation_node_h": float(np.count_nonzero(low) + np.count_nonzero(high)) * result.dt_h,
         "worst_v_pu": [float(np.nanmin(v)), float(np.nanmax(v))] if np.isfinite(v).any() else None,
         "voltage_band_share": float(inside.sum() / live.sum()) if live.any() else None,
+        "unsupplied_node_h": float(np.count_nonzero(dead)) * result.dt_h,
         "branch_overload_h": float(np.count_nonzero(result.loading > 1 + LOADING_TOLERANCE)) * result.dt_h,
         "worst_loading": float(np.nanmax(result.loading)) if np.isfinite(result.loading).any() else None,
     }
@@ -173,32 +177,30 @@ def _coordination(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     }
 
 
-def _batteries(scenario: Scenario) -> list[tuple[Fleet, slice]]:
+def _batteries(scenario: Scenario) -> list[tuple[BatteryFleet, slice]]:
     first, found = 0, []
     for fleet in scenario.fleets:
         rows = slice(first, first + len(fleet.id))
         first = rows.stop
-        if fleet.kind == "battery" and len(fleet.id):
+        if isinstance(fleet, BatteryFleet) and len(fleet.id):
             found.append((fleet, rows))
     return found
 
 
 def _wear_eur(scenario: Scenario, result: StrategyResult) -> float:
-    """Wear of every battery on what it discharged, at its own rate."""
-    total = 0.0
-    for fleet, rows in _batteries(scenario):
-        discharged_kwh = np.maximum(-result.p_kw[rows].astype(np.float64), 0.0).sum(axis=1) * result.dt_h
-        total += float((discharged_kwh * getattr(fleet, "wear_eur_per_kwh", WEAR_EUR_PER_KWH)).sum())
-    return total
+    """Wear of all batteries, by the convention of `archipel.devices.battery.wear_eur`."""
+    return sum(
+        float(wear_eur(result.p_kw[rows].astype(np.float64), fleet.wear_eur_per_kwh, result.dt_h).sum())
+        for fleet, rows in _batteries(scenario)
+    )
 
 
 def _discharge_efficiency(scenario: Scenario) -> float:
-    """Mean over all batteries; 1 when there is none."""
-    values = [
-        np.broadcast_to(np.asarray(getattr(fleet, "discharge_efficiency", 0.95)), len(fleet.id))
-        for fleet, _ in _batteries(scenario)
-    ]
-    return float(np.concatenate(values).mean()) if values else 1.0
+    """Mean over all batteries, weighted by capacity; 1 when there is none."""
+    fleets = [fleet for fleet, _ in _batteries(scenario)]
+    capacity = sum(float(fleet.e_kwh.sum()) for fleet in fleets)
+    reached = sum(float((fleet.e_kwh * fleet.efficiency_discharge).sum()) for fleet in fleets)
+    return reached / capacity if capacity > 0 else 1.0
 
 
 def _kwh(power_kw: np.ndarray[Any, Any]) -> float:

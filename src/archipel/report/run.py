@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from archipel.model import RunNotFound, Scenario
 from archipel.report.folder import LAYOUT, TABLES
+from archipel.report.reload import reload_scenario
 from archipel.report.tables import LABELS
 from archipel.report.text import html_table, text_table
 
@@ -49,8 +50,6 @@ class Run:
         """
         if self._scenario is not None:
             return self._scenario
-        from archipel.report.reload import reload_scenario
-
         return reload_scenario(self.info)
 
     def frame(self, name: str, columns: Sequence[str] | None = None, strategy: str | None = None) -> pa.Table:

@@ -45,7 +45,7 @@ class Plot:
     Args:
         time: Start of every step, UTC.
         dt_h: Length of a step [h].
-        low, high: Range of the value axis.
+        low, high: Range of the value axis; the same twice for a plot of rows that has none.
         unit: Unit of the values, written above the axis.
         label: What the picture shows, for people who cannot see it.
         width, height: Size in units of the viewBox; text is 10 units high.
@@ -104,7 +104,7 @@ class Plot:
                 tag("path", d=path, fill="none", stroke=f"var(--{colour})", stroke_width=width, stroke_dasharray=dash)
             )
 
-    def level(self, value: float, words: str, colour: str = "limit", *, below: bool = False) -> None:
+    def level(self, value: float, words: str, colour: str = "limit") -> None:
         """A limit across the whole plot, with its name at the right end."""
         if not self.low <= value <= self.high:
             return
@@ -112,8 +112,7 @@ class Plot:
         ends = {"x1": self.left, "x2": self.width - self.right, "y1": at, "y2": at}
         self._drawn.append(tag("line", stroke=f"var(--{colour})", stroke_width=1, stroke_dasharray="4 2", **ends))
         if words:
-            place = at + 9 if below else at - 3
-            self._drawn.append(text(self.width - self.right - 2, place, words, class_="halo", text_anchor="end"))
+            self._drawn.append(text(self.width - self.right - 2, at - 3, words, class_="halo", text_anchor="end"))
 
     def draw(self, element: str) -> None:
         """Add an element in viewBox coordinates."""
@@ -146,6 +145,8 @@ class Plot:
         )
 
     def _value_axis(self) -> str:
+        if self.low == self.high:  # rows, not values
+            return ""
         drawn = [text(self.left - 4, 9, self.unit, text_anchor="end", class_="unit")]
         marks = ticks(self.low, self.high)
         digits = max((len(f"{mark:g}".partition(".")[2]) for mark in marks), default=0)

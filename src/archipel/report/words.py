@@ -53,7 +53,7 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
             Line("import_kwh", "Import", "MWh", "", "Energy drawn from the upstream grid.", 1e-3, 2),
             Line("export_kwh", "Export", "MWh", "", "Energy given to the upstream grid.", 1e-3, 2),
             Line("peak_import_kw", "Highest import", "MW", "low", "Highest 15-minute mean.", 1e-3, 2),
-            Line("peak_export_kw", "Highest export", "MW", "low", "Highest 15-minute mean.", 1e-3, 2),
+            Line("peak_export_kw", "Highest export", "MW", "", "Highest 15-minute mean.", 1e-3, 2),
             Line(
                 "connection_violation_h",
                 "Beyond firm limits",
@@ -214,6 +214,7 @@ MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | 
     "cost_parts": "What the cost is made of [EUR].",
     "end_use_kwh": "Energy drawn by loads, vehicles and heat pumps: a strategy that leaves vehicles to be charged "
     "after the run shows less.",
+    "unsupplied_node_h": "Time that nodes had no connection to the source, summed over nodes.",
     "discharged_kwh": "Energy given by batteries.",
     "stored_change_kwh": "Energy in all batteries after the run minus before.",
     "agreed_ends_differ_kw": "Largest difference between the values that both ends of a tie hold as agreed.",
@@ -251,26 +252,37 @@ def best_of(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> set[str]
     return {name for name, value in printed.items() if shown(line, value) == top}
 
 
-def headline(kpis: Mapping[str, Any]) -> str:
-    """What the run showed, in one or two sentences, computed from its figures."""
+def story(kpis: Mapping[str, Any]) -> list[str]:
+    """What the run showed, sentence by sentence, computed from its figures; the first is the headline."""
     runs: Mapping[str, Mapping[str, Any]] = kpis["strategies"]
+    span = "the day" if kpis["days"] == 1 else f"these {kpis['days']} days"
     ours = runs.get("distributed")
     if ours is None:
-        return " ".join(f"{name.capitalize()}: {_grid(figures)}." for name, figures in runs.items())
-    parts = [f"By agreement between cells the day {_money(ours['cost_eur'])} and {_grid(ours)}"]
-    alone = runs.get("alone")
-    if alone is not None:
-        saved = alone["cost_eur"] - ours["cost_eur"]
-        verdict = f"{_eur(abs(saved))} {'less' if saved >= 0 else 'more'} than cells on their own"
-        spilled = alone["curtailed_kwh"] - ours["curtailed_kwh"]
-        if abs(spilled) >= 1.0:
-            verdict += f", with {_mwh(abs(spilled))} {'less' if spilled > 0 else 'more'} renewable energy thrown away"
-        parts.append(verdict)
-    text = "; ".join(parts) + "."
-    today = runs.get("uncoordinated")
-    if today is not None:
-        text += f" Left to itself, as today, it {_money(today['cost_eur'])} and {_grid(today)}."
-    return text
+        return [f"{name.capitalize()}, {span} {_money(f['cost_eur'])} and {_grid(f)}." for name, f in runs.items()]
+    said = [f"By agreement between cells, {span} {_money(ours['cost_eur'])} and {_grid(ours)}."]
+    if "alone" in runs:
+        said.append(f"That is {_against(ours, runs['alone'])} cells on their own.")
+    if "central" in runs:
+        said.append(f"It is {_against(ours, runs['central'])} one optimiser that knows everything.")
+    if "uncoordinated" in runs:
+        today = runs["uncoordinated"]
+        said.append(f"Left to itself, as today, it {_money(today['cost_eur'])} and {_grid(today)}.")
+    return said
+
+
+def headline(kpis: Mapping[str, Any]) -> str:
+    """What the run showed, as one paragraph."""
+    return " ".join(story(kpis))
+
+
+def _against(ours: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """How our cost and curtailment stand against another strategy's, ending before its name."""
+    saved = other["cost_eur"] - ours["cost_eur"]
+    spilled = other["curtailed_kwh"] - ours["curtailed_kwh"]
+    money = f"{_eur(abs(saved))} {'cheaper' if saved >= 0 else 'dearer'}"
+    if abs(spilled) < 1.0:
+        return f"{money} than"
+    return f"{money}, with {_mwh(abs(spilled))} {'less' if spilled > 0 else 'more'} renewable energy curtailed, than"
 
 
 def _grid(figures: Mapping[str, Any]) -> str:
