@@ -143,6 +143,25 @@ def test_sensitivities_are_the_limits_of_differences(seed: int, which: int, scal
     assert wrong[2:][compared[2:]].max() < 1e-4
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), scale=st.floats(0.0, 3.0))
+def test_voltage_sensitivities_are_the_solution_of_the_linear_system(seed: int, scale: float) -> None:
+    grid = small_net(feeders=1, mv_nodes=2, lv_nodes=6, seed=seed)
+    net = cell_networks(grid, archipelago(grid))[-1]
+    p, q = (x[net.nodes] for x in small_load(grid, seed, steps=1, scale=scale))
+    point, every, n = net.flow(p, q, np.ones(1)), np.arange(len(net.nodes)), len(net.w)
+    found = net.sensitivities(point, p, q, np.ones(1), every, every, np.arange(0))
+    assert (net.first == every).all()
+    v, s = point.v[:, 0], (p + 1j * q)[:, 0] / 1000.0
+    m = net.z * (np.conj(s) / np.conj(v) ** 2)  # dV - m conj(dV) = right-hand side, written in real and imaginary part
+    real = np.block([[np.eye(n) - m.real, -m.imag], [-m.imag, np.eye(n) + m.real]])
+    for table, turn in ((found.d_p, 1.0), (found.d_q, -1j)):
+        rhs = net.z * (-turn / np.conj(v)) / 1000.0
+        dv = np.linalg.solve(real, np.concatenate([rhs.real, rhs.imag]))
+        expected = (np.conj(v)[:, None] * (dv[:n] + 1j * dv[n:])).real / np.abs(v)[:, None]
+        assert np.abs(table[2:, :, 0] - expected).max() < 1e-7 * np.abs(expected).max()
+
+
 def test_a_branch_without_current_has_a_finite_derivative() -> None:
     grid = small_net(feeders=1, mv_nodes=1, lv_nodes=3)
     grid = dataclasses.replace(grid, lines=dataclasses.replace(grid.lines, c_nf=0 * grid.lines.c_nf))

@@ -164,6 +164,42 @@ def test_a_line_short_circuited_by_switches_is_refused_by_name() -> None:
         PowerFlow(replaced(grid, "lines", to_node=to_node, from_node=np.r_[1, grid.lines.from_node[1:]]))
 
 
+def test_a_hand_made_net_with_taps_on_both_sides_agrees_with_pandapower() -> None:
+    pp = pytest.importorskip("pandapower", reason="the extra [verify] brings the referee pandapower")
+    grid = small_net(feeders=2, mv_nodes=3, seed=3)
+    assert {True, False} == set(grid.transformers.tap_side_hv[grid.transformers.tap_pos != 0].tolist())
+    p_kw, q_kvar = small_load(grid, seed=3)
+    net = pp.create_empty_network(f_hz=grid.f_hz)
+    for vn_kv, p, q in zip(grid.nodes.vn_kv, p_kw, q_kvar, strict=True):
+        bus = pp.create_bus(net, vn_kv)
+        pp.create_load(net, bus, p / 1e3, q / 1e3)
+    pp.create_ext_grid(net, grid.source.node, vm_pu=grid.source.v_pu)
+    lines = grid.lines
+    for row in range(len(lines)):
+        pp.create_line_from_parameters(
+            net, lines.from_node[row], lines.to_node[row], 1.0, lines.r_ohm[row], lines.x_ohm[row],
+            lines.c_nf[row], lines.i_a_max[row] / 1e3, g_us_per_km=lines.g_us[row],
+        )  # fmt: skip
+        if not lines.to_closed[row]:
+            pp.create_switch(net, lines.to_node[row], row, et="l", closed=False)
+    pp.create_switch(net, 1, 2, et="b", closed=True)
+    trafos = grid.transformers
+    for i in range(len(trafos)):
+        pp.create_transformer_from_parameters(
+            net, trafos.hv_node[i], trafos.lv_node[i], trafos.sn_kva[i] / 1e3, trafos.vn_hv_kv[i], trafos.vn_lv_kv[i],
+            trafos.vkr_percent[i], trafos.vk_percent[i], trafos.pfe_kw[i], trafos.i0_percent[i],
+            shift_degree=trafos.shift_degree[i], tap_side="hv" if trafos.tap_side_hv[i] else "lv",
+            tap_neutral=0, tap_pos=int(trafos.tap_pos[i]), tap_step_percent=1.5, tap_changer_type="Ratio",
+        )  # fmt: skip
+    pp.runpp(net, trafo_model="pi", calculate_voltage_angles=True, trafo_loading="current", numba=False)
+    flow = PowerFlow(grid).solve(p_kw, q_kvar)
+    loading = np.r_[net.res_line.loading_percent, net.res_trafo.loading_percent / trafos.loading_max] / 100
+    assert np.abs(flow.v_pu - net.res_bus.vm_pu).max() < 1e-7
+    assert np.abs(flow.v_angle - np.deg2rad(net.res_bus.va_degree)).max() < 1e-7
+    assert np.abs(flow.loading - loading).max() < 1e-6
+    assert flow.upstream_q_kvar == pytest.approx(1e3 * net.res_ext_grid.q_mvar[0], abs=1e-2)
+
+
 @pytest.mark.parametrize("name", SIMBENCH)
 def test_a_simbench_net_agrees_with_pandapower(name: str) -> None:
     pandapower = pytest.importorskip("pandapower", reason="the extra [verify] brings the referee pandapower")
