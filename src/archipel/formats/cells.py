@@ -137,8 +137,8 @@ class _Cutting:
         count = int(label.max()) + 1
         depth, feeding = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
         leaving: dict[int, list[int]] = {}
-        for e in np.flatnonzero(self.cut):
-            leaving.setdefault(int(label[self.a[e]]), []).append(int(e))
+        for cut in np.flatnonzero(self.cut):
+            leaving.setdefault(int(label[self.a[cut]]), []).append(int(cut))
         reached = [int(label[self.grid.source.node])]
         depth[reached[0]] = 0
         for part in reached:  # grows while we go: breadth first
@@ -173,7 +173,7 @@ def _archipelago(cutting: _Cutting, node_area: Sequence[str], line_area: Sequenc
     grid, label = cutting.grid, cutting.label()
     depth, feeding = cutting.tree(label)
     # Feeders before low voltage, parents before children, otherwise in the order of the source.
-    below = [p for p in np.flatnonzero(feeding >= 0)]
+    below = list(np.flatnonzero(feeding >= 0))
     below.sort(key=lambda p: (cutting.trafo[feeding[p]] >= 0, int(depth[p]), int(feeding[p])))
     root = int(label[grid.source.node])
     order = [root, *(int(p) for p in below)]
@@ -202,7 +202,7 @@ def _cell_ids(
     for i, part in enumerate(order[1:], start=1):
         e = int(feeding[part])
         if cutting.trafo[e] >= 0:
-            area = Counter(node_area[n] for n in np.flatnonzero(node_cell == i)).most_common(1)[0][0]
+            area = Counter(node_area[int(n)] for n in np.flatnonzero(node_cell == i)).most_common(1)[0][0]
             number = cutting.grid.transformers.id[int(cutting.trafo[e])].split("/")[-1]
             names.append([area, f"LV_{number}"])
         else:

@@ -67,15 +67,17 @@ def chargers_of_profiles(
         end.append(leave.ravel())
         kwh.append((energy[None, :] * p_kw[who[rows], None]).ravel())
     names = tuple(ids[w] if k % repeat == 0 else f"{ids[w]}/copy/{k % repeat}" for k, w in enumerate(who))
-    sessions = (np.concatenate(part) if part else np.zeros(0) for part in (device, start, end, kwh))
-    return ChargerRows(names, node[who], p_kw[who], *_in_order(*sessions, p_kw[who], len(value)))
+    all_device, all_start, all_end = (
+        np.concatenate([np.zeros(0, dtype=np.int64), *part]).astype(np.int64) for part in (device, start, end)
+    )
+    sessions = _in_order(all_device, all_start, all_end, np.concatenate([np.zeros(0), *kwh]), p_kw[who], len(value))
+    return ChargerRows(names, node[who], p_kw[who], *sessions)
 
 
 def _in_order(
     device: Ints, start: Ints, end: Ints, kwh: Floats, p_kw: Floats, rows: int
 ) -> tuple[Ints, Ints, Ints, Floats]:
     """Sessions by charger and start; each ends before the next begins, none wraps around the end of the year."""
-    device, start, end = (part.astype(np.int64) for part in (device, start, end))
     order = np.lexsort((start, device))
     device, start, end, kwh = device[order], start[order], end[order], kwh[order]
     following = np.r_[np.where(device[1:] == device[:-1], start[1:], rows), rows] if len(start) else start
@@ -92,6 +94,7 @@ def home_chargers(
     kwh_per_day: float,
     arrival_h: float,
     arrival_sd_h: float,
+    arrival_spread_h: float,
     departure_h: float,
     start: datetime,
     rows: int,
@@ -99,8 +102,8 @@ def home_chargers(
 ) -> ChargerRows:
     """One charger per id that charges the same energy every night.
 
-    Arrival is drawn every day from a normal distribution in local time (Europe/Berlin), cut at two deviations;
-    departure is at a fixed local hour of the next day.
+    Arrival is drawn every day in local time (Europe/Berlin) from a normal distribution around `arrival_h`, never
+    further from it than `arrival_spread_h`; departure is at a fixed local hour of the next day.
     """
     zone = ZoneInfo("Europe/Berlin")
     midnight = datetime.combine(start.astimezone(zone).date(), datetime.min.time(), zone)
@@ -108,7 +111,7 @@ def home_chargers(
     local = [midnight.replace(tzinfo=None) + timedelta(days=k) for k in range(days + 1)]
     day_row = np.array([round((d.replace(tzinfo=zone).astimezone(UTC) - start).total_seconds() / 900) for d in local])
     drawn = rng.standard_normal((len(ids), days), dtype=np.float32)
-    hour = arrival_h + arrival_sd_h * np.clip(drawn, -2.0, 2.0)
+    hour = arrival_h + np.clip(arrival_sd_h * drawn, -arrival_spread_h, arrival_spread_h)
     arrival = day_row[:-1] + np.rint(hour * 4.0).astype(np.int64)
     leave = np.broadcast_to(day_row[1:] + round(departure_h * 4.0), arrival.shape)
     # The next arrival is never before this departure; nights beyond either end of the series are left out.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -138,7 +138,7 @@ Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRow
 def pick(rows: Rows, keep: Bools) -> Rows:
     """The rows where `keep` is true."""
     chosen = np.flatnonzero(keep)
-    values = {}
+    values: dict[str, Any] = {}
     for name in type(rows).__dataclass_fields__:
         column = getattr(rows, name)
         values[name] = tuple(column[i] for i in chosen) if isinstance(column, tuple) else column[chosen]
@@ -147,7 +147,7 @@ def pick(rows: Rows, keep: Bools) -> Rows:
 
 def join(first: Rows, second: Rows) -> Rows:
     """The rows of both, one after the other."""
-    values = {}
+    values: dict[str, Any] = {}
     for name in type(first).__dataclass_fields__:
         a, b = getattr(first, name), getattr(second, name)
         values[name] = a + b if isinstance(a, tuple) else np.concatenate([a, b])

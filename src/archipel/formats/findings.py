@@ -20,15 +20,15 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
 
-    def add(self, file: str, table: str, id: str, found: str, expected: str, mend: str) -> None:
-        """Note one problem; the fields are those of `Problem`."""
-        self.problems.append(Problem(file, table, id, found, expected, mend))
+    def add(self, file: str, table: str, row: str, found: str, expected: str, mend: str) -> None:
+        """Note one problem; `row` is the id in it, the others are its fields."""
+        self.problems.append(Problem(file, table, row, found, expected, mend))
 
     def add_each(self, file: str, table: str, ids: Iterable[tuple[str, str]], expected: str, mend: str) -> None:
         """Note the same problem for many rows, given as (id, found)."""
         rows = list(ids)
-        for id, found in rows[:MOST]:
-            self.add(file, table, id, found, expected, mend)
+        for row, found in rows[:MOST]:
+            self.add(file, table, row, found, expected, mend)
         if len(rows) > MOST:
             self.add(file, table, "", f"{len(rows) - MOST:,} more like the one before", expected, mend)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     return tuple(fleet for fleet in fleets if fleet.id)
 
 
-def load_series(profile: str, names: Sequence[str] | dict[str, int]) -> tuple[str, str] | None:
+def load_series(profile: str, names: Collection[str]) -> tuple[str, str] | None:
     """The series of active and reactive power of a load's profile; None when there are none.
 
     `<profile>_pload` and `<profile>_qload` where they exist, else one series of the profile's own name for both.

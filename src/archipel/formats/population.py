@@ -49,6 +49,7 @@ def populate(
             table["kwh_per_day"],
             table["arrival_h"],
             table["arrival_sd_h"],
+            table["arrival_spread_h"],
             table["departure_h"],
             profiles.start,
             len(profiles.value),
@@ -178,16 +179,16 @@ def _heat_pumps(devices: DeviceRows, table: Mapping[str, Any], rng: np.random.Ge
     load = devices.load
     at = _customers(load.profile, table, rng)
     whole = np.ones(len(at))
-    # Houses differ: demand and buffer by +-25 %, or all thermostats would switch together.
-    size = rng.uniform(0.75, 1.25, len(at))
+    # Houses differ, or all thermostats would switch together.
+    demand, buffer = rng.uniform(0.75, 1.25, len(at)), rng.uniform(0.5, 1.5, len(at))
     found = HeatPumpRows(
         tuple(f"heat_pump/{load.id[i]}" for i in at),
         load.node[at],
         whole * table["p_kw"],
-        size * table["heat_kw"],
+        demand * table["heat_kw"],
         (table["profile"],) * len(at),
         whole * table["cop"],
-        size * table["buffer_kwh_per_k"],
+        buffer * table["buffer_kwh_per_k"],
         whole * table["band_k"],
     )
     return replace(devices, heat_pump=found)

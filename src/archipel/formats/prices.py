@@ -125,7 +125,7 @@ def _from_file(folder: Path, table: dict[str, Any], profiles: Profiles, findings
         stamps, price = content["time"], np.asarray(content[column].to_numpy(), dtype=np.float64)
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
         findings.add(file, "[series.price]", column, f"no prices ({str(error).splitlines()[0]})",
-                     "columns 'time' and the named one", "Correct the file, or its column in [series.price].")  # fmt: skip
+                     "columns 'time' and the named one", "Correct the file or [series.price].")  # fmt: skip
         return np.zeros(rows)
     clock = _instants(stamps, file, findings)
     if clock is None:
@@ -147,7 +147,7 @@ def _instants(stamps: Any, file: str, findings: Findings) -> NDArray[Any] | None
         findings.add(file, "[series.price]", "time", "naive or unreadable time stamps",
                      "time stamps with their offset, such as 2016-01-01T00:00:00Z", "Append Z for UTC.")  # fmt: skip
         return None
-    clock = stamps.to_numpy().astype("datetime64[s]")
+    clock: NDArray[Any] = stamps.to_numpy().astype("datetime64[s]")
     if np.any(np.diff(clock) <= np.timedelta64(0, "s")):
         findings.add(file, "[series.price]", "time", "stamps that do not rise", "rising time stamps", "Sort the rows.")
         return None

@@ -12,8 +12,6 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-import numpy as np
-
 from archipel.formats.device_rows import DeviceRows
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import make_fleets
@@ -69,17 +67,9 @@ def find_scenario(name_or_path: str | Path) -> Path:
     if path.is_file():
         return path
     found = "a folder without exactly one TOML file" if path.is_dir() else "no such file or scenario"
+    expected = "a scenario's TOML file, or the name of a shipped scenario"
     raise ScenarioInvalid(
-        (
-            Problem(
-                str(name_or_path),
-                "",
-                "",
-                found,
-                "a scenario's TOML file, or the name of a shipped scenario",
-                did_you_mean(str(name_or_path), shipped),
-            ),
-        )  # fmt: skip
+        (Problem(str(name_or_path), "", "", found, expected, did_you_mean(str(name_or_path), shipped)),)
     )
 
 
@@ -158,12 +148,9 @@ def _check_files(folder: Path, tables: Tables, toml: str, findings: Findings) ->
             if spec.kind == "file" and value is not None:
                 if not _usable(folder, value, toml, name, key, findings):
                     tables[name][key] = None
-            elif (
-                spec.kind == "files"
-                and value
-                and not all([_usable(folder, one, toml, name, key, findings) for one in value])
-            ):
-                tables[name][key] = None
+            elif spec.kind == "files" and value:
+                usable = [_usable(folder, one, toml, name, key, findings) for one in value]
+                tables[name][key] = value if all(usable) else None
 
 
 def _usable(folder: Path, file: str, toml: str, table: str, key: str, findings: Findings) -> bool:
@@ -216,10 +203,9 @@ def _check_together(
         if patterns and devices.load.id and not matches(devices.load.profile, patterns).any():
             findings.add(toml, f"[{name}]", key, repr(patterns), "patterns that some load's profile fits",
                          did_you_mean(patterns[0], set(devices.load.profile)))  # fmt: skip
-    taken = tables.get("population.ev", {}).get("from_profiles")
-    if taken:
-        split = np.array([f"{name}_pload" in profiles.name for name in devices.load.profile], dtype=np.bool_)
-        odd = np.flatnonzero(matches(devices.load.profile, taken) & ~split) if devices.load.id else []
-        for i in odd[:3]:
-            findings.add(toml, "[population.ev]", "from_profiles", f"{devices.load.profile[i]!r}",
+    taken = tables.get("population.ev", {}).get("from_profiles") or []
+    single = {name for name in devices.load.profile if f"{name}_pload" not in profiles.name}
+    for name in sorted(single):
+        if matches((name,), taken)[0]:
+            findings.add(toml, "[population.ev]", "from_profiles", repr(name),
                          "charging profiles with a series _pload", "Correct the patterns.")  # fmt: skip

@@ -42,8 +42,8 @@ def read_cells(
         return None
     mark = len(findings)
     order = _ordered(sheet, findings)
-    known = {id: i for i, id in enumerate(sheet.id[k] for k in order)}
-    node_cell = np.array([known.get(id, -1) for id in node_cell_id], dtype=np.int64)
+    known = {name: i for i, name in enumerate(sheet.id[k] for k in order)}
+    node_cell = np.array([known.get(name, -1) for name in node_cell_id], dtype=np.int64)
     _check_nodes(node_cell, node_cell_id, grid, set(sheet.id), nodes_file, findings)
     if findings.since(mark):
         return None
@@ -60,7 +60,7 @@ def read_cells(
 def _ordered(sheet: Sheet, findings: Findings) -> list[int]:
     """Rows with parents before children, otherwise in the order of the file; findings for what is no tree."""
     file, parent = sheet.file, sheet.text["parent"]
-    row = {id: k for k, id in enumerate(sheet.id)}
+    row = {name: k for k, name in enumerate(sheet.id)}
     roots = [k for k, above in enumerate(parent) if not above]
     if len(roots) != 1:
         found = "no cell without a parent" if not roots else "cells without a parent: " + ", ".join(
@@ -110,10 +110,10 @@ def _check_shape(cells: tuple[Cell, ...], node_cell: Ints, grid: Grid, file: str
     a, b = closed_pairs(grid)
     same = node_cell[a] == node_cell[b]
     label, live = parts(len(grid.nodes), a[same], b[same]), live_nodes(grid)
-    for i, cell in enumerate(cells):
-        pieces = np.unique(label[(node_cell == i) & live], return_index=True)[1]
+    for k, cell in enumerate(cells):
+        pieces = np.unique(label[(node_cell == k) & live], return_index=True)[1]
         if len(pieces) > 1:
-            at = [grid.nodes.id[n] for n in np.flatnonzero((node_cell == i) & live)[pieces][:3]]
+            at = [grid.nodes.id[n] for n in np.flatnonzero((node_cell == k) & live)[pieces][:3]]
             findings.add(file, "cells", cell.id, f"{len(pieces)} parts that do not touch, at {', '.join(at)}",
                          "nodes joined by closed branches of the cell itself",
                          "Give the parts to other cells, or make them cells.")  # fmt: skip
@@ -130,7 +130,7 @@ def _check_closed(cells: tuple[Cell, ...], node_cell: Ints, grid: Grid, file: st
         child = b if row.get(cells[b].parent, -1) == a else a
         if row.get(cells[child].parent, -1) != (a if child == b else b):
             findings.add(file, "cells", cells[b].id, f"{crossing.id} closed between {cells[a].id} and {cells[b].id}",
-                         "closed connections only between a cell and its parent",
+                         "a closed connection only to a parent or child",
                          "Correct the parent, open the switch, or join the cells.")  # fmt: skip
             continue
         above[child] += 1
@@ -148,13 +148,14 @@ def _stated(folder: Path, file: str, ties: tuple[Tie, ...], grid: Grid, findings
     sheet = read_sheet(folder, file, "ties", TIES, findings)
     if sheet is None:
         return ties
-    stated = {id: k for k, id in enumerate(sheet.id)}
+    stated = {name: k for k, name in enumerate(sheet.id)}
     found = {tie.id: tie for tie in ties}
-    for id in stated.keys() - found.keys():
-        findings.add(file, "ties", id, "a tie that joins no two cells", "a branch or switch between cells",
-                     did_you_mean(id, found.keys() - stated.keys()) + " Or remove the row.")  # fmt: skip
-    for id in found.keys() - stated.keys():
-        findings.add(file, "ties", id, f"no row for it, though it joins {found[id].upper} and {found[id].lower}",
+    for name in stated.keys() - found.keys():
+        findings.add(file, "ties", name, "a tie that joins no two cells", "a branch or switch between cells",
+                     did_you_mean(name, found.keys() - stated.keys()) + " Or remove the row.")  # fmt: skip
+    for name in found.keys() - stated.keys():
+        tie = found[name]
+        findings.add(file, "ties", name, f"no row for it, though it joins {tie.upper} and {tie.lower}",
                      "every tie", "Add it, or leave out the whole file: ties are then found by themselves.")  # fmt: skip
     answer = []
     for tie in ties:
@@ -187,7 +188,7 @@ def _compare(tie: Tie, k: int, sheet: Sheet, grid: Grid, findings: Findings) -> 
                          "Correct the tie, or the cells of its nodes.")  # fmt: skip
     if bool(sheet.flags["closed"][k]) != tie.closed:
         findings.add(sheet.file, "ties", tie.id, f"closed = {str(not tie.closed).lower()}",
-                     f"{str(tie.closed).lower()}, as its switches in the network", "Correct the one or the other.")  # fmt: skip
+                     f"{str(tie.closed).lower()}, as its switches in the network", "Correct one of them.")  # fmt: skip
 
 
 def write_cells(folder: Path, archipelago: Archipelago, grid: Grid) -> None:

@@ -92,7 +92,7 @@ def read_devices(
     folder: Path, files: Mapping[str, Any], grid: Grid | None, profiles: Profiles | None, toml: str, findings: Findings
 ) -> DeviceRows:
     """All device tables. Without a grid or series the references to them go unchecked."""
-    row = {id: i for i, id in enumerate(grid.nodes.id)} if grid is not None else {}
+    row = {name: i for i, name in enumerate(grid.nodes.id)} if grid is not None else {}
     live = live_nodes(grid) if grid is not None else None
     known = set(profiles.name) if profiles is not None else None
     found: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def _check_profiles(sheet: Sheet, known: set[str], pair: bool, findings: Finding
     if not missing:
         return
     choices = known | {name.removesuffix("_pload") for name in known} if pair else known
-    first = {}
+    first: dict[str, int] = {}
     for i, name in enumerate(sheet.text["profile"]):
         if name in missing:
             first.setdefault(name, i)
@@ -159,7 +159,7 @@ def _check_ids(sheets: Iterable[Sheet], findings: Findings) -> None:
     """An id stands for one device, whatever its kind."""
     owner: dict[str, str] = {}
     for sheet in sheets:
-        shared = [(id, f"an id that {owner[id]} has too") for id in sheet.id if id in owner]
+        shared = [(name, f"an id that {owner[name]} has too") for name in sheet.id if name in owner]
         findings.add_each(sheet.file, sheet.name, shared, "every device id once", "Give one of them another id.")
         owner.update(dict.fromkeys(sheet.id, sheet.file))
 
@@ -180,7 +180,7 @@ def _chargers(
     sessions = read_sheet(folder, file, "ev_sessions", SESSIONS, findings)
     if sessions is None or profiles is None:
         return ChargerRows()
-    row = {id: i for i, id in enumerate(sheet.id)}
+    row = {name: i for i, name in enumerate(sheet.id)}
     mark = len(findings)
     for i, charger in enumerate(sessions.text["charger"]):
         if charger and charger not in row:
@@ -213,7 +213,8 @@ def _profile_rows(sessions: Sheet, column: str, profiles: Profiles, findings: Fi
 
 def _check_sessions(sessions: Sheet, order: Any, device: Any, start: Any, end: Any, findings: Findings) -> None:
     backwards = np.flatnonzero(end <= start)
-    findings.add_each(sessions.file, "ev_sessions", [(sessions.id[order[i]], "an end before the start") for i in backwards],
+    findings.add_each(sessions.file, "ev_sessions",
+                      [(sessions.id[order[i]], "an end before the start") for i in backwards],
                       "at least a quarter hour", "Exchange start and end.")  # fmt: skip
     overlap = np.flatnonzero((device[1:] == device[:-1]) & (start[1:] < end[:-1])) + 1
     findings.add_each(sessions.file, "ev_sessions",

@@ -147,7 +147,8 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "p_kw": Key("number", 11.0, above=0.0),
         "kwh_per_day": Key("number", 8.0, above=0.0),
         "arrival_h": Key("number", 17.75, low=0.0, high=24.0),
-        "arrival_sd_h": Key("number", 1.75, low=0.0, high=6.0),
+        "arrival_sd_h": Key("number", 1.0, low=0.0, high=6.0),
+        "arrival_spread_h": Key("number", 1.75, low=0.0, high=6.0),
         "departure_h": Key("number", 7.0, low=0.0, high=24.0),
     },
     "population.heat_pumps": {

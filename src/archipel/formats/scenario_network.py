@@ -86,7 +86,7 @@ def read_network(
     nodes, lines, trafos, switches = (sheets[name] for name in ("nodes", "lines", "transformers", "switches"))
     if nodes is None or lines is None or trafos is None or switches is None:
         return None
-    row = {id: i for i, id in enumerate(nodes.id)}
+    row = {name: i for i, name in enumerate(nodes.id)}
     ends = [
         node_rows(sheet, column, row, findings)
         for sheet, column in (
@@ -109,12 +109,12 @@ def read_network(
 
 def node_rows(sheet: Sheet, column: str, row: Mapping[str, int], findings: Findings) -> Ints:
     """Node rows of a column of node ids; unknown ids become findings and -1."""
-    found = np.array([row.get(id, -1) for id in sheet.text[column]], dtype=np.int64)
+    found = np.array([row.get(name, -1) for name in sheet.text[column]], dtype=np.int64)
     for i in np.flatnonzero(found < 0)[:20]:
-        id = sheet.text[column][i]
-        if id:
-            findings.add(sheet.file, sheet.name, sheet.id[i], f"{column} = {id!r}", "the id of a node",
-                         did_you_mean(id, row))  # fmt: skip
+        name = sheet.text[column][i]
+        if name:
+            findings.add(sheet.file, sheet.name, sheet.id[i], f"{column} = {name!r}", "the id of a node",
+                         did_you_mean(name, row))  # fmt: skip
     return found
 
 

@@ -71,9 +71,9 @@ def _read(
             continue
         value[:, k] = content[name].to_numpy()
     bad = ~np.isfinite(value)
-    for k in np.flatnonzero(bad.any(axis=0)):
-        row = int(np.flatnonzero(bad[:, k])[0])
-        findings.add(file, table, columns[k], f"{int(bad[:, k].sum()):,} values that are not finite, first in row {row}",
+    for column in np.flatnonzero(bad.any(axis=0)):
+        rows = np.flatnonzero(bad[:, column])
+        findings.add(file, table, columns[column], f"{len(rows):,} values that are not finite, first in row {rows[0]}",
                      "finite numbers", "Fill the gaps; a scenario does not guess.")  # fmt: skip
     return None if findings.since(mark) or start is None else (start, columns, value)
 

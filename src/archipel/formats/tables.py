@@ -193,8 +193,8 @@ def _text(
     if column.one_of:
         allowed = set(column.one_of)
         wrong = [(ids[i], value) for i, value in enumerate(values) if value not in allowed and value]
-        for id, value in wrong:
-            findings.add(file, name, id, f"{column.name} = {value!r}", column.expectation(),
+        for row, value in wrong:
+            findings.add(file, name, row, f"{column.name} = {value!r}", column.expectation(),
                          did_you_mean(value, allowed))  # fmt: skip
     return values
 

@@ -115,7 +115,12 @@ def _cut(grid: Grid, keep: Bools, head: int, moved: int) -> tuple[Grid, Bools]:
     cut_trafos = replace(_rows(trafos, trafo), hv_node=row[hv[trafo]], lv_node=row[lv[trafo]])
     cut_switches = replace(_rows(switches, switch), node=row[place[switch]])
     part = Grid(
-        _rows(grid.nodes, keep), cut_lines, cut_trafos, cut_switches, Source("ext_grid/0", int(row[head]), 1.0), grid.f_hz
+        _rows(grid.nodes, keep),
+        cut_lines,
+        cut_trafos,
+        cut_switches,
+        Source("ext_grid/0", int(row[head]), 1.0),
+        grid.f_hz,
     )
     return part, line
 
@@ -131,7 +136,9 @@ def _rows(table: Any, keep: Bools) -> Any:
 
 def _devices_at(devices: DeviceRows, keep: Bools, row: Ints) -> DeviceRows:
     """Devices on the nodes `keep`, their nodes renumbered."""
-    load, pv, made = (pick(rows, keep[rows.node]) for rows in (devices.load, devices.pv, devices.generator))
+    load = pick(devices.load, keep[devices.load.node])
+    pv = pick(devices.pv, keep[devices.pv.node])
+    made = pick(devices.generator, keep[devices.generator.node])
     return DeviceRows(
         load=replace(load, node=row[load.node]),
         pv=replace(pv, node=row[pv.node]),
