@@ -156,7 +156,7 @@ def _stated(folder: Path, file: str, ties: tuple[Tie, ...], grid: Grid, findings
     for name in found.keys() - stated.keys():
         tie = found[name]
         findings.add(file, "ties", name, f"no row for it, though it joins {tie.upper} and {tie.lower}",
-                     "every tie", "Add it, or leave out the whole file: ties are then found by themselves.")  # fmt: skip
+                     "every tie", "Add it, or leave out the whole file: ties are then found.")  # fmt: skip
     answer = []
     for tie in ties:
         k = stated.get(tie.id)
