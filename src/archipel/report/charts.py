@@ -89,7 +89,8 @@ def balance(run: Run) -> str:
         if spilled.max(initial=0.0) > 1e-3:
             plot.line(np.where(spilled > 1e-3, -available, np.nan), "ink", width=1.1, dash="2 2")
             plot.tell("curtailed", "ink", spilled)
-        return plot.svg, ""
+        mwh = [run.kpis["strategies"][strategy][key] / 1e3 for key in ("renewable_kwh", "curtailed_kwh")]
+        return plot.svg, f"renewables {mwh[0]:,.1f} MWh, curtailed {mwh[1]:,.1f} MWh"
 
     return side_by_side(run, draw) + legend(
         [
@@ -222,8 +223,7 @@ def voltages(run: Run, scenario: Scenario) -> str:
             continue
         least, most = float(nodes.v_pu_min[rows].max()), float(nodes.v_pu_max[rows].min())
         bands = {s: _bands(run.array("nodes", "v_pu", s)[rows]) for s in run.strategies}
-        every = np.concatenate([*(band.ravel() for band in bands.values()), [least, most]])
-        low, high = float(np.nanmin(every)), float(np.nanmax(every))
+        low, high = _voltage_range(list(bands.values()), least, most)
         room = 0.07 * (high - low)
 
         def draw(
@@ -248,6 +248,19 @@ def voltages(run: Run, scenario: Scenario) -> str:
         out.append(f'<p class="row">{name}, {len(rows)} nodes</p>{side_by_side(run, draw)}')
     keys = [("band", "middle 90 % of nodes (pale: all)", "box"), ("ink", "median node", "line")]
     return "".join(out) + legend([*keys, ("limit", "the source's limit", "dash")])
+
+
+def _voltage_range(bands: list[Floats], least: float, most: float) -> tuple[float, float]:
+    """Range of the voltages, and of a limit that is not so far away that it would flatten them."""
+    every = np.concatenate([band.ravel() for band in bands])
+    every = every[np.isfinite(every)]
+    if not len(every):
+        return least, most
+    low, high = float(every.min()), float(every.max())
+    near = max(0.03, high - low)
+    return (min(low, least) if low - least < near else low - 0.1 * near), (
+        max(high, most) if most - high < near else high + 0.1 * near
+    )
 
 
 def _bands(v_pu: NDArray[Any]) -> Floats:
@@ -280,7 +293,8 @@ def loadings(run: Run, scenario: Scenario) -> str:
         for row in worst:
             plot.tell(ids[row], colour_of(strategy), thinned(load[row], np.max), 1)
         plot.level(100.0, "limit")
-        return plot.svg, f"up to {np.nanmax(load, initial=0.0):.1f} %"
+        most = f"up to {np.nanmax(load[worst[0]]):.1f} % at {ids[worst[0]]}" if len(worst) else ""
+        return plot.svg, most
 
     listed = np.argsort(-peaks.max(axis=0), kind="stable")[:8].tolist() if peaks.size else []
     head = "".join(f"<th>{escape(s)}</th>" for s in run.strategies)

@@ -31,7 +31,11 @@ def report(run: Run) -> str:
     scenario = run.scenario
     parts = [
         _header(run, scenario),
-        _section("Four ways to run the same day", _ABOUT_WAYS, _ways(run.kpis)),
+        _section(
+            f"{_ways_heading(run)} to run the same {'day' if run.kpis['days'] == 1 else 'days'}",
+            _ABOUT_WAYS,
+            _ways(run.kpis),
+        ),
         _section("Where the power came from, and where it went", _ABOUT_BALANCE, charts.balance(run)),
         _section("Upstream and prices", _ABOUT_UPSTREAM, _two(charts.upstream(run, scenario), charts.prices(run))),
         _section("Voltage", _ABOUT_VOLTAGE, charts.voltages(run, scenario)),
@@ -57,15 +61,13 @@ _ABOUT_WAYS = (
 )
 _ABOUT_BALANCE = (
     "Above the line what was drawn, below it what was given; both sides are equal at every moment. "
-    "15-minute means of the whole area."
+    "15‑minute means of the whole area."
 )
 _ABOUT_UPSTREAM = (
     "Left: power drawn from the upstream grid (negative: given). Right: the day-ahead price and the prices at the "
     "boundaries of cells; where they part, a limit of the grid is worth money."
 )
-_ABOUT_VOLTAGE = (
-    "Every node of the AC power flow. The strictest limit of each level is drawn; some nodes have a wider one."
-)
+_ABOUT_VOLTAGE = "Every node of the AC power flow. The strictest limit of each level is drawn, unless it is far away."
 _ABOUT_LOADING = (
     "Current over the source's limit, the larger of both ends. Lines: the five most loaded branches of each strategy; "
     "shade: the highest of all branches at that moment."
@@ -115,6 +117,11 @@ def _section(title: str, about: str, body: str) -> str:
 
 def _two(left: str, right: str) -> str:
     return f'<div class="two"><div>{left}</div><div>{right}</div></div>'
+
+
+def _ways_heading(run: Run) -> str:
+    count = len(run.strategies)
+    return f"{('No', 'One', 'Two', 'Three', 'Four')[count] if count < 5 else count} way{'s' if count != 1 else ''}"
 
 
 def _ways(kpis: dict[str, Any]) -> str:

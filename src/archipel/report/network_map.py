@@ -133,11 +133,19 @@ def _worst(run: Run, scenario: Scenario, strategy: str) -> Worst:
 
 def _remark(worst: Worst) -> str:
     found = [
-        f"{np.count_nonzero(flags)} {what}"
-        for flags, what in ((worst.high, "nodes high"), (worst.low, "nodes low"), (worst.full, "branches overloaded"))
+        _counted(int(np.count_nonzero(flags)), *words)
+        for flags, *words in (
+            (worst.high, "node high", "nodes high"),
+            (worst.low, "node low", "nodes low"),
+            (worst.full, "branch overloaded", "branches overloaded"),
+        )
         if flags.any()
     ]
     return ", ".join(found) or "nothing abnormal"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _branches(scenario: Scenario, at: Positions) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
@@ -220,11 +228,11 @@ def _cell_marks(scenario: Scenario, at: Positions, worst: Worst) -> list[str]:
             (mine & worst.high, "high", f"above limit, highest {worst.v_high[mine].max(initial=0):.4f} pu"),
         ):
             if flags.any():
-                said.append(f"{np.count_nonzero(flags)} nodes {words}")
+                said.append(f"{_counted(int(np.count_nonzero(flags)), 'node', 'nodes')} {words}")
                 colour = colour_here
         if (branch & worst.full).any():
-            count, most = np.count_nonzero(branch & worst.full), worst.loading[branch].max()
-            said.append(f"{count} branches overloaded, up to {most:.1%}")
+            count, most = int(np.count_nonzero(branch & worst.full)), worst.loading[branch].max()
+            said.append(f"{_counted(count, 'branch', 'branches')} overloaded, up to {most:.1%}")
             colour = "over"
         if said and np.isfinite(at.x[node] + at.y[node]):
             told = tag("title", escape(f"{scenario.archipelago.cell[c].id}: {'; '.join(said)}"))

@@ -181,10 +181,10 @@ def _agreements(result: StrategyResult) -> pa.Table:
     return pa.Table.from_pylist(listed, schema=AGREEMENTS)
 
 
-def utc(time: datetime | np.datetime64) -> datetime:
-    """A time, aware of its zone; one without a zone is UTC."""
-    if isinstance(time, np.datetime64):
-        time = datetime.fromisoformat(str(time.astype("datetime64[us]")))
+def utc(time: datetime | np.datetime64 | str) -> datetime:
+    """A time, aware of its zone; one without a zone is UTC. Text is read as ISO 8601."""
+    if not isinstance(time, datetime):
+        time = datetime.fromisoformat(str(time))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 

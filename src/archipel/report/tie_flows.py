@@ -30,6 +30,7 @@ def tie_flows(run: Run, scenario: Scenario) -> str:
     def draw(strategy: str) -> tuple[str, str]:
         time, dt_h = thinned_time(run.time(strategy), run.dt_h(strategy))
         plot = Plot(time, dt_h, 0.0, 0.0, "", f"Flows over {len(order)} ties, {strategy}", height=300)
+        plot.left = 46
         width, height = plot.width - plot.left - plot.right, plot.height - plot.top - plot.bottom
         plot.draw(
             tag(
@@ -42,17 +43,20 @@ def tie_flows(run: Run, scenario: Scenario) -> str:
                 preserveAspectRatio="none",
             )
         )
+        for row, tie in enumerate(order if height / len(order) >= 10 else []):
+            middle = plot.top + height * (row + 0.5) / len(order) + 3
+            plot.draw(text(plot.left - 4, middle, archipelago.tie[tie].lower[:10], text_anchor="end"))
         for name, first, last in group:
             top = plot.top + height * first / len(order)
             if first:
                 plot.draw(tag("line", class_="grid", x1=plot.left, x2=plot.width - plot.right, y1=top, y2=top))
-            if height * (last - first) / len(order) >= 9:
+            if height / len(order) < 10 and height * (last - first) / len(order) >= 9:
                 middle = plot.top + height * (first + last) / 2 / len(order) + 3
                 plot.draw(text(plot.left - 4, middle, name, text_anchor="end"))
         biggest = int(np.argmax(np.abs(flows[strategy]).max(axis=1, initial=0.0)))
         factor, unit = in_unit(float(peak[biggest]))
         top_kw = float(np.abs(flows[strategy][biggest]).max(initial=0.0))
-        return plot.svg, f"largest {top_kw * factor:.1f} {unit} at {archipelago.tie[biggest].id}"
+        return plot.svg, f"largest {top_kw * factor:,.1f} {unit} at {archipelago.tie[biggest].id}"
 
     key = (
         f'<p class="legend"><span class="key">−{largest * 100:.0f} % of rating, towards the source'

@@ -279,6 +279,8 @@ def _against(ours: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """How our cost and curtailment stand against another strategy's, ending before its name."""
     saved = other["cost_eur"] - ours["cost_eur"]
     spilled = other["curtailed_kwh"] - ours["curtailed_kwh"]
+    if abs(saved) < 0.005:
+        return "as dear as"
     money = f"{_eur(abs(saved))} {'cheaper' if saved >= 0 else 'dearer'}"
     if abs(spilled) < 1.0:
         return f"{money} than"

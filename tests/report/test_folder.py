@@ -1,0 +1,163 @@
+"""The folder of a run: what is written, that it can be read back, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import made_up
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from archipel.model import RunNotFound
+from archipel.report.folder import RunWriter
+from archipel.report.run import Run, load_run
+
+CASE = made_up.scenario()
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def write(runs: Path, *strategies: str) -> Run:
+    with RunWriter(runs, CASE, start=made_up.START, days=1, forecast="perfect", seed=1, now=NOW) as writer:
+        for strategy in strategies:
+            writer.add(made_up.result(CASE, strategy))
+    return load_run(writer.path, CASE)
+
+
+def test_the_tables_have_exactly_the_promised_columns(tmp_path: Path) -> None:
+    run = write(tmp_path, "alone", "distributed")
+    promised = {
+        "devices": "strategy time device cell node kind p_kw q_kvar soc",
+        "nodes": "strategy time node phase v_pu",
+        "branches": "strategy time branch loading",
+        "boundaries": "strategy time tie cell node p_kw q_kvar v_pu price_eur_per_kwh",
+        "switches": "strategy time switch closed",
+    }
+    for name, columns in promised.items():
+        file = pq.ParquetFile(run.path / f"{name}.parquet")
+        assert file.schema_arrow.names == columns.split()
+        assert str(file.schema_arrow.field("time").type) == "timestamp[us, tz=UTC]"
+        assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+    assert {"strategy", "time", "rounds"} <= set(run.frame("agreements").column_names)
+    assert (run.path / "kpis.json").is_file()
+
+
+def test_what_was_written_comes_back_element_by_element(tmp_path: Path) -> None:
+    run = write(tmp_path, "alone", "distributed")
+    result = made_up.result(CASE, "distributed")
+    np.testing.assert_array_equal(run.array("devices", "p_kw", "distributed"), result.p_kw)
+    np.testing.assert_array_equal(run.array("devices", "soc", "distributed"), result.soc)
+    np.testing.assert_array_equal(run.array("nodes", "v_pu", "distributed"), result.v_pu)
+    np.testing.assert_array_equal(run.array("agreed", "p_kw", "distributed"), result.tie_agreed_kw)
+    both_ends = run.array("boundaries", "p_kw", "distributed").reshape(result.tie_p_kw.shape)
+    np.testing.assert_array_equal(both_ends, result.tie_p_kw)
+    np.testing.assert_array_equal(run.time("distributed"), result.time)
+    assert tuple(run.labels("devices", "device", "distributed")) == CASE.device_id
+    assert run.labels("boundaries", "cell", "distributed")[:2] == ["substation", "feeder 1"]
+    assert np.isnan(run.array("boundaries", "price_eur_per_kwh", "alone")).all()
+
+
+def test_one_row_of_a_table_says_by_itself_what_it_is(tmp_path: Path) -> None:
+    row = write(tmp_path, "distributed").frame("devices").slice(96 * 3 + 4, 1).to_pylist()[0]
+    assert (row["strategy"], row["device"], row["kind"]) == ("distributed", "load/3", "load")
+    assert row["node"] == CASE.grid.nodes.id[CASE.device_node[3]]
+    assert row["time"] == datetime(2016, 6, 9, 1, 0, tzinfo=UTC)
+    assert row["soc"] is None
+
+
+def interrupted(writer: RunWriter, *strategies: str) -> None:
+    with writer:
+        for strategy in strategies:
+            writer.add(made_up.result(CASE, strategy))
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_is_usable_and_says_so(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(writer, "uncoordinated")
+    run = load_run(writer.path, CASE)
+    assert not run.info["complete"]
+    assert run.strategies == ("uncoordinated",)
+    assert "interrupted" in repr(run)
+    assert [path.name for path in tmp_path.iterdir()] == [writer.path.name]
+
+
+def test_a_strategy_cut_short_keeps_the_steps_that_were_done(tmp_path: Path) -> None:
+    half = replace(made_up.result(CASE, "distributed", steps=37), complete=False)
+    with RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1) as writer:
+        writer.add(made_up.result(CASE, "alone"))
+        writer.add(half)
+    run = load_run(writer.path, CASE)
+    assert (run.steps("alone"), run.steps("distributed")) == (96, 37)
+    assert not run.info["complete"]
+    assert run.report().is_file()
+
+
+def test_a_run_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(writer)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_survive_a_report_that_cannot_be_drawn(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(f"cannot write into {folder.name}")
+
+    with (
+        pytest.raises(OSError, match="cannot write"),
+        RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1, finishing=fail) as writer,
+    ):
+        writer.add(made_up.result(CASE, "alone"))
+    assert load_run(writer.path, CASE).strategies == ("alone",)
+
+
+def test_two_runs_of_the_same_second_get_different_folders(tmp_path: Path) -> None:
+    first, second = write(tmp_path, "alone"), write(tmp_path, "alone")
+    assert first.path.name == "20260102-030405-made-up-2016-06-09-1d-perfect-seed1"
+    assert second.path.name == f"{first.path.name}-2"
+
+
+def test_a_scenario_name_cannot_lead_out_of_the_runs_folder(tmp_path: Path) -> None:
+    case = replace(CASE, name="../../etc/x y")
+    writer = RunWriter(tmp_path, case, start=made_up.START, days=1, forecast="naive", seed=1)
+    assert writer.path.parent == tmp_path
+    assert "/" not in writer.path.name
+
+
+@pytest.mark.parametrize("spoil", ["no folder", "no kpis", "bad json", "newer layout"])
+def test_a_folder_that_is_no_run_is_refused_in_words(tmp_path: Path, spoil: str) -> None:
+    path = write(tmp_path, "alone").path
+    if spoil == "no folder":
+        path = tmp_path / "elsewhere"
+    elif spoil == "no kpis":
+        (path / "kpis.json").unlink()
+    elif spoil == "bad json":
+        (path / "run.json").write_text("{")
+    else:
+        info = json.loads((path / "run.json").read_text())
+        (path / "run.json").write_text(json.dumps(info | {"layout": 99}))
+    with pytest.raises(RunNotFound, match=r"expected|Run the case again"):
+        load_run(path)
+
+
+def test_a_strategy_or_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    run = write(tmp_path, "alone")
+    with pytest.raises(RunNotFound, match="found no strategy central; it has alone"):
+        run.array("nodes", "v_pu", "central")
+    with pytest.raises(RunNotFound, match="found no table weather; expected one of devices"):
+        run.frame("weather")
+
+
+def test_a_notebook_shows_a_run_as_a_table_with_its_names_escaped(tmp_path: Path) -> None:
+    case = replace(CASE, name="<b>bold</b>")
+    with RunWriter(tmp_path, case, start=made_up.START, days=1, forecast="naive", seed=1) as writer:
+        writer.add(made_up.result(case, "alone"))
+    page = load_run(writer.path, case)._repr_html_()
+    assert "<table>" in page
+    assert "<b>bold" not in page
+    assert "&lt;b&gt;bold" in page

@@ -1,0 +1,154 @@
+"""The report: one offline page, nothing from files gets through as markup, small even for a city."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import made_up
+import numpy as np
+import pytest
+
+from archipel.model import Scenario
+from archipel.report.folder import RunWriter
+from archipel.report.html import report
+from archipel.report.run import Run, load_run
+
+FOUR = ("uncoordinated", "alone", "distributed", "central")
+EVIL = "</svg><script>alert('x')</script>\"' onload=alert(1) &"
+
+
+def run_of(tmp_path: Path, case: Scenario, *strategies: str, steps: int = 96) -> Run:
+    with RunWriter(tmp_path, case, start=made_up.START, days=steps // 96, forecast="perfect", seed=1) as writer:
+        for strategy in strategies:
+            writer.add(made_up.result(case, strategy, steps=steps))
+    return load_run(writer.path, case)
+
+
+class Tags(HTMLParser):
+    """Tags of a page, and whether they close in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> does not close what is open"
+
+
+def evil_case() -> Scenario:
+    case = made_up.scenario()
+    grid, archipelago = case.grid, case.archipelago
+    nodes = replace(grid.nodes, name=(EVIL,) * len(grid.nodes), id=tuple(f"{i}{EVIL}" for i in grid.nodes.id))
+    lines = replace(grid.lines, name=(EVIL,) * len(grid.lines), id=tuple(f"{i}{EVIL}" for i in grid.lines.id))
+    cells = tuple(
+        replace(cell, id=f"{cell.id}{EVIL}", parent=f"{cell.parent}{EVIL}" if cell.parent else "")
+        for cell in archipelago.cell
+    )
+    ties = tuple(
+        replace(tie, id=f"{tie.id}{EVIL}", upper=f"{tie.upper}{EVIL}", lower=f"{tie.lower}{EVIL}")
+        for tie in archipelago.tie
+    )
+    return replace(
+        case,
+        name=EVIL,
+        title=EVIL,
+        grid=replace(grid, nodes=nodes, lines=lines),
+        archipelago=replace(archipelago, cell=cells, tie=ties),
+    )
+
+
+def test_nothing_from_files_gets_through_as_markup(tmp_path: Path) -> None:
+    case = evil_case()
+    result = made_up.result(case, "distributed")
+    result.v_pu[:] = 1.2  # so that nodes are named on the map
+    result.loading[:] = 1.3
+    result.agreements[0]["given"] = [EVIL]
+    with RunWriter(tmp_path, case, start=made_up.START, days=1, forecast="perfect", seed=1) as writer:
+        writer.add(result)
+    page = report(load_run(writer.path, case))
+    tags = Tags(page)
+    assert tags.open == []
+    assert tags.names.count("script") == 1
+    assert "<script>alert" not in page
+    assert not [a for a in tags.attributes if a[1].startswith("on")]
+
+
+def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+    page = report(run_of(tmp_path, made_up.scenario(), *FOUR))
+    assert not re.findall(
+        r"(?:src|href|url)\s*[=(]\s*[\"']?(?!#|data:)[\w/:.]+", re.sub(r"<script>.*?</script>", "", page)
+    )
+    assert "@import" not in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_every_picture_is_well_formed(tmp_path: Path) -> None:
+    page = report(run_of(tmp_path, made_up.scenario(), *FOUR))
+    pictures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    assert len(pictures) > 20
+    for picture in pictures:
+        ElementTree.fromstring(picture)
+        assert "nan" not in picture.lower().replace("xmlns", "")
+
+
+@pytest.mark.parametrize("strategies", [("uncoordinated",), ("alone", "distributed"), FOUR])
+def test_a_report_tells_about_exactly_the_strategies_that_were_run(tmp_path: Path, strategies: tuple[str, ...]) -> None:
+    page = report(run_of(tmp_path, made_up.scenario(), *strategies))
+    heads = set(re.findall(r'<h3 class="s"[^>]*>(\w+)</h3>', page))
+    assert heads == set(strategies)
+    assert ("No strategy of this run agreed" in page) == ("distributed" not in strategies)
+
+
+def test_the_headline_says_what_was_broken(tmp_path: Path) -> None:
+    case = made_up.scenario()
+    result = made_up.result(case, "distributed")
+    result.v_pu[:] = 1.0
+    result.loading[:] = 0.5
+    result.loading[3, :8] = 1.2
+    with RunWriter(tmp_path, case, start=made_up.START, days=1, forecast="perfect", seed=1) as writer:
+        writer.add(result)
+    page = report(load_run(writer.path, case))
+    assert re.search(
+        r"<h1>By agreement between cells, the day .* broke current limits for 2.0 branch-hours.</h1>", page
+    )
+
+
+def test_a_city_fits_into_three_megabytes(tmp_path: Path) -> None:
+    case = made_up.scenario(feeders=14, lv_cells=133, lv_nodes=78)
+    page = report(run_of(tmp_path, case, *FOUR))
+    assert len(page.encode()) < 3_000_000
+
+
+def test_a_month_is_drawn_with_no_more_points_than_a_week(tmp_path: Path) -> None:
+    case = made_up.scenario()
+    week = report(run_of(tmp_path / "week", case, "distributed", steps=96 * 7))
+    month = report(run_of(tmp_path / "month", case, "distributed", steps=96 * 28))
+    assert len(month) < 1.3 * len(week)
+
+
+def test_a_network_without_coordinates_gets_no_map_and_says_why(tmp_path: Path) -> None:
+    case = made_up.scenario()
+    nowhere = np.full(len(case.grid.nodes), np.nan)
+    case = replace(case, grid=replace(case.grid, nodes=replace(case.grid.nodes, x=nowhere, y=nowhere)))
+    assert "has no coordinates" in report(run_of(tmp_path, case, "alone"))
+
+
+def test_the_terminal_table_fits_a_hundred_columns_and_names_the_best(tmp_path: Path) -> None:
+    table = run_of(tmp_path, made_up.scenario(), *FOUR).table()
+    assert max(len(line) for line in table.splitlines()) <= 100
+    assert re.search(r"Cost of the run +EUR .*\d\*", table)
+    assert "distributed: cells agree with their neighbours" in table
