@@ -257,5 +257,12 @@ def test_active_and_reactive_power_are_shed_by_the_same_share(served: float) -> 
     assert done.unserved_kwh[0] == pytest.approx((1 - share) * 1.0)
 
 
+def test_what_devices_hold_is_counted_in_electricity() -> None:
+    assert battery().held_kwh({"e_kwh": one(4)}).tolist() == [4.0]
+    assert heat_pump().held_kwh({"t_k": one(1.5), "on": one(0)}).tolist() == [2.5]
+    vehicle = ev((0, 8, 9.0))
+    assert vehicle.held_kwh(vehicle.initial(2)).tolist() == [4.0]
+
+
 def test_columns_that_follow_the_weather_are_those_of_sun_and_heat() -> None:
     assert weather_driven([pv(modern=True), heat_pump()], 3).tolist() == [True, False, False]

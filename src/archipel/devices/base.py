@@ -94,6 +94,13 @@ class DeviceFleet(Protocol):
         """State before the interval with that profile row."""
         ...
 
+    def held_kwh(self, state: State) -> Floats:
+        """Electricity held for later [kWh], shape (n,): what a run that ends with less of it still has to draw.
+
+        Vehicles hold what the session in progress has got, heat pumps what their warmth took.
+        """
+        ...
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """What the device does today, without any setpoint: (p_kw, q_kvar), shape (n,) each.
 

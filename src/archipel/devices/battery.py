@@ -68,6 +68,10 @@ class BatteryFleet:
         discharge = np.maximum(e, 0.0) * self.efficiency_discharge / dt_h
         return np.minimum(self.p_kw_charge, charge), np.minimum(self.p_kw_discharge, discharge)
 
+    def held_kwh(self, state: State) -> Floats:
+        """Energy in the store."""
+        return state["e_kwh"]
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Self-consumption: charge from the surplus of the own node, discharge to cover its demand.
 

@@ -81,6 +81,10 @@ class EvChargerFleet:
         plugged = (self.sessions.start[session] <= row) & (row < self.sessions.end[session])
         return session, plugged, np.where(plugged, self.sessions.kwh[session] - state["delivered_kwh"], 0.0)
 
+    def held_kwh(self, state: State) -> Floats:
+        """Energy the sessions in progress have got."""
+        return state["delivered_kwh"]
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Full power on arrival until done."""
         del weather, sensed

@@ -44,6 +44,11 @@ class GeneratorFleet:
         del first_row
         return {}
 
+    def held_kwh(self, state: State) -> Floats:
+        """Nothing."""
+        del state
+        return np.zeros(len(self.id))
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Full feed-in at unity power factor."""
         del state, sensed, dt_h

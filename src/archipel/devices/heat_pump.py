@@ -64,6 +64,10 @@ class HeatPumpFleet:
         keep, gain = thermal(self.heat_kw, self.buffer_kwh_per_k, dt_h)
         return keep, gain, gain * self.heat_kw * profile_now(weather, self.heat_profile)
 
+    def held_kwh(self, state: State) -> Floats:
+        """Electricity that the warmth above the lower comfort limit took."""
+        return state["t_k"] * self.buffer_kwh_per_k / self.cop
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Thermostat with the band as its hysteresis: full power from the lower limit until the upper one.
 

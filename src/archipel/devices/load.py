@@ -44,6 +44,11 @@ class LoadFleet:
         del first_row
         return {}
 
+    def held_kwh(self, state: State) -> Floats:
+        """Nothing."""
+        del state
+        return np.zeros(len(self.id))
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """The profile."""
         del state, sensed, dt_h

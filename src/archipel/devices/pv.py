@@ -75,6 +75,11 @@ class PvFleet:
         del first_row
         return {}
 
+    def held_kwh(self, state: State) -> Floats:
+        """Nothing."""
+        del state
+        return np.zeros(len(self.id))
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Full feed-in; reactive power by the curve at the sensed voltage."""
         del state, dt_h

@@ -47,6 +47,11 @@ class SheddableFleet:
             self.q_kvar * profile_now(weather, self.q_profile),
         )
 
+    def held_kwh(self, state: State) -> Floats:
+        """Nothing."""
+        del state
+        return np.zeros(len(self.id))
+
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Nothing is cut without an order."""
         del state, sensed, dt_h

@@ -102,6 +102,12 @@ class _Walk:
         for name in ("available_kw", "unserved_kwh", "ev_unserved_kwh", "comfort_missed_k_h"):
             self.need(getattr(done, name) >= 0, f"{name} is not negative")
         self.need(done.soc.shape == (self.n,), "soc has one row per device")
+        before_kwh, after_kwh = (self.fleet.held_kwh(one) for one in (state, done.state))
+        self.need(before_kwh.shape == after_kwh.shape == (self.n,), "held_kwh has one row per device")
+        gained = after_kwh - before_kwh
+        self.need(
+            gained <= (done.p_kw + done.available_kw) * DT_H + NEAR_KW, "no device gains more than it drew or was given"
+        )
         self.need(set(done.state) == set(before), "a step keeps the names of the state")
         return done
 

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.devices import State
+from archipel.devices import DeviceFleet, State
 from archipel.grid.power_flow import Flow
 from archipel.model import Floats, GridError, Ints, Scenario, StrategyResult, Tie
 from archipel.twin.base import Decision, Seen
@@ -129,6 +129,7 @@ class Recorder:
         self.result.complete = False
 
 
-def stored_kwh(states: Sequence[State]) -> float:
+def stored_kwh(fleets: Sequence[DeviceFleet], states: Sequence[State]) -> float:
     """Energy in all batteries."""
-    return float(sum(state["e_kwh"].sum() for state in states if "e_kwh" in state))
+    pairs = zip(fleets, states, strict=True)
+    return float(sum(fleet.held_kwh(state).sum() for fleet, state in pairs if fleet.kind == "battery"))

@@ -63,7 +63,7 @@ def run(
     plant = Plant(scenario, truth, first_row)
     outside = Outside(scenario.profiles, dt_minutes, truth.profile_noise, scenario.seed if seed is None else seed)
     recorder = Recorder(scenario, strategy.name, begin, total, dt_h)
-    before = stored_kwh(plant.states)
+    before = stored_kwh(plant.fleets, plant.states)
     seen: Seen | None = None
     decision = Decision.free(0, 0)
     done = 0
@@ -84,7 +84,7 @@ def run(
         # A person stopped it; what was done until then is theirs to keep.
         recorder.cut(done)
     result = recorder.result
-    result.stored_kwh = (before, stored_kwh(plant.states))
+    result.stored_kwh = (before, stored_kwh(plant.fleets, plant.states))
     result.cpu_s, result.wall_s = time.process_time() - cpu, time.perf_counter() - wall
     return result
 
