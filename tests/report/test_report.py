@@ -123,7 +123,7 @@ def test_the_headline_says_what_was_broken(tmp_path: Path) -> None:
         writer.add(result)
     page = report(load_run(writer.path, case))
     assert re.search(
-        r"<h1>By agreement between cells, the day .* broke current limits for 2.0 branch-hours.</h1>", page
+        r"<h1>By agreement between cells, the day .* broke current limits for 2.0\sbranch-hours.</h1>", page
     )
 
 

@@ -20,6 +20,7 @@ from archipel.model import Scenario, StrategyResult
 from archipel.report.kpis import kpis, kpis_file
 from archipel.report.reload import source_of
 from archipel.report.tables import LABELS, VALUES, plain_entries, rows, schema
+from archipel.report.words import first_date
 
 LAYOUT = 1
 """Version of the folder's layout; raised when a reader of the old one would be misled."""
@@ -167,7 +168,7 @@ class RunWriter:
 def run_id(scenario: str, start: datetime, days: int, forecast: str, seed: int, made: datetime) -> str:
     """A readable name: when it was made, what was run, which days, how, with which seed."""
     word = "".join(c if c.isalnum() or c in "-_" else "-" for c in scenario)[:60]
-    return f"{made:%Y%m%d-%H%M%S}-{word}-{start:%Y-%m-%d}-{days}d-{forecast}-seed{seed}"
+    return f"{made:%Y%m%d-%H%M%S}-{word}-{first_date(start)}-{days}d-{forecast}-seed{seed}"
 
 
 def _free(runs: Path, name: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -11,11 +11,22 @@ from typing import Any
 
 from archipel.model import Scenario
 from archipel.report import charts
+from archipel.report.glance import glance
 from archipel.report.network_map import network_map
 from archipel.report.run import Run
 from archipel.report.tie_flows import tie_flows
-from archipel.report.words import GROUPS, MEANING, STRATEGY, best_of, fitted, shown, story
+from archipel.report.words import GROUPS, MEANING, STRATEGY, best_of, first_date, fitted, grouped, shown, story
 
+MANY = {
+    "load": "loads",
+    "pv": "PV plants",
+    "generator": "other renewable generators",
+    "battery": "batteries",
+    "ev_charger": "vehicle chargers",
+    "heat_pump": "heat pumps",
+    "sheddable": "loads that can be shed",
+}
+"""Devices of a kind, as people say."""
 MOST_GIVEN = 60
 """Entries of what had to give that are listed; more are counted."""
 
@@ -73,8 +84,8 @@ _ABOUT_LOADING = (
     "shade: the highest of all branches at that moment."
 )
 _ABOUT_TIES = (
-    "One row per tie between cells, the day from left to right, ordered by feeder. Colour is power over the tie's "
-    "rating; paper is none."
+    "One row per tie between cells, the day from left to right, by feeder; at the left the cell below the tie, or the "
+    "feeder. Colour is power over the tie's rating; paper is none."
 )
 _ABOUT_MAP = (
     "Grey is within limits all the time. Colour marks what was beyond a limit at any time; point at it for the worst."
@@ -87,17 +98,18 @@ _ABOUT_AGREED = (
 def _header(run: Run, scenario: Scenario) -> str:
     info = run.info
     start = datetime.fromisoformat(info["start"])
-    days = f"{info['days']} day{'s' if info['days'] != 1 else ''}"
-    over = f"Archipel · {info['scenario']['name']} · {start:%A} {start.day} {start:%B %Y} · {days} · "
+    days = f"{info['days']} day{'s' if info['days'] != 1 else ''} from {start.astimezone(UTC):%H:%M} UTC"
+    date = first_date(start)
+    over = f"Archipel · {info['scenario']['name']} · {date:%A} {date.day} {date:%B %Y} · {days} · "
     over += f"{info['forecast']} forecast · seed {info['seed']}"
     archipelago, grid = scenario.archipelago, scenario.grid
     levels = [cell.level for cell in archipelago.cell]
-    counts = {fleet.kind: len(fleet.id) for fleet in scenario.fleets if len(fleet.id)}
-    devices = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counts.items())
+    counts = [(len(fleet.id), fleet.kind) for fleet in scenario.fleets if len(fleet.id)]
+    devices = ", ".join(f"{grouped(count, 0)} {MANY.get(kind, kind)}" for count, kind in counts)
     lede = (
-        f"{escape(scenario.title)}. {len(grid.nodes):,} nodes, {len(grid.branch_id):,} branches, "
-        f"{len(levels)} cells ({levels.count('feeder')} feeders, {levels.count('lv')} low-voltage). "
-        f"Devices: {escape(devices)}."
+        f"{escape(scenario.title.rstrip('.'))}. {grouped(len(grid.nodes), 0)} nodes, "
+        f"{grouped(len(grid.branch_id), 0)} branches, {len(levels)} cells ({levels.count('feeder')} feeders, "
+        f"{levels.count('lv')} low-voltage). Devices: {escape(devices)}."
     )
     warn = ""
     if not info["complete"]:
@@ -105,8 +117,8 @@ def _header(run: Run, scenario: Scenario) -> str:
         warn = f'<p class="warn"><b>This run was interrupted.</b> The figures cover what was done: {escape(done)}.</p>'
     first, *more = story(run.kpis)
     return (
-        f'<header><p class="over">{escape(over)}</p><h1>{escape(first)}</h1>'
-        f'<p class="more">{escape(" ".join(more))}</p><p class="lede">{lede}</p>{warn}</header>'
+        f'<header><div><p class="over">{escape(over)}</p><h1>{escape(first)}</h1>'
+        f'<p class="more">{escape(" ".join(more))}</p><p class="lede">{lede}</p>{warn}</div>{glance(run)}</header>'
     )
 
 
@@ -130,11 +142,9 @@ def _ways(kpis: dict[str, Any]) -> str:
         f'<th><span class="s" style="--c:var(--{charts.colour_of(name)})">{escape(name)}</span></th>' for name in runs
     )
     rows = [f'<tr><th></th><th></th>{heads}<th class="left"></th></tr>']
-    for title, lines in GROUPS:
-        listed = [fitted(line, runs) for line in lines if any(f.get(line.key) is not None for f in runs.values())]
-        if listed:
-            rows.append(f'<tr><th class="group" colspan="{len(runs) + 3}">{escape(title)}</th></tr>')
-        for line in listed:
+    for title, lines in fitted(runs):
+        rows.append(f'<tr><th class="group" colspan="{len(runs) + 3}">{escape(title)}</th></tr>')
+        for line in lines:
             best = best_of(line, runs)
             values = "".join(_value(shown(line, f.get(line.key)), name in best) for name, f in runs.items())
             rows.append(

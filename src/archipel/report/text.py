@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from archipel.report.words import GROUPS, STRATEGY, best_of, fitted, headline, shown
+from archipel.report.words import STRATEGY, best_of, fitted, headline, shown
 
 WIDTH = 100
 
@@ -19,13 +19,12 @@ def text_table(kpis: Mapping[str, Any]) -> str:
     runs: Mapping[str, Mapping[str, Any]] = kpis["strategies"]
     column = 16
     rule = "-" * min(WIDTH, 36 + column * len(runs))
-    head = f"{kpis['scenario']}, {kpis['days']} day(s) from {kpis['start'][:10]}, forecast {kpis['forecast']}, "
+    begin, days = kpis["start"][:16].replace("T", " "), kpis["days"]
+    head = f"{kpis['scenario']}, {days} day{'s' * (days != 1)} from {begin} UTC, {kpis['forecast']} forecast, "
     out = [head + f"seed {kpis['seed']}", rule, " " * 36 + "".join(f"{name:>{column - 1}} " for name in runs)]
-    for title, lines in GROUPS:
-        listed = [fitted(line, runs) for line in lines if any(f.get(line.key) is not None for f in runs.values())]
-        if listed:
-            out.append(title)
-        for line in listed:
+    for title, lines in fitted(runs):
+        out.append(title)
+        for line in lines:
             best = best_of(line, runs)
             cells = (
                 (shown(line, f.get(line.key)) + ("*" if n in best else " ")).rjust(column) for n, f in runs.items()
@@ -36,16 +35,17 @@ def text_table(kpis: Mapping[str, Any]) -> str:
     interrupted = [name for name, figures in runs.items() if not figures.get("complete", True)]
     if interrupted:
         out.append(f"Interrupted: {', '.join(interrupted)}; the figures cover the steps that were done.")
-    return "\n".join([*_wrapped(headline(kpis)), "", *(piece for line in out for piece in _wrapped(line))])
+    text = "\n".join([*_wrapped(headline(kpis)), "", *(piece for line in out for piece in _wrapped(line))])
+    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def html_table(kpis: Mapping[str, Any]) -> str:
     """The same figures as a bare HTML table, for notebooks."""
     runs: Mapping[str, Mapping[str, Any]] = kpis["strategies"]
     rows = ["<tr><th></th><th></th>" + "".join(f"<th>{escape(name)}</th>" for name in runs) + "</tr>"]
-    for title, lines in GROUPS:
+    for title, lines in fitted(runs):
         rows.append(f"<tr><th colspan={len(runs) + 2} style='text-align:left'>{escape(title)}</th></tr>")
-        for line in (fitted(line, runs) for line in lines):
+        for line in lines:
             best = best_of(line, runs)
             cells = (
                 f"<td>{'<b>' if n in best else ''}{shown(line, f.get(line.key))}{'</b>' if n in best else ''}</td>"

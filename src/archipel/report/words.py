@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, final
 
 STRATEGY = {
@@ -224,12 +225,46 @@ MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | 
 SMALLER = {"MWh": "kWh", "MW": "kW", "t": "kg"}
 
 
-def fitted(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> Line:
-    """The line in a unit that suits its values: a village is not told in megawatts."""
-    values = [figures[line.key] for figures in strategies.values() if figures.get(line.key) is not None]
-    if line.unit in SMALLER and values and max(abs(value) for value in values) < 10_000:
-        return replace(line, unit=SMALLER[line.unit], scale=1.0, digits=1)
-    return line
+def fitted(strategies: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Line]]]:
+    """The groups and lines that have a value, in units that suit: a village is not told in megawatts.
+
+    One unit for all energies, one for all powers, one for all masses, so that lines can be compared.
+    """
+    small = {
+        unit
+        for unit in SMALLER
+        if max(
+            (
+                abs(f[key])
+                for key, line in LINES.items()
+                if line.unit == unit
+                for f in strategies.values()
+                if f.get(key)
+            ),
+            default=0.0,
+        )
+        < 10_000
+    }
+    groups = []
+    for title, lines in GROUPS:
+        listed = [
+            replace(line, unit=SMALLER[line.unit], scale=1.0, digits=1) if line.unit in small else line
+            for line in lines
+            if any(figures.get(line.key) is not None for figures in strategies.values())
+        ]
+        if listed:
+            groups.append((title, listed))
+    return groups
+
+
+def grouped(value: float, digits: int) -> str:
+    """A number with thousands set apart by a space that does not break."""
+    return f"{value:,.{digits}f}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def first_date(start: datetime) -> date:
+    """The date that most of the first 24 hours from `start` fall on: a day may begin at midnight of its own zone."""
+    return (start + timedelta(hours=11)).date()
 
 
 def shown(line: Line, value: Any) -> str:
@@ -238,7 +273,7 @@ def shown(line: Line, value: Any) -> str:
         return "–"
     if isinstance(value, list):
         return " to ".join(f"{v:.{line.digits}f}" for v in value)
-    text = f"{value * line.scale:,.{line.digits}f}".replace(",", " ")
+    text = grouped(value * line.scale, line.digits)
     return text[1:] if text.startswith("-") and not text.strip("-0. ") else text.replace("-", "−")
 
 
@@ -280,21 +315,24 @@ def _against(ours: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     saved = other["cost_eur"] - ours["cost_eur"]
     spilled = other["curtailed_kwh"] - ours["curtailed_kwh"]
     if abs(saved) < 0.005:
-        return "as dear as"
-    money = f"{_eur(abs(saved))} {'cheaper' if saved >= 0 else 'dearer'}"
+        return "the same as"
+    money = f"{_eur(abs(saved))} {'cheaper' if saved >= 0 else 'more expensive'}"
     if abs(spilled) < 1.0:
         return f"{money} than"
     return f"{money}, with {_mwh(abs(spilled))} {'less' if spilled > 0 else 'more'} renewable energy curtailed, than"
 
 
 def _grid(figures: Mapping[str, Any]) -> str:
-    broken = []
-    if figures["voltage_violation_node_h"] > 0:
-        broken.append(f"voltage limits for {figures['voltage_violation_node_h']:,.1f} node-hours")
-    if figures["branch_overload_h"] > 0:
-        broken.append(f"current limits for {figures['branch_overload_h']:,.1f} branch-hours")
-    if figures["connection_violation_h"] > 0:
-        broken.append(f"the limit of the upstream connection for {figures['connection_violation_h']:,.2f} hours")
+    limits = (
+        ("voltage_violation_node_h", "voltage limits", "node-hours", 1),
+        ("branch_overload_h", "current limits", "branch-hours", 1),
+        ("connection_violation_h", "the limit of the upstream connection", "hours", 2),
+    )
+    broken = [
+        f"{what} for {grouped(figures[key], digits)}\N{NO-BREAK SPACE}{unit}"
+        for key, what, unit, digits in limits
+        if figures[key] > 0
+    ]
     if not broken:
         return "kept every limit of the grid"
     return "broke " + (", ".join(broken[:-1]) + " and " + broken[-1] if len(broken) > 1 else broken[0])
@@ -305,8 +343,8 @@ def _money(cost_eur: float) -> str:
 
 
 def _eur(value: float) -> str:
-    return f"{value:,.0f} EUR".replace(",", " ") if value >= 100 else f"{value:,.2f} EUR"
+    return f"{grouped(value, 0 if value >= 100 else 2)}\N{NO-BREAK SPACE}EUR"
 
 
 def _mwh(kwh: float) -> str:
-    return f"{kwh / 1000:,.1f} MWh" if kwh >= 1000 else f"{kwh:,.0f} kWh"
+    return f"{grouped(kwh / 1000, 1)}\N{NO-BREAK SPACE}MWh" if kwh >= 1000 else f"{kwh:.0f}\N{NO-BREAK SPACE}kWh"
