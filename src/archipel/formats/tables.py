@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,16 +213,16 @@ def _check_ids(values: tuple[str, ...], file: str, name: str, findings: Findings
 def write_sheet(path: Path, columns: Mapping[str, Any]) -> None:
     """Write columns (arrays or sequences of one length) as CSV; numbers keep twelve significant digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.table({name: _written(values) for name, values in columns.items()})
-    pv.write_csv(table, path, pv.WriteOptions(quoting_style="needed"))
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(_written(values) for values in columns.values()), strict=True))
 
 
-def _written(values: Any) -> pa.Array:
+def _written(values: Any) -> list[str]:
     array = np.asarray(values)
     if array.dtype.kind == "f":
-        return pa.array(["" if np.isnan(v) else f"{v:.12g}" for v in array], pa.string())
+        return ["" if np.isnan(v) else f"{v:.12g}" for v in array]
     if array.dtype.kind == "b":
-        return pa.array(["true" if v else "false" for v in array], pa.string())
-    if array.dtype.kind == "i":
-        return pa.array([str(v) for v in array], pa.string())
-    return pa.array([str(v) for v in values], pa.string())
+        return ["true" if v else "false" for v in array]
+    return [str(v) for v in values]
