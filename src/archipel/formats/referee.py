@@ -33,6 +33,16 @@ ELECTRICAL = (
     "xward",
     "motor",
 )
+DEFAULTS = {
+    "in_service": True,
+    "closed": True,
+    "scaling": 1.0,
+    "parallel": 1,
+    "df": 1.0,
+    "slack_weight": 1.0,
+    "z_ohm": 0.0,
+}
+"""What pandapower takes for a column the source does not have."""
 
 
 def referee_there() -> bool:
@@ -86,7 +96,7 @@ def _frame(table: Table, like: Any) -> Any:
     frame = pandas.DataFrame({name: list(cells) for name, cells in table.column.items()}, index=list(table.index))
     for name in like.columns:
         if name not in frame:
-            continue
+            frame[name] = DEFAULTS.get(name, 0.0 if name.startswith("const_") else None)
         kind = like[name].dtype.kind
         if kind == "f":
             frame[name] = pandas.to_numeric(frame[name], errors="coerce").astype("float64")

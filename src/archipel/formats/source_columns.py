@@ -10,6 +10,9 @@ import numpy as np
 from archipel.formats.pandapower_json import Table
 from archipel.model import Bools, Floats, ImportRefused, Ints
 
+UNBOUNDED = ("max_i_ka",)
+"""Columns in which infinity has a meaning: no limit."""
+
 
 @final
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ def numbers(table: Table, column: str, default: float) -> Floats:
         values = np.array([default if cell is None else float(cell) for cell in cells], dtype=np.float64)
     except OverflowError as error:
         raise ImportRefused(f"{table.name}: a value of {column} is too large for a number.") from error
+    if column not in UNBOUNDED and np.isinf(values).any():
+        raise ImportRefused(f"{table.name}/{table.index[int(np.argmax(np.isinf(values)))]}: {column} is infinite.")
     return np.where(np.isnan(values), default, values)
 
 

@@ -107,7 +107,7 @@ class CellSolver:
         self.out = HingeSet(block.hinges.price, np.ones(len(block.hinges.price), dtype=np.bool_))
         self._lo = np.where(self.low.has, block.store_lo, 0.0)
         self._hi = np.where(self.high.has, block.store_hi, 0.0)
-        self.levels_now = self.level.inside(block.levels.lo, inside)
+        self.levels_now = 0.5 * (block.levels.lo + block.levels.hi)
         self.u = self.box.inside(0.5 * (block.lo + block.hi) if wish is None else wish, inside)
 
     # ---------------------------------------------------------------- opening
@@ -127,7 +127,6 @@ class CellSolver:
         self._hot[np.arange(len(rows)), self._t] = 1.0
         self._same_t = self._hot @ self._hot.T
         self._cut = np.cumsum([len(a) for a in active])[:-1]
-        self._grid_t = np.ix_(self._t, self._t)
         gamma, t = out.on_v[rows[self._first_hinge :]], self._t[self._first_hinge :]
         self.active = np.unique(t[gamma != 0.0])
         """Intervals in which something inside depends on the boundary voltage."""
@@ -216,15 +215,16 @@ class CellSolver:
         if len(block.store_first):
             stored = len(block.gain)
             reach = self._z[:, :stored] * (block.gain * self._m[:stored])[:, self._t].T
-            reach = np.add.reduceat(reach, block.store_first, axis=1).T
-            for k, n in enumerate(self._n):
-                big -= reach[k][:, None] * n[self._grid_t] * reach[k]
+            reach = np.add.reduceat(reach, block.store_first, axis=1)
+            answer = self._n[:, self._t, :] * reach.T[:, :, None]
+            big -= np.einsum("kab,bk->ab", answer[:, :, self._t], reach)
         big += (self._zl * self._ml) @ self._zl.T
-        for child, response in enumerate(children):
-            for i, za in enumerate((self._zp[:, child], self._zq[:, child])):
-                for j, zb in enumerate((self._zp[:, child], self._zq[:, child])):
-                    part = response.c[i * t_count : (i + 1) * t_count, j * t_count : (j + 1) * t_count]
-                    big += za[:, None] * part[self._grid_t] * zb
+        if children:
+            c = np.stack([response.c for response in children]).reshape(-1, 2, t_count, 2, t_count)
+            for i, za in enumerate((self._zp, self._zq)):
+                for j, zb in enumerate((self._zp, self._zq)):
+                    answer = c[:, i, self._t, j, :] * za.T[:, :, None]
+                    big += np.einsum("cab,bc->ab", answer[:, :, self._t], zb)
         return big
 
     def _child_k(self, children: list[Response]) -> Floats:

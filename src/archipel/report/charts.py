@@ -219,7 +219,7 @@ def voltages(run: Run, scenario: Scenario) -> str:
     out = []
     for name, above, to in LEVELS:
         rows = np.flatnonzero((nodes.vn_kv > above) & (nodes.vn_kv <= to))
-        if len(rows) < 2:  # the upstream node alone tells nothing
+        if len(rows) < 3:  # the upstream connection itself tells nothing
             continue
         least, most = float(nodes.v_pu_min[rows].max()), float(nodes.v_pu_max[rows].min())
         bands = {s: _bands(run.array("nodes", "v_pu", s)[rows]) for s in run.strategies}

@@ -19,7 +19,7 @@ def glance(run: Run) -> str:
     bars: tuple[tuple[str, Callable[[Mapping[str, Any]], float], int], ...] = (
         ("Cost, EUR", lambda f: float(f["cost_eur"]), 0),
         ("Curtailed, MWh", lambda f: float(f["curtailed_kwh"]) / 1e3, 2),
-        ("Limits broken, hours summed over nodes, branches, connection", _broken, 1),
+        ("Hours beyond limits, all elements", _broken, 1),
     )
     figures = run.kpis["strategies"]
     groups = (

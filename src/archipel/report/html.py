@@ -68,7 +68,7 @@ def report(run: Run) -> str:
 
 _ABOUT_WAYS = (
     "The same grid, weather, people and devices; only who decides differs. The best value of a line is marked where "
-    "one is better than another."
+    "one is better than another; on cost only those that kept the limits of the grid compete, if any did."
 )
 _ABOUT_BALANCE = (
     "Above the line what was drawn, below it what was given; both sides are equal at every moment. "
@@ -175,6 +175,7 @@ def _agreed(run: Run) -> str:
         (_or_dash(figures["benefit_captured"], "{:.1%}"), "benefit captured, worst problem"),
         (_or_dash(figures["kb_per_boundary_day"], "{:,.0f} kB"), "messages per tie and day"),
         (_or_dash(figures["agreed_vs_metered_kw_p95"], "{:.3g} kW"), "agreed vs metered, 95th percentile"),
+        (_or_dash(figures["agreed_ends_differ_kw"], "{:.3g} kW"), "difference of both ends' values, most"),
     ]
     shown_tiles = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in tiles)
     one = [entry for entry in entries if entry["strategy"] == entries[0]["strategy"]]
@@ -238,14 +239,13 @@ def _or_dash(value: float | None, form: str) -> str:
 
 
 def _attribution(scenario: Scenario) -> list[str]:
-    """The paragraphs of the attribution file that travels with the scenario's data."""
-    names = ("ATTRIBUTION.md", "ATTRIBUTION.txt", "README.md")
+    """The first paragraphs of the attribution that travels with the scenario's data."""
     places = [scenario.folder, scenario.folder.parent] if scenario.folder is not None else []
     for place in places:
-        for name in names:
+        for name in ("ATTRIBUTION.md", "README.md"):
             if (place / name).is_file():
-                words = (place / name).read_text(encoding="utf-8")
-                return [" ".join(block.lstrip("# ").split()) for block in words.split("\n\n") if block.strip()][:6]
+                blocks = (place / name).read_text(encoding="utf-8").split("\n\n")
+                return [" ".join(b.split()) for b in blocks if b.strip() and b.strip()[0] not in "#|`-*"][:2]
     return ["The scenario comes without a statement of its sources."]
 
 

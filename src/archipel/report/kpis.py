@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from archipel.devices.battery import BatteryFleet, wear_eur
+from archipel.devices.ev_charger import EvChargerFleet
 from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, settled
-from archipel.model import Scenario, StrategyResult
+from archipel.model import Fleet, Scenario, StrategyResult
 from archipel.report.sharing import feeder_of, share
 from archipel.report.tally import Tally, tally
 
@@ -108,6 +109,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
         "co2_kg": _kwh(import_kw) * scenario.tariff.co2_kg_per_kwh,
         "unserved_kwh": unserved_kwh,
         "ev_unserved_kwh": float(result.ev_unserved_kwh.sum()),
+        "ev_open_kwh": _ev_open_kwh(scenario, result),
         "comfort_missed_k_h": float(result.comfort_missed_k_h.sum()),
         "end_use_kwh": _kwh(sums.end_use),
         "discharged_kwh": _kwh(sums.discharging),
@@ -177,14 +179,31 @@ def _coordination(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     }
 
 
+def _fleets(scenario: Scenario) -> list[tuple[Fleet, slice]]:
+    """Every fleet with the device rows it has in a result."""
+    ends = np.cumsum([len(fleet.id) for fleet in scenario.fleets]).tolist()
+    return [(fleet, slice(end - len(fleet.id), end)) for fleet, end in zip(scenario.fleets, ends, strict=True)]
+
+
 def _batteries(scenario: Scenario) -> list[tuple[BatteryFleet, slice]]:
-    first, found = 0, []
-    for fleet in scenario.fleets:
-        rows = slice(first, first + len(fleet.id))
-        first = rows.stop
-        if isinstance(fleet, BatteryFleet) and len(fleet.id):
-            found.append((fleet, rows))
-    return found
+    return [(fleet, rows) for fleet, rows in _fleets(scenario) if isinstance(fleet, BatteryFleet) and len(fleet.id)]
+
+
+def _ev_open_kwh(scenario: Scenario, result: StrategyResult) -> float:
+    """Energy that vehicles plugged in beyond the end of the run still wanted when it ended."""
+    if not len(result.time):
+        return 0.0
+    start = np.datetime64(scenario.profiles.start.replace(tzinfo=None), "us")
+    last = int((result.time[-1] - start) / np.timedelta64(15, "m"))
+    total = 0.0
+    for fleet, rows in _fleets(scenario):
+        if isinstance(fleet, EvChargerFleet) and len(fleet.id):
+            sessions = fleet.sessions
+            session = sessions.at(last)
+            staying = (sessions.start[session] <= last) & (sessions.end[session] > last + 1)
+            share = np.nan_to_num(result.soc[rows, -1].astype(np.float64), nan=1.0)
+            total += float((sessions.kwh[session] * (1.0 - share))[staying].sum())
+    return total
 
 
 def _wear_eur(scenario: Scenario, result: StrategyResult) -> float:

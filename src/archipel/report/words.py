@@ -118,6 +118,13 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
             Line("unserved_kwh", "Not served", "kWh", "low", "Load that was shed."),
             Line("ev_unserved_kwh", "Missing at departure", "kWh", "low", "What vehicles lacked when they left."),
             Line(
+                "ev_open_kwh",
+                "Still wanted at the end",
+                "kWh",
+                "",
+                "What vehicles that stay beyond the end of the run had not got yet; it is not in the cost.",
+            ),
+            Line(
                 "comfort_missed_k_h",
                 "Comfort missed",
                 "K h",
@@ -222,6 +229,12 @@ MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | 
 }
 
 
+LIMITS = (
+    ("voltage_violation_node_h", "voltage limits", "node-hours", 1),
+    ("branch_overload_h", "current limits", "branch-hours", 1),
+    ("connection_violation_h", "the limit of the upstream connection", "hours", 2),
+)
+"""Figures that say how long limits were broken: key, in words, unit, digits."""
 SMALLER = {"MWh": "kWh", "MW": "kW", "t": "kg"}
 
 
@@ -278,13 +291,22 @@ def shown(line: Line, value: Any) -> str:
 
 
 def best_of(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Names of the strategies with the best printed value; none when all are alike or fewer than two have one."""
+    """Names of the strategies with the best printed value; none when all are alike or fewer than two have one.
+
+    Cost is won only by a strategy that keeps every limit of the grid, if any does: the others did not pay for it.
+    """
     printed = {n: f[line.key] for n, f in strategies.items() if f.get(line.key) is not None}
     if not line.best or len(printed) < 2 or len({shown(line, v) for v in printed.values()}) == 1:
         return set()
+    if line.key == "cost_eur" and any(_keeps_limits(f) for f in strategies.values()):
+        printed = {n: v for n, v in printed.items() if _keeps_limits(strategies[n])}
     choose: Callable[..., float] = min if line.best == "low" else max
     top = shown(line, choose(printed.values()))
     return {name for name, value in printed.items() if shown(line, value) == top}
+
+
+def _keeps_limits(figures: Mapping[str, Any]) -> bool:
+    return not any(figures[key] > 0 for key, *_ in LIMITS)
 
 
 def story(kpis: Mapping[str, Any]) -> list[str]:
@@ -323,14 +345,9 @@ def _against(ours: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def _grid(figures: Mapping[str, Any]) -> str:
-    limits = (
-        ("voltage_violation_node_h", "voltage limits", "node-hours", 1),
-        ("branch_overload_h", "current limits", "branch-hours", 1),
-        ("connection_violation_h", "the limit of the upstream connection", "hours", 2),
-    )
     broken = [
         f"{what} for {grouped(figures[key], digits)}\N{NO-BREAK SPACE}{unit}"
-        for key, what, unit, digits in limits
+        for key, what, unit, digits in LIMITS
         if figures[key] > 0
     ]
     if not broken:

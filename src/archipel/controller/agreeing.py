@@ -1,0 +1,160 @@
+"""How one cell takes part in a plan: operating point, linear problem, agreement, AC check, again if need be.
+
+settle at the wish  ->  linearise  ->  agree  ->  settle at the result  ->  vote
+      ^                                                                      |
+      +---------------------- not within limits yet -------------------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from archipel.cell.check import excess, what_gave
+from archipel.cell.linear import Memory, Point, linearise
+from archipel.cell.site import Duty, Site, flow
+from archipel.coordination.exact import Options, Upstream, solve
+from archipel.coordination.settle import Settled, settle, vote
+from archipel.grid.cell_network import CellFlow
+from archipel.model import Floats
+from archipel.optimisation.block import Block
+from archipel.optimisation.interior import CellSolver
+
+ACCEPT = np.array([3e-4, 3e-3, 3e-3])
+"""Largest excess of voltage [pu], loading and connection [share] in an accepted plan; the same is counted as a
+violation above 5e-4, 5e-3 and 5e-3."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class RootFacts:
+    """What only the root is told about upstream."""
+
+    price_eur_per_kwh: Floats
+    """Day-ahead price of every interval (T,)."""
+    v_pu: float
+    peaks_kw: Floats
+    """Highest import so far of every UTC day in the horizon."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Agreed:
+    """What a cell holds after a plan."""
+
+    duty: Duty
+    u: Floats
+    """Own controls (N, T)."""
+    price: Floats
+    """Price of P and Q at the boundary [EUR/kWh, EUR/kvarh], (2, T)."""
+    boundary: Floats
+    """AC power at the boundary (2, T), the very numbers the parent holds too."""
+    v_pu: Floats
+    block: Block
+    """The last linear problem."""
+    gave: tuple[str, ...]
+    rounds: int
+    passes: int
+    gap: float
+    cost: float
+    gross: float
+    excess: Floats
+    accepted: bool
+
+
+@final
+@dataclass(slots=True, eq=False)
+class Habits:
+    """What a cell keeps from plan to plan."""
+
+    memory: Memory = field(default_factory=Memory)
+    state: CellFlow | None = None
+    last: Agreed | None = None
+
+
+def agree(
+    site: Site,
+    what: Duty,
+    wish: Floats,
+    v_pu: Floats,
+    habits: Habits,
+    root: RootFacts | None,
+    options: Options,
+    passes: int,
+) -> Generator[Any, Any, Agreed]:
+    """A cell's program for one plan. `wish` is where to start (N, T), `v_pu` a guess of the boundary voltage (T,)."""
+    dt_h = what.horizon.dt_h
+    upstream = None
+    if root is not None:
+        v_pu = np.full(len(dt_h), root.v_pu)
+        upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
+    u, rounds = wish, 0
+    settled = yield from _settle(site, what, u, v_pu, habits, root, 3)
+    excess(site, settled.state, habits.memory)
+    done = 0
+    while done < passes:
+        done += 1
+        point = Point(u, settled.child_pq, settled.v_pu, settled.state)
+        block = linearise(site, what, point, habits.memory, None if root is None else root.peaks_kw)
+        solver = CellSolver(block, what.gentle(), 0.005)
+        solved = yield from solve(solver, upstream, options)
+        u, rounds = solved.u, rounds + 3 * solved.iterations + 1
+        settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
+        rounds += 3
+        worst = excess(site, settled.state, habits.memory).array()
+        accepted, worst = yield from vote(worst, root=root is not None, accept=lambda w: bool((w < ACCEPT).all()))
+        if accepted:
+            break
+    y = block.outputs.value(u, solver.levels_now, solver.child_pq, solver.v)
+    first = 2 * block.intervals
+    gave = what_gave(block, y[first : first + len(block.hinges.bound)], block.store(u))
+    return Agreed(
+        duty=what,
+        u=u,
+        price=solved.price / dt_h,
+        boundary=settled.said,
+        v_pu=settled.v_pu,
+        block=block,
+        gave=tuple(gave),
+        rounds=rounds + 3,
+        passes=done,
+        gap=solved.gap,
+        cost=solved.cost,
+        gross=solved.gross,
+        excess=worst,
+        accepted=accepted,
+    )
+
+
+def _settle(
+    site: Site, what: Duty, u: Floats, v_pu: Floats, habits: Habits, root: RootFacts | None, rounds: int
+) -> Generator[Any, Any, Settled]:
+    def evaluate(child_pq: Floats, v: Floats) -> CellFlow:
+        habits.state = flow(site, what, u, child_pq, v, habits.state)
+        return habits.state
+
+    def child_voltages(state: CellFlow) -> Floats:
+        return np.asarray(np.abs(state.v[site.child_node]))
+
+    settled = yield from settle(evaluate, child_voltages, v_pu, root=root is not None, rounds=rounds)
+    return settled
+
+
+def carry_over(last: Agreed | None, what: Duty) -> Floats:
+    """The last schedule moved to a new horizon: the same share of every control's range at the same time."""
+    guess = what.idle()
+    if last is None:
+        return guess
+    old = {key: n for n, key in enumerate(last.duty.keys())}
+    before = last.duty.horizon
+    shift = (what.horizon.start - before.start).total_seconds() / 900.0
+    middle = shift + what.horizon.first + 0.5 * what.horizon.steps
+    t = np.clip(np.searchsorted(before.first, middle, side="right") - 1, 0, len(before) - 1)
+    share = np.clip((last.u - last.duty.lo) / np.maximum(last.duty.hi - last.duty.lo, 1e-9), 0.0, 1.0)
+    for n, key in enumerate(what.keys()):
+        if (m := old.get(key)) is not None:
+            guess[n] = what.lo[n] + share[m, t] * (what.hi[n] - what.lo[n])
+    return guess

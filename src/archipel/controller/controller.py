@@ -1,0 +1,109 @@
+"""One cell's controller: facts in, intentions out. No clock, no socket, no file, no randomness.
+
+    begin(...)                 a plan starts: opening messages
+    receive(inbox), tick()     the conversation goes on
+    setpoints(...)             leases for the coming quarter hour, or none
+
+The very same object runs in the twin and, later, in the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import final
+
+import numpy as np
+
+from archipel.cell.site import Site, duty
+from archipel.controller.agreeing import Agreed, Habits, RootFacts, agree, carry_over
+from archipel.coordination.exact import Options
+from archipel.coordination.message import Message
+from archipel.coordination.tree import Conversation, Silent
+from archipel.devices.base import State
+from archipel.model import Floats, Horizon
+from archipel.model.weather import Weather
+
+LEASE_H = 4.0
+"""How long a schedule is followed when no newer one is agreed; it then lapses to the devices' local rules."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What one cell knows when a plan starts."""
+
+    states: Mapping[str, State]
+    """State of its own devices by kind."""
+    weather: Weather
+    v_pu: float
+    """Voltage metered at its boundary."""
+
+
+@final
+class CellController:
+    """Level 1 and 2 of one cell."""
+
+    def __init__(self, site: Site, *, options: Options, passes: int = 3) -> None:
+        self.site = site
+        self._options, self._passes = options, passes
+        self._habits = Habits()
+        self.conversation: Conversation | None = None
+
+    @property
+    def agreed(self) -> Agreed | None:
+        """What holds now; None when nothing was ever agreed."""
+        return self._habits.last
+
+    def begin(self, plan: int, horizon: Horizon, readings: Readings, root: RootFacts | None) -> list[Message]:
+        """Start a plan. The root is told what upstream asks; the others get None."""
+        what = duty(self.site, readings.states, readings.weather, horizon)
+        wish = carry_over(self.agreed, what)
+        v_pu = np.full(len(horizon), readings.v_pu)
+        program = agree(self.site, what, wish, v_pu, self._habits, root, self._options, self._passes)
+        self.conversation = Conversation(plan, self.site.id, self.site.parent, self.site.children, program)
+        return self._after(self.conversation.open())
+
+    def receive(self, inbox: list[Message]) -> list[Message]:
+        """Take messages of the running plan."""
+        return [] if self.conversation is None else self._after(self.conversation.receive(inbox))
+
+    def tick(self) -> list[Message]:
+        """Time passes without news."""
+        return [] if self.conversation is None else self._after(self.conversation.tick())
+
+    def _after(self, out: list[Message]) -> list[Message]:
+        if self.conversation is not None and isinstance(self.conversation.outcome, Agreed):
+            self._habits.last = self.conversation.outcome
+        return out
+
+    @property
+    def silent(self) -> str:
+        """The neighbour whose silence ended the running plan; empty when none did."""
+        outcome = None if self.conversation is None else self.conversation.outcome
+        return outcome.neighbour if isinstance(outcome, Silent) else ""
+
+    def interval(self, now: datetime) -> int | None:
+        """The interval of the schedule that holds `now`; None when nothing holds any more."""
+        if self.agreed is None:
+            return None
+        horizon = self.agreed.duty.horizon
+        age = now - horizon.start
+        if age < timedelta(0) or age >= timedelta(hours=LEASE_H):
+            return None
+        quarter = age // timedelta(minutes=15)
+        return int(np.searchsorted(horizon.first, quarter, side="right")) - 1
+
+    def setpoints(self, now: datetime, states: Mapping[str, State]) -> list[tuple[Floats, Floats]]:
+        """(p_kw, q_kvar) of every fleet of the site for the quarter hour from `now`; NaN where there is no lease."""
+        t = self.interval(now)
+        if t is None or self.agreed is None:
+            return [(np.full(len(f.id), np.nan), np.full(len(f.id), np.nan)) for f in self.site.fleets]
+        what = self.agreed.duty
+        groups = self.agreed.block.by_columns(self.agreed.u)
+        out = []
+        for fleet, plan, u in zip(self.site.fleets, what.plans, groups, strict=True):
+            rows = np.arange(len(fleet.id))
+            out.append(fleet.setpoints(rows, states[fleet.kind], plan, u, t, now))
+        return out

@@ -1,0 +1,64 @@
+"""A cell's own devices out of a fleet, so that a controller holds nothing of anybody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, final
+
+import numpy as np
+
+from archipel.devices.base import DeviceFleet, State
+from archipel.devices.ev_charger import EvChargerFleet
+from archipel.model import Floats, Ints
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnDevices:
+    """Some devices of a fleet as a fleet of their own."""
+
+    fleet: DeviceFleet
+    rows: Ints
+    """Their rows in the whole fleet."""
+    session_shift: Floats | None = None
+    """Chargers count sessions through their fleet; this is the difference of the two counts, shape (n,)."""
+
+    def state_of(self, whole: State) -> State:
+        """Their part of the whole fleet's state."""
+        own = {name: value[self.rows] for name, value in whole.items()}
+        if self.session_shift is not None:
+            own["session"] = own["session"] - self.session_shift
+        return own
+
+
+def select(fleet: Any, rows: Ints) -> OwnDevices:
+    """The devices `rows` of a fleet, in rising order."""
+    rows = np.sort(rows)
+    if isinstance(fleet, EvChargerFleet):
+        return _chargers(fleet, rows)
+    n = len(fleet.id)
+    changes: dict[str, Any] = {}
+    for field in fields(fleet):
+        value = getattr(fleet, field.name)
+        if isinstance(value, tuple) and len(value) == n:
+            changes[field.name] = tuple(value[i] for i in rows.tolist())
+        elif isinstance(value, np.ndarray) and value.shape[:1] == (n,):
+            changes[field.name] = value[rows]
+    return OwnDevices(replace(fleet, **changes), rows)
+
+
+def _chargers(fleet: EvChargerFleet, rows: Ints) -> OwnDevices:
+    place = np.full(len(fleet.id), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    kept = place[fleet.session_device] >= 0
+    own = EvChargerFleet(
+        id=tuple(fleet.id[i] for i in rows.tolist()),
+        node=fleet.node[rows],
+        p_kw=fleet.p_kw[rows],
+        session_device=place[fleet.session_device[kept]],
+        session_start=fleet.session_start[kept],
+        session_end=fleet.session_end[kept],
+        session_kwh=fleet.session_kwh[kept],
+    )
+    shift = fleet.sessions.first[rows] - own.sessions.first[:-1]
+    return OwnDevices(own, rows, shift.astype(np.float64))
