@@ -104,16 +104,20 @@ def test_a_run_that_did_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_results_survive_a_report_that_cannot_be_drawn(tmp_path: Path) -> None:
-    def fail(folder: Path) -> None:
-        raise OSError(f"cannot write into {folder.name}")
+def test_results_survive_a_report_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(run: Run, path: Path | None = None) -> None:
+        raise OSError(f"cannot draw {run.path.name} into {path}")
 
-    with (
-        pytest.raises(OSError, match="cannot write"),
-        RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1, finishing=fail) as writer,
-    ):
-        writer.add(made_up.result(CASE, "alone"))
+    monkeypatch.setattr(Run, "report", fail)
+    writer = RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1)
+    writer.add(made_up.result(CASE, "alone"))
+    with pytest.raises(OSError, match="cannot draw"):
+        writer.finish()
     assert load_run(writer.path, CASE).strategies == ("alone",)
+
+
+def test_a_finished_run_has_its_report(tmp_path: Path) -> None:
+    assert (write(tmp_path, "alone").path / "report.html").read_text().startswith("<!doctype html>")
 
 
 def test_two_runs_of_the_same_second_get_different_folders(tmp_path: Path) -> None:
@@ -161,3 +165,18 @@ def test_a_notebook_shows_a_run_as_a_table_with_its_names_escaped(tmp_path: Path
     assert "<table>" in page
     assert "<b>bold" not in page
     assert "&lt;b&gt;bold" in page
+
+
+def test_a_table_written_in_pieces_reads_like_one_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = write(tmp_path / "whole", "alone", "central")
+    monkeypatch.setattr("archipel.report.tables.MOST_ROWS", 96 * 3)
+    pieces = write(tmp_path / "pieces", "alone", "central")
+    assert pq.ParquetFile(pieces.path / "nodes.parquet").num_row_groups == 2 * 7
+    for name in ("devices", "nodes", "boundaries", "cells"):
+        assert pieces.frame(name).to_pylist() == whole.frame(name).to_pylist()
+        assert pieces.labels(name, "cell" if name != "nodes" else "node", "central") == whole.labels(
+            name, "cell" if name != "nodes" else "node", "central"
+        )
+    np.testing.assert_array_equal(pieces.array("devices", "p_kw", "central"), whole.array("devices", "p_kw", "central"))

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archipel.devices.battery import BatteryFleet
+from archipel.devices.ev_charger import EvChargerFleet
 from archipel.model import Archipelago, Cell, Connection, Grid, Nodes, Scenario, Source, StrategyResult, Switches, Tie
 from archipel.report.kpis import all_kpis, kpis
 
@@ -214,3 +215,23 @@ def test_a_city_day_of_four_strategies_takes_less_than_two_seconds() -> None:
     for _ in range(4):
         kpis(case, result)
     assert time.process_time() - begin < 2.0
+
+
+def test_what_vehicles_still_want_at_the_end_is_told() -> None:
+    case, result = three_cells()
+    # Profile rows 0 to 3 are run; the first vehicle stays until row 8 and has a quarter of 20 kWh, the second leaves.
+    row = np.array([0, 1])
+    sessions = EvChargerFleet(
+        ("a", "b"),
+        np.array([2, 3]),
+        np.array([11.0, 11.0]),
+        row,
+        np.array([1, 1]),
+        np.array([8, 4]),
+        np.array([20.0, 9.0]),
+    )
+    case = replace(case, fleets=(*case.fleets, sessions))
+    more = np.zeros((2, 4), dtype=np.float32)
+    result.p_kw, result.available_kw = np.vstack([result.p_kw, more]), np.vstack([result.available_kw, more])
+    result.soc = np.vstack([result.soc, more + np.float32(0.25)])
+    assert kpis(case, result)["ev_open_kwh"] == pytest.approx(15.0)

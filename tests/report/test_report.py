@@ -12,7 +12,8 @@ import made_up
 import numpy as np
 import pytest
 
-from archipel.model import Scenario
+from archipel.model import Archipelago, Cell, Scenario, Switches
+from archipel.report.figures import LINES, best_of
 from archipel.report.folder import RunWriter
 from archipel.report.html import report
 from archipel.report.run import Run, load_run
@@ -152,3 +153,24 @@ def test_the_terminal_table_fits_a_hundred_columns_and_names_the_best(tmp_path: 
     assert max(len(line) for line in table.splitlines()) <= 100
     assert re.search(r"Cost of the run +EUR .*\d\*", table)
     assert "distributed: cells agree with their neighbours" in table
+
+
+def test_a_strategy_that_breaks_limits_does_not_win_on_cost() -> None:
+    line = LINES["cost_eur"]
+    kept = {"voltage_violation_node_h": 0.0, "branch_overload_h": 0.0, "connection_violation_h": 0.0}
+    cheap = kept | {"cost_eur": 1.0, "branch_overload_h": 3.0}
+    runs = {"uncoordinated": cheap, "alone": kept | {"cost_eur": 5.0}, "distributed": kept | {"cost_eur": 4.0}}
+    assert best_of(line, runs) == {"distributed"}
+    assert best_of(line, {"uncoordinated": cheap, "alone": cheap | {"cost_eur": 2.0}}) == {"uncoordinated"}
+
+
+def test_a_network_of_one_cell_without_ties_or_switches_has_a_report(tmp_path: Path) -> None:
+    case = made_up.scenario()
+    alone = Archipelago((Cell("all", "", "substation"),), (), np.zeros(len(case.grid.nodes), dtype=np.int64))
+    none = Switches((), (), np.zeros(0, dtype=np.int64), (), np.zeros(0, dtype=bool))
+    case = replace(case, archipelago=alone, grid=replace(case.grid, switches=none))
+    run = run_of(tmp_path, case, "uncoordinated", "distributed")
+    page = report(run)
+    assert "it has no ties" in page
+    assert run.array("boundaries", "p_kw", "distributed").shape == (0, 96)
+    assert run.labels("switches", "switch", "distributed") == []

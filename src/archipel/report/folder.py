@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +45,7 @@ class RunWriter:
         source: How to load the scenario again: the name of a shipped one or the path of its file; found out when not
             given.
         now: Time of the run's name; the clock when not given.
-        finishing: Called with the folder once its tables are whole, before it gets its name (the report is made here).
+        report: Whether report.html is written too.
     """
 
     def __init__(
@@ -60,12 +59,12 @@ class RunWriter:
         seed: int,
         source: str | None = None,
         now: datetime | None = None,
-        finishing: Callable[[Path], object] | None = None,
+        report: bool = True,
     ) -> None:
         self.scenario, self.start, self.days, self.forecast, self.seed = scenario, start, days, forecast, seed
         self._made = (now or datetime.now(UTC)).astimezone(UTC)
         self._source = source if source is not None else source_of(scenario)
-        self._finishing = finishing
+        self._report = report
         self.path = _free(runs, run_id(scenario.name, start, days, forecast, seed, self._made))
         """Where the run will be found."""
         self._part = runs / f".part-{self.path.name}"
@@ -79,9 +78,9 @@ class RunWriter:
     def add(self, result: StrategyResult) -> dict[str, Any]:
         """Write one strategy's tables and return its figures (`archipel.report.kpis.kpis`)."""
         figures = kpis(self.scenario, result)
-        for name, table in rows(self.scenario, result).items():
-            if name not in self._writers:
-                self._writers[name] = self._open(name)
+        if not self._writers:
+            self._writers = {name: self._open(name) for name in TABLES}
+        for name, table in rows(self.scenario, result):
             if table.num_rows:
                 self._writers[name].write_table(table, row_group_size=table.num_rows)
         self.strategies[result.strategy] = figures
@@ -110,8 +109,10 @@ class RunWriter:
         self._json("kpis.json", self.figures)
         self._json("run.json", self._identity(complete=complete))
         try:
-            if self._finishing is not None:
-                self._finishing(self._part)
+            if self._report:
+                from archipel.report.run import load_run  # which reads what this module writes
+
+                load_run(self._part, self.scenario).report()
         finally:  # results that took an hour are not lost because a picture could not be drawn
             self._part.rename(self.path)
         return self.path

@@ -7,9 +7,9 @@ from html import escape
 from typing import Any
 
 from archipel.report.charts import colour_of
+from archipel.report.figures import grouped
 from archipel.report.run import Run
 from archipel.report.svg import tag, text
-from archipel.report.words import grouped
 
 WIDTH, NAME, VALUE, ROW = 330.0, 92.0, 66.0, 19.0
 

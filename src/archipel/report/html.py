@@ -11,11 +11,12 @@ from typing import Any
 
 from archipel.model import Scenario
 from archipel.report import charts
+from archipel.report.figures import GROUPS, MEANING, best_of, fitted, grouped, shown
 from archipel.report.glance import glance
 from archipel.report.network_map import network_map
 from archipel.report.run import Run
 from archipel.report.tie_flows import tie_flows
-from archipel.report.words import GROUPS, MEANING, STRATEGY, best_of, first_date, fitted, grouped, shown, story
+from archipel.report.words import STRATEGY, first_date, story
 
 MANY = {
     "load": "loads",

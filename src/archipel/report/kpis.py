@@ -1,6 +1,6 @@
 """The figures a run is judged by, with the same rules for every strategy.
 
-What each figure means is said once, in `archipel.report.words.MEANING`, and printed under every table.
+What each figure means is said once, in `archipel.report.figures.MEANING`, and printed under every table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EN50160_BAND = (0.90, 1.10)
 def kpis(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     """The figures of one strategy, ready for JSON (None where a figure does not exist).
 
-    Keys and definitions are those of `archipel.report.words.MEANING`; energies in kWh, powers in kW, voltages in pu,
+    Keys and definitions are those of `archipel.report.figures.MEANING`; energies in kWh, powers in kW, voltages in pu,
     money in EUR.
     """
     sums = tally(scenario, result)

@@ -116,7 +116,7 @@ class Run:
         return pq.ParquetFile(file)
 
     def _groups(self, file: pq.ParquetFile, strategy: str) -> list[int]:
-        """Row groups of a strategy: every strategy was written as one group of its own."""
+        """Row groups of a strategy: no group holds rows of two."""
         self._shape(strategy)
         meta = file.metadata
         return [i for i in range(meta.num_row_groups) if meta.row_group(i).column(0).statistics.min == strategy]

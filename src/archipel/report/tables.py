@@ -7,7 +7,7 @@ therefore the array of shape (elements, steps) of `StrategyResult`, unrolled; `R
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from archipel.report.tally import day_ahead, tally
 
 TIME = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
+MOST_ROWS = 1_500_000
+"""Rows in one piece of a table (one row group of its file) at most."""
 LABELS = {
     "devices": ("device", "cell", "node", "kind"),
     "nodes": ("node", "phase"),
@@ -83,8 +85,11 @@ def schema(name: str) -> pa.Schema:
     return pa.schema([*words, *((value, kind.get(name, pa.float64())) for value in VALUES[name])])
 
 
-def rows(scenario: Scenario, result: StrategyResult) -> dict[str, pa.Table]:
-    """One strategy's rows of every table, by table name."""
+def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.Table]]:
+    """One strategy's rows of every table as (table name, piece), a piece holding whole elements.
+
+    A long run of a city has tens of millions of rows, so pieces are made one at a time.
+    """
     grid, archipelago = scenario.grid, scenario.archipelago
     cell_id = [cell.id for cell in archipelago.cell]
     node_id = grid.nodes.id
@@ -105,57 +110,63 @@ def rows(scenario: Scenario, result: StrategyResult) -> dict[str, pa.Table]:
 
     def table(
         name: str, labels: Sequence[pa.Array], values: Sequence[NDArray[Any]], time: Any = result.time
-    ) -> pa.Table:
-        return _table(name, result.strategy, time, labels, values)
+    ) -> Iterator[tuple[str, pa.Table]]:
+        return ((name, piece) for piece in _pieces(name, result.strategy, time, labels, values))
 
-    return {
-        "devices": table(
-            "devices",
-            (
-                _own_words(scenario.device_id),
-                _words(cell_id, scenario.device_cell),
-                _words(node_id, scenario.device_node),
-                _own_words(scenario.device_kind),
-            ),
-            (result.p_kw, result.q_kvar, result.soc),
+    yield from table(
+        "devices",
+        (
+            _own_words(scenario.device_id),
+            _words(cell_id, scenario.device_cell),
+            _words(node_id, scenario.device_node),
+            _own_words(scenario.device_kind),
         ),
-        "nodes": table("nodes", (_own_words(node_id), _own_words(["sym"] * len(node_id))), (result.v_pu,)),
-        "branches": table("branches", (_own_words(grid.branch_id),), (result.loading,)),
-        "boundaries": table(
-            "boundaries",
-            (
-                _own_words([tie.id for tie in archipelago.tie for _ in range(2)]),
-                _words(cell_id, np.array(end_cell)),
-                _words(node_id, np.array(end_node)),
-            ),
-            (result.tie_p_kw, result.tie_q_kvar, result.tie_v_pu, np.repeat(result.tie_price, 2, axis=0)),
+        (result.p_kw, result.q_kvar, result.soc),
+    )
+    yield from table("nodes", (_own_words(node_id), _own_words(["sym"] * len(node_id))), (result.v_pu,))
+    yield from table("branches", (_own_words(grid.branch_id),), (result.loading,))
+    yield from table(
+        "boundaries",
+        (
+            _own_words([tie.id for tie in archipelago.tie for _ in range(2)]),
+            _words(cell_id, np.array(end_cell)),
+            _words(node_id, np.array(end_node)),
         ),
-        # No strategy of ours switches yet: every switch stays as the scenario has it.
-        "switches": table(
-            "switches", (_own_words(grid.switches.id),), (np.repeat(grid.switches.closed[:, None], steps, axis=1),)
-        ),
-        "cells": table("cells", (_own_words(cell_id),), (*by_cell, sums.own), sums.time),
-        "agreed": table("agreed", (_own_words([tie.id for tie in archipelago.tie]),), (result.tie_agreed_kw,)),
-        "area": table("area", (), area),
-        "agreements": _agreements(result),
-    }
+        (result.tie_p_kw, result.tie_q_kvar, result.tie_v_pu, np.repeat(result.tie_price, 2, axis=0)),
+    )
+    # No strategy of ours switches yet: every switch stays as the scenario has it.
+    yield from table(
+        "switches", (_own_words(grid.switches.id),), (np.repeat(grid.switches.closed[:, None], steps, axis=1),)
+    )
+    yield from table("cells", (_own_words(cell_id),), (*by_cell, sums.own), sums.time)
+    yield from table("agreed", (_own_words([tie.id for tie in archipelago.tie]),), (result.tie_agreed_kw,))
+    yield from table("area", (), area)
+    yield "agreements", _agreements(result)
 
 
-def _table(
+def _pieces(
     name: str, strategy: str, time: NDArray[Any], labels: Sequence[pa.Array], values: Sequence[NDArray[Any]]
-) -> pa.Table:
-    """Unroll arrays whose last axis is time; the labels have one entry per element."""
+) -> Iterator[pa.Table]:
+    """Unroll arrays whose last axis is time, some elements at a time; the labels have one entry per element."""
     steps = len(time)
-    count = values[0].size
-    columns = [
-        pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([strategy])),
-        pa.array(np.tile(time.astype("datetime64[us]"), count // steps if steps else 0)).cast(TIME),
-    ]
-    for label in labels:
-        index = np.repeat(label.indices.to_numpy(), steps)
-        columns.append(pa.DictionaryArray.from_arrays(pa.array(index), label.dictionary))
-    columns += [pa.array(np.ascontiguousarray(value).ravel(), from_pandas=True) for value in values]
-    return pa.Table.from_arrays(columns, schema=schema(name))
+    if not steps:
+        return
+    by_element = [np.ascontiguousarray(value).reshape(-1, steps) for value in values]
+    elements = len(by_element[0])
+    at_once = max(1, MOST_ROWS // steps)
+    stamps = time.astype("datetime64[us]")
+    for first in range(0, elements, at_once):
+        some = slice(first, min(first + at_once, elements))
+        count = (some.stop - first) * steps
+        columns = [
+            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), pa.array([strategy])),
+            pa.array(np.tile(stamps, some.stop - first)).cast(TIME),
+        ]
+        for label in labels:
+            index = np.repeat(label.indices.to_numpy()[some], steps)
+            columns.append(pa.DictionaryArray.from_arrays(pa.array(index), label.dictionary))
+        columns += [pa.array(value[some].ravel(), from_pandas=True) for value in by_element]
+        yield pa.Table.from_arrays(columns, schema=schema(name))
 
 
 def _words(words: Sequence[str], index: NDArray[np.int64]) -> pa.Array:

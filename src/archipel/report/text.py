@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from archipel.report.words import STRATEGY, best_of, fitted, headline, shown
+from archipel.report.figures import best_of, fitted, shown
+from archipel.report.words import STRATEGY, headline
 
 WIDTH = 100
 
