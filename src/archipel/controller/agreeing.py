@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 
@@ -38,6 +38,20 @@ class RootFacts:
     v_pu: float
     peaks_kw: Floats
     """Highest import so far of every UTC day in the horizon."""
+
+
+class Scheduled(Protocol):
+    """Anything that chose controls for a duty."""
+
+    @property
+    def duty(self) -> Duty:
+        """What there was to decide."""
+        ...
+
+    @property
+    def u(self) -> Floats:
+        """The controls chosen (N, T)."""
+        ...
 
 
 @final
@@ -143,7 +157,7 @@ def _settle(
     return settled
 
 
-def carry_over(last: Agreed | None, what: Duty) -> Floats:
+def carry_over(last: Scheduled | None, what: Duty) -> Floats:
     """The last schedule moved to a new horizon: the same share of every control's range at the same time."""
     guess = what.idle()
     if last is None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from archipel.cell.site import Site, duty
 from archipel.controller.agreeing import Agreed, Habits, RootFacts, agree, carry_over
-from archipel.coordination.exact import Options
+from archipel.coordination.exact import DEFAULT, Options
 from archipel.coordination.message import Message
 from archipel.coordination.tree import Conversation, Silent
 from archipel.devices.base import State
@@ -45,9 +45,10 @@ class Readings:
 class CellController:
     """Level 1 and 2 of one cell."""
 
-    def __init__(self, site: Site, *, options: Options, passes: int = 3) -> None:
+    def __init__(self, site: Site, *, options: Options = DEFAULT, passes: int = 3) -> None:
         self.site = site
         self._options, self._passes = options, passes
+        self._first_passes = 2 * passes
         self._habits = Habits()
         self.conversation: Conversation | None = None
 
@@ -61,7 +62,8 @@ class CellController:
         what = duty(self.site, readings.states, readings.weather, horizon)
         wish = carry_over(self.agreed, what)
         v_pu = np.full(len(horizon), readings.v_pu)
-        program = agree(self.site, what, wish, v_pu, self._habits, root, self._options, self._passes)
+        passes = self._passes if self.agreed is not None else self._first_passes
+        program = agree(self.site, what, wish, v_pu, self._habits, root, self._options, passes)
         self.conversation = Conversation(plan, self.site.id, self.site.parent, self.site.children, program)
         return self._after(self.conversation.open())
 

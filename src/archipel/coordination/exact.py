@@ -34,11 +34,14 @@ Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
 class Options:
     """How long and how well to look."""
 
-    gap: float = 1e-5
+    gap: float = 2e-5
     """Certified gap to stop at, as a share of the gross energy cost."""
     iterations: int = 60
-    mu: float = 10.0
+    mu: float = 1.0
     """First product of slack and dual [EUR]."""
+
+
+DEFAULT = Options()
 
 
 @final

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
 from datetime import UTC, timedelta
 from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -86,27 +85,27 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         return None
     folder, toml = path.parent, path.name
     _check_files(folder, tables, toml, findings)
-    series = tables.get("series", {})
-    profiles = read_profiles(folder, series["profiles"], series["zone"], findings) if series.get("profiles") else None
-    network = None
-    if tables.get("network", {}).get("nodes") and "network.source" in tables:
-        network = read_network(folder, tables["network"], tables["network.source"], toml, findings)
+    series, network, prices = tables["series"], tables["network"], tables["series.price"]
+    profiles = read_profiles(folder, series["profiles"], series["zone"], findings) if series["profiles"] else None
+    found = None
+    if network["nodes"] and tables["network.source"]["node"] is not None:
+        found = read_network(folder, network, tables["network.source"], toml, findings)
     archipelago = None
-    if network is not None and tables.get("cells", {}).get("cells"):
-        archipelago = read_cells(folder, tables["cells"], *network, tables["network"]["nodes"], findings)
-    grid = None if network is None else network[0]
+    if found is not None and tables["cells"]["cells"]:
+        archipelago = read_cells(folder, tables["cells"], *found, network["nodes"], findings)
+    grid = None if found is None else found[0]
     devices = read_devices(folder, tables["devices"], grid, profiles, toml, findings)
     _check_together(tables, devices, profiles, toml, findings)
-    seed = tables.get("scenario", {}).get("seed") if seed is None else seed
-    if profiles is None or grid is None or archipelago is None or seed is None:
-        return None
-    price = read_prices(folder, tables["series.price"], profiles, seed, toml, findings)
-    if len(findings):
+    seed = tables["scenario"]["seed"] if seed is None else seed
+    price = None
+    if profiles is not None and seed is not None and None not in (prices["mean_eur_per_mwh"], prices["noise"]):
+        price = read_prices(folder, prices, profiles, seed, toml, findings)
+    if len(findings) or profiles is None or grid is None or archipelago is None or price is None or seed is None:
         return None
     recipe = {name: table for name, table in tables.items() if name.startswith("population")}
     devices = populate(devices, recipe, archipelago, profiles, seed)
     about = tables["scenario"]
-    planning = {key: value for key, value in tables["planning"].items() if key in _scenario_fields()}
+    planning = {key: value for key, value in tables["planning"].items() if key != "horizon_h"}
     return Scenario(
         name=about["name"] or path.stem,
         title=about["title"],
@@ -126,14 +125,10 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
     )
 
 
-def _scenario_fields() -> set[str]:
-    return {field.name for field in fields(Scenario)}
-
-
 def _keys(path: Path, findings: Findings) -> Tables | None:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         findings.add(path.name, "", "", f"no TOML: {error}", "a TOML file in UTF-8",
                      "Correct it at the line and column named.")  # fmt: skip
         return None
@@ -162,7 +157,11 @@ def _usable(folder: Path, file: str, toml: str, table: str, key: str, findings: 
         )
         return False
     path = folder / file
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        outside = not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        outside = True
+    if outside:
         findings.add(toml, f"[{table}]", key, f"{file!r}, a link that leads outside", inside, "Copy the file itself.")
         return False
     if not path.is_file():

@@ -43,6 +43,8 @@ class Key:
             "time": "a time with its offset, such as 2016-05-26T00:00:00+02:00",
             "patterns": 'a list of names or patterns, such as ["H0-*"]',
         }[self.kind]
+        if self.low == self.high:
+            return f"{self.low:g}, the only value this version knows"
         bounds = [
             f"above {self.above:g}" if self.above > -math.inf else "",
             f"at least {self.low:g}" if self.low > -math.inf else "",
@@ -164,26 +166,29 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
 }
 """All tables; those below [population] and the optional ones may be missing as a whole."""
 
+LARGEST = 2**62
+"""Numbers from here on have no meaning in a scenario and would not fit the columns of the model."""
+
 REQUIRED = ("scenario", "network", "network.source", "cells", "series")
 
 
 def read_keys(document: Mapping[str, Any], file: str, findings: Findings) -> dict[str, dict[str, Any]]:
     """The values of every table, defaults filled in; findings for unknown, missing and wrong keys.
 
-    A table that the file does not have is missing from the answer when it is a recipe, and full of defaults else.
+    A recipe below [population] that the file does not have is missing from the answer; other tables are full of
+    defaults. A value that is missing or wrong is None.
     """
     tables: dict[str, dict[str, Any]] = {}
     _unknown(document, "", file, findings)
     for name, keys in TABLES.items():
         given = _table(document, name)
-        if given is None:
-            if name in REQUIRED:
-                findings.add(file, f"[{name}]", "", "no such table", "the table", f"Add [{name}].")
-            elif not name.startswith("population."):
-                tables[name] = {key: spec.default for key, spec in keys.items()}
-            continue
         if not isinstance(given, Mapping):
-            findings.add(file, f"[{name}]", "", f"{given!r}", "a table", f"Write [{name}] with its keys below.")
+            if given is not None:
+                findings.add(file, f"[{name}]", "", f"{given!r}", "a table", f"Write [{name}] with its keys below.")
+            elif name in REQUIRED:
+                findings.add(file, f"[{name}]", "", "no such table", "the table", f"Add [{name}].")
+            if not name.startswith("population."):
+                tables[name] = {key: spec.default for key, spec in keys.items()}
             continue
         tables[name] = {key: _value(given, key, spec, name, file, findings) for key, spec in keys.items()}
     return tables
@@ -234,9 +239,9 @@ def _fits(value: Any, spec: Key) -> bool:
     if spec.kind in {"number", "whole"}:
         if isinstance(value, bool) or not isinstance(value, int if spec.kind == "whole" else int | float):
             return False
-        if not math.isfinite(value):
+        if value in {math.inf, -math.inf} or value != value:  # noqa: PLR0124 - only NaN differs from itself
             return spec.infinite and value == math.inf
-        return spec.low <= value <= spec.high and value > spec.above
+        return abs(value) < LARGEST and spec.low <= value <= spec.high and value > spec.above
     if spec.kind in {"files", "patterns"}:
         return isinstance(value, list) and _all_text(value) and (bool(value) or spec.kind == "patterns")
     if spec.kind == "time":

@@ -62,6 +62,9 @@ def _read(
                      "Add a column 'time' of time stamps.")  # fmt: skip
         return None
     mark = len(findings)
+    if len(set(content.column_names)) < len(content.column_names):
+        findings.add(file, table, "", "two columns of one name", "every column once", "Rename or remove one of them.")
+        return None
     start = start_of(content[TIME], zone, file, table, findings)
     columns = [name for name in content.column_names if name != TIME]
     value = np.empty((content.num_rows, len(columns)), dtype=np.float32)

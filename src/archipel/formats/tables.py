@@ -72,8 +72,10 @@ class Sheet:
 def read_sheet(folder: Path, file: str, name: str, columns: Sequence[Column], findings: Findings) -> Sheet | None:
     """A CSV table below `folder`; None when it could not be read at all, and a finding for everything wrong."""
     try:
+        content = (folder / file).read_bytes()
+        content.decode("utf-8")  # pyarrow looks at this only where a column is used
         raw = pv.read_csv(
-            folder / file,
+            pa.BufferReader(content),
             convert_options=pv.ConvertOptions(
                 column_types={column.name: pa.string() for column in columns}, strings_can_be_null=False
             ),

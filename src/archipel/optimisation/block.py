@@ -17,7 +17,7 @@ fees a low one. Because every limit is a hinge, every problem has an answer, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -220,3 +220,59 @@ def control_order(columns: tuple[Columns, ...]) -> tuple[tuple[int, int, int], .
     """(group, column, control) of every control: columns with a store first."""
     order = sorted(range(len(columns)), key=lambda g: columns[g].store is None)
     return tuple((g, k, j) for g in order for k in range(len(columns[g])) for j in range(columns[g].lo.shape[1]))
+
+
+def fold(block: Block, pq: Floats) -> Block:
+    """The same problem with the children's powers (children, 2, T) held where they are."""
+    out = block.outputs
+    keep = slice(0, len(out.t) - block.children * block.intervals)
+    t = out.t[keep]
+    offset = out.offset[keep]
+    if block.children:
+        offset = offset + (out.on_p[keep] * pq[:, 0, t].T + out.on_q[keep] * pq[:, 1, t].T).sum(axis=1)
+    none = np.zeros((len(t), 0))
+    folded = Outputs(t, out.on_control[keep], none, none, out.on_level[keep], out.on_v[keep], offset)
+    return replace(block, outputs=folded, children=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a set of schedules costs in the joined problem [EUR]."""
+
+    total: float
+    """Objective, with the prices of limits that are not kept."""
+    limits: float
+    """The part of it that is the price of limits not kept."""
+    gross: float
+    """Sum of |price x energy| at the root."""
+
+
+def bill(blocks: list[Block], parents: list[int], u: list[Floats], root_price: Floats, root_v: Floats) -> Bill:
+    """Add up what given controls cost, levels at their cheapest. Parents stand before their children."""
+    kids = [[j for j, p in enumerate(parents) if p == i] for i in range(len(blocks))]
+    t_count = blocks[0].intervals
+    pq: list[Floats] = [np.zeros((2, t_count))] * len(blocks)
+    volts: list[Floats] = [root_v] * len(blocks)
+    child_pq = [np.zeros((0, 2, t_count))] * len(blocks)
+    for i in reversed(range(len(blocks))):
+        child_pq[i] = np.stack([pq[j] for j in kids[i]]) if kids[i] else child_pq[i]
+        y = blocks[i].outputs.value(u[i], blocks[i].levels.lo, child_pq[i], np.zeros(t_count))
+        pq[i] = y[: 2 * t_count].reshape(2, t_count)
+    total = limits = 0.0
+    for i, block in enumerate(blocks):
+        level = block.levels.lo
+        hinge = slice(2 * t_count, 2 * t_count + len(block.hinges.bound))
+        y = block.outputs.value(u[i], level, child_pq[i], volts[i])
+        if len(level):
+            beyond = np.maximum(y[hinge] - block.hinges.bound, 0.0)[:, None] * (block.outputs.on_level[hinge] < 0)
+            level = level + beyond.max(axis=0, initial=0.0)
+            y = block.outputs.value(u[i], level, child_pq[i], volts[i])
+        for row, child in enumerate(kids[i]):
+            at = hinge.stop + row * t_count
+            volts[child] = y[at : at + t_count]
+        over = block.hinges.price * np.maximum(y[hinge] - block.hinges.bound, 0.0)
+        hard = np.array([not name.startswith("fee") for name, _ in block.hinges.label], dtype=np.bool_)
+        limits += float(over[hard].sum())
+        total += block.own_cost(u[i], level, y[hinge])
+    bought = root_price * pq[0]
+    return Bill(total + float(bought.sum()), limits, float(np.abs(bought[0]).sum()))

@@ -309,7 +309,7 @@ def loadings(run: Run, scenario: Scenario) -> str:
 
 
 def rounds(entries: Sequence[dict[str, Any]], dt_h: float) -> str:
-    """Rounds of every agreement as bars over time."""
+    """Rounds of every agreement as bars over time; another colour where something had to give."""
     counted = [e for e in entries if e["rounds"] is not None]
     time = np.array([e["time"].replace(tzinfo=None) for e in counted], dtype="datetime64[us]")
     values = np.array([e["rounds"] for e in counted], dtype=float)
@@ -325,7 +325,7 @@ def rounds(entries: Sequence[dict[str, Any]], dt_h: float) -> str:
     )
     wide = 0.78 * (plot.width - plot.left - plot.right) / max(len(time), 1)
     for x, value, entry in zip(plot.x, values, counted, strict=True):
-        colour = "over" if entry["given"] else "distributed"
+        colour = "over" if entry["given"] or entry["accepted"] is False else "distributed"
         y, floor = float(plot.y(value)), float(plot.y(0.0))
         plot.draw(
             f'<rect x="{x - wide / 2:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{max(floor - y, 0):.1f}" '
@@ -334,4 +334,5 @@ def rounds(entries: Sequence[dict[str, Any]], dt_h: float) -> str:
     if not len(time):
         plot.draw(text(310, 90, "no agreements"))
     plot.tell("rounds", "distributed", values, 0)
-    return f"<figure>{plot.svg}</figure>"
+    keys = [("distributed", "kept all limits", "box"), ("over", "something had to give", "box")]
+    return f"<figure>{plot.svg}</figure>{legend(keys)}"

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from archipel.model import Scenario, StrategyResult
 from archipel.report.kpis import kpis, kpis_file
 from archipel.report.reload import source_of
-from archipel.report.tables import LABELS, VALUES, plain_entries, rows, schema
+from archipel.report.tables import LABELS, VALUES, plain, rows, schema
 from archipel.report.words import first_date
 
 LAYOUT = 1
@@ -84,7 +84,7 @@ class RunWriter:
             if table.num_rows:
                 self._writers[name].write_table(table, row_group_size=table.num_rows)
         self.strategies[result.strategy] = figures
-        self._gaps[result.strategy] = plain_entries(result.gaps)
+        self._gaps[result.strategy] = plain(result.gaps)
         self._shape[result.strategy] = {
             "complete": result.complete,
             "dt_h": result.dt_h,

@@ -167,8 +167,12 @@ def _agreed(run: Run) -> str:
         return "<p>No strategy of this run agreed by messages.</p>"
     figures = run.kpis["strategies"][entries[0]["strategy"]]
     passes = [entry["passes"] for entry in entries if entry["passes"] is not None]
+    checked = [entry["accepted"] for entry in entries if entry["accepted"] is not None]
+    silent = sorted({cell for entry in entries for cell in entry["silent"] or []})
     tiles = [
         (f"{len(entries)}", "agreements"),
+        (f"{sum(checked)}" if checked else "–", "of them kept all limits in their own AC check"),
+        (f"{len(silent)}", "cells that fell silent"),
         (_or_dash(figures["rounds_p50"], "{:.0f}"), "rounds, median"),
         (_or_dash(figures["rounds_p95"], "{:.0f}"), "rounds, 95th percentile"),
         (_or_dash(max(passes, default=None), "{:.0f}"), "passes with a new AC operating point, most"),

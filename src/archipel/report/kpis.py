@@ -234,4 +234,4 @@ def _plain(value: Any) -> Any:
     """A JSON value: no infinities, no numpy."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    return float(value) if isinstance(value, np.floating) else value

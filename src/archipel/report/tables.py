@@ -7,6 +7,7 @@ therefore the array of shape (elements, steps) of `StrategyResult`, unrolled; `R
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -69,11 +70,18 @@ AGREEMENTS = pa.schema(
         ("passes", pa.int64()),
         ("gap", pa.float64()),
         ("residual_kw", pa.float64()),
+        ("cost_eur", pa.float64()),
+        ("excess_v_pu", pa.float64()),
+        ("excess_loading", pa.float64()),
+        ("excess_connection", pa.float64()),
+        ("accepted", pa.bool_()),
+        ("silent", pa.list_(pa.string())),
         ("given", pa.list_(pa.string())),
         ("more", pa.string()),
     ]
 )
-"""`given` lists what had to give; `more` is a JSON object with whatever else a method tells about its agreement."""
+"""`excess_...` is what the AC check of the plan found beyond limits, `accepted` whether it passed; `silent` lists cells
+that did not answer, `given` what had to give; `more` is a JSON object with whatever else a method tells about its agreement."""
 
 
 def schema(name: str) -> pa.Schema:
@@ -184,8 +192,9 @@ def _agreements(result: StrategyResult) -> pa.Table:
             **{key: entry.get(key) for key in AGREEMENTS.names},
             "strategy": result.strategy,
             "time": utc(entry["time"]),
+            "silent": [str(text) for text in entry.get("silent") or []],
             "given": [str(text) for text in entry.get("given") or []],
-            "more": json.dumps({k: v for k, v in entry.items() if k not in named}, default=str),
+            "more": json.dumps(plain({k: v for k, v in entry.items() if k not in named})),
         }
         for entry in result.agreements
     ]
@@ -199,15 +208,16 @@ def utc(time: datetime | np.datetime64 | str) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def plain_entries(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Entries of a result (agreements, planning problems) as JSON values."""
-    plain: list[dict[str, Any]] = json.loads(json.dumps([dict(entry) for entry in entries], default=_json))
-    return plain
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
+def plain(value: Any) -> Any:
+    """A value of a result (agreement, planning problem) as JSON knows it; what is no number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, (datetime, np.datetime64)):
+        return utc(value).isoformat()
     if isinstance(value, np.generic):
-        return value.item() if not isinstance(value, np.datetime64) else f"{value}Z"
-    return str(value)
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -43,6 +43,8 @@ class Seen:
     tie_p_kw: Floats
     tie_q_kvar: Floats
     """Both ends, shape (ties, 2), signs as in `StrategyResult`."""
+    upstream_p_kw: float
+    """Drawn from the upstream grid."""
 
 
 @final

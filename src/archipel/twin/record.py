@@ -115,7 +115,8 @@ class Recorder:
         out.tie_p_kw[:, :, s], out.tie_q_kvar[:, :, s] = tie_p, tie_q
         out.tie_v_pu[:, :, s] = flow.v_pu[self._meters.node]
         out.tie_agreed_kw[:, s], out.tie_price[:, s] = decision.agreed_kw, decision.price
-        return Seen(flow.v_pu, flow.loading, happened.p_kw, happened.q_kvar, happened.tripped, tie_p, tie_q)
+        metered = (flow.v_pu, flow.loading, happened.p_kw, happened.q_kvar, happened.tripped, tie_p, tie_q)
+        return Seen(*metered, float(flow.upstream_p_kw))
 
     def cut(self, done: int) -> None:
         """Keep only the steps that were done."""

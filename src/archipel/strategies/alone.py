@@ -1,0 +1,54 @@
+"""Every cell optimises itself inside a fixed import and export limit; nobody talks to anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, final
+
+from archipel.cell.check import what_gave
+from archipel.devices.base import State
+from archipel.model import Scenario
+from archipel.strategies.central import interval_at, split
+from archipel.strategies.limits import FixedLimits, fixed_limits
+from archipel.strategies.planning import Desk, ForecastKind
+from archipel.strategies.sites import cut
+from archipel.strategies.solo import SoloCell
+from archipel.twin import Decision, Seen
+
+
+@final
+class Alone:
+    """Self-optimising cells behind connection agreements as they are today."""
+
+    name = "alone"
+
+    def __init__(self, scenario: Scenario, *, forecast: ForecastKind = "perfect") -> None:
+        self.parts = cut(scenario)
+        self._desk = Desk(self.parts, forecast, scenario.replan_steps)
+        self.limits: FixedLimits = fixed_limits(self.parts)
+        self._cells = [
+            SoloCell(site, float(i), float(e))
+            for site, i, e in zip(self.parts.sites, self.limits.import_kw, self.limits.export_kw, strict=True)
+        ]
+
+    def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
+        """Plan every cell when due; leases for all devices."""
+        entries: tuple[dict[str, Any], ...] = ()
+        parts = self.parts
+        if self._desk.due(now, last):
+            self._horizon = self._desk.horizon(now)
+            weather = self._desk.weather(first_row, self._horizon)
+            price = self._desk.price(first_row, self._horizon)
+            gave: list[str] = []
+            for i, cell in enumerate(self._cells):
+                plan = cell.plan(self._horizon, self._desk.readings(i, weather, states, last), price)
+                gave += what_gave(plan.block, cell.hinge_values(), plan.block.store(plan.u))
+            entries = ({"time": now, "rounds": 0, "messages": 0, "bytes": 0, "passes": 1, "gap": 0.0, "given": gave},)
+        free = Decision.free(len(parts.scenario.device_node), len(parts.scenario.archipelago.tie))
+        p, q = free.p_kw.copy(), free.q_kvar.copy()
+        t = interval_at(self._horizon, now)
+        for i, cell in enumerate(self._cells):
+            if cell.last is not None:
+                parts.put(i, split(cell.last, parts.states(i, states), parts.sites[i].fleets, t, now), p, q)
+        return Decision(p, q, free.price, free.agreed_kw, entries)

@@ -1,0 +1,118 @@
+"""One optimiser that sees everything: the reference, not something one could build across owners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, final
+
+import numpy as np
+
+from archipel.cell.linear import Memory
+from archipel.cell.site import Duty, duty
+from archipel.controller.agreeing import ACCEPT, carry_over
+from archipel.devices.base import State
+from archipel.model import Floats, Horizon, Scenario
+from archipel.optimisation.central import join, solve_piqp
+from archipel.strategies.planning import Desk, ForecastKind
+from archipel.strategies.sites import cut
+from archipel.strategies.solo import SoloPlan
+from archipel.strategies.whole import WholeState, linearise_whole, settle_whole, worst_excess
+from archipel.twin import Decision, Seen
+
+PASSES = 3
+
+
+@final
+class Central:
+    """Joins all cells' problems into one quadratic programme and solves it with PIQP."""
+
+    name = "central"
+
+    def __init__(self, scenario: Scenario, *, forecast: ForecastKind = "perfect", tolerance: float = 1e-6) -> None:
+        self.parts = cut(scenario)
+        self._desk = Desk(self.parts, forecast, scenario.central_replan_steps)
+        self._tolerance = tolerance
+        self._memories = [Memory() for _ in self.parts.sites]
+        self._plans: list[SoloPlan] = []
+        self._state: WholeState | None = None
+        self._price: list[Floats] = []
+
+    def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
+        """Plan when due; leases for all devices."""
+        entries: tuple[dict[str, Any], ...] = ()
+        if self._desk.due(now, last):
+            entries = (self._plan(now, first_row, states, last),)
+        return self._leases(now, states, entries)
+
+    def _plan(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
+        parts, horizon = self.parts, self._desk.horizon(now)
+        weather = self._desk.weather(first_row, horizon)
+        root = self._desk.root(first_row, horizon)
+        readings = [self._desk.readings(i, weather, states, last) for i in range(len(parts.sites))]
+        duties = [duty(s, r.states, r.weather, horizon) for s, r in zip(parts.sites, readings, strict=True)]
+        before: list[SoloPlan | None] = list(self._plans) or [None] * len(duties)
+        u = [carry_over(old, what) for old, what in zip(before, duties, strict=True)]
+        state = settle_whole(parts, duties, u, None)
+        worst_excess(parts, state, self._memories)
+        passes, iterations, worst = 0, 0, np.zeros(3)
+        energy = np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
+        limit = PASSES if self._plans else 2 * PASSES
+        while passes < limit:
+            passes += 1
+            blocks = linearise_whole(parts, duties, u, state, self._memories, root.peaks_kw)
+            joined = join(tuple(blocks), list(parts.parents), energy, np.full(len(horizon), root.v_pu))
+            best = solve_piqp(joined, self._tolerance)
+            u, iterations = joined.controls(best.x), iterations + best.iterations
+            state = settle_whole(parts, duties, u, state)
+            worst = worst_excess(parts, state, self._memories)
+            if (worst < ACCEPT).all():
+                break
+        self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]
+        self._state, self._horizon = state, horizon
+        self._price = [dual / horizon.dt_h for dual in best.boundary_dual]
+        return {
+            "time": now,
+            "rounds": iterations,
+            "messages": 0,
+            "bytes": 0,
+            "passes": passes,
+            "gap": 0.0,
+            "cost_eur": best.value,
+            "excess_v_pu": float(worst[0]),
+            "excess_loading": float(worst[1]),
+            "excess_connection": float(worst[2]),
+            "accepted": bool((worst < ACCEPT).all()),
+            "silent": [],
+            "given": [],
+        }
+
+    def _leases(self, now: datetime, states: Mapping[str, State], entries: tuple[dict[str, Any], ...]) -> Decision:
+        parts = self.parts
+        free = Decision.free(len(parts.scenario.device_node), len(parts.scenario.archipelago.tie))
+        p, q, price, agreed = free.p_kw.copy(), free.q_kvar.copy(), free.price.copy(), free.agreed_kw.copy()
+        t = interval_at(self._horizon, now)
+        for i in range(len(parts.sites)):
+            parts.put(i, split(self._plans[i], parts.states(i, states), parts.sites[i].fleets, t, now), p, q)
+            if i and self._state is not None:
+                agreed[parts.tie_of[i]] = self._state.boundary[i][0, t]
+                price[parts.tie_of[i]] = self._price[i][0, t]
+        return Decision(p, q, price, agreed, entries)
+
+
+def interval_at(horizon: Horizon, now: datetime) -> int:
+    """Number of the interval that holds `now`."""
+    quarter = int((now - horizon.start).total_seconds() // 900)
+    return int(np.searchsorted(horizon.first, quarter, side="right")) - 1
+
+
+def split(
+    plan: SoloPlan, states: Mapping[str, State], fleets: tuple[Any, ...], t: int, now: datetime
+) -> list[tuple[Floats, Floats]]:
+    """Setpoints of a cell's fleets in interval `t` of its plan."""
+    what: Duty = plan.duty
+    groups = plan.block.by_columns(plan.u)
+    return [
+        fleet.setpoints(np.arange(len(fleet.id)), states[fleet.kind], part, u, t, now)
+        for fleet, part, u in zip(fleets, what.plans, groups, strict=True)
+    ]

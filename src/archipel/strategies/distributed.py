@@ -1,0 +1,212 @@
+"""Cells agree with their neighbours by messages; nobody sees behind a boundary."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, final
+
+import numpy as np
+
+from archipel.controller.controller import CellController
+from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination.message import Message
+from archipel.devices.base import State
+from archipel.model import Scenario
+from archipel.strategies.group import Group, Outcome, RemoteGroup
+from archipel.strategies.measure import measure
+from archipel.strategies.planning import Desk, ForecastKind
+from archipel.strategies.sites import Parts, cut
+from archipel.twin import Decision, Seen
+
+QUIET_TICKS = 100
+"""Ticks without any message after which a plan is given up; every cell then does what silence means."""
+
+
+@final
+class Distributed:
+    """The strategy this project is about.
+
+    `workers` processes share the cells by whole feeders (1: all in this process); the answer is the same, bit for
+    bit. `gaps` plans are also solved centrally and alone, at 00:00 and 12:00 UTC, to measure the gap.
+    """
+
+    name = "distributed"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        forecast: ForecastKind = "perfect",
+        workers: int | None = None,
+        gaps: bool = True,
+        options: Options = DEFAULT,
+    ) -> None:
+        self.parts: Parts = cut(scenario)
+        self._desk = Desk(self.parts, forecast, scenario.replan_steps)
+        self._gaps = gaps
+        self.measuring_s = 0.0
+        shards = _shards(self.parts, _workers(workers))
+        controllers = [[CellController(self.parts.sites[i], options=options) for i in shard] for shard in shards]
+        self._here = Group(controllers[0])
+        self._there = [RemoteGroup(some) for some in controllers[1:]]
+        self._outcomes: dict[str, Outcome | None] = {}
+        self._planned: datetime | None = None
+
+    def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
+        """Plan when due; leases of all cells."""
+        entries: tuple[dict[str, Any], ...] = ()
+        gaps: tuple[dict[str, Any], ...] = ()
+        if self._desk.due(now, last):
+            entries = (self._plan(now, first_row, states, last),)
+            if self._gaps and now.hour in (0, 12) and now.minute == 0:
+                begun = time.perf_counter()
+                gaps = (self._measure(now, first_row, states, last),)
+                self.measuring_s += time.perf_counter() - begun
+        return self._leases(now, states, entries, gaps)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        for group in self._there:
+            group.close()
+
+    # ---------------------------------------------------------------- planning
+
+    def _plan(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
+        horizon = self._desk.horizon(now)
+        weather = self._desk.weather(first_row, horizon)
+        sites = self.parts.sites
+        readings = {site.id: self._desk.readings(i, weather, states, last) for i, site in enumerate(sites)}
+        root = self._desk.root(first_row, horizon)
+        plan = self._desk.plans
+        for group in self._there:
+            group.start("begin", plan, horizon, {name: readings[name] for name in group.names}, None)
+        mail = self._here.begin(plan, horizon, readings, root)
+        for group in self._there:
+            mail += group.finish()
+        self._talk(mail)
+        self._outcomes, self._planned, self._horizon = self._collect("outcomes"), now, horizon
+        return self._entry(now)
+
+    def _talk(self, mail: list[Message]) -> None:
+        """Pass messages between groups until nobody waits; when nothing moves, let time pass."""
+        quiet = 0
+        while quiet < QUIET_TICKS:
+            if not mail:
+                if not self._any_open():
+                    return
+                quiet += 1
+                for group in self._there:
+                    group.start("tick")
+                mail = self._here.tick()
+                for group in self._there:
+                    mail += group.finish()
+                continue
+            quiet = 0
+            for group in self._there:
+                group.start("deliver", [m for m in mail if m.receiver in group.names])
+            mail = self._here.deliver([m for m in mail if m.receiver in self._here.by_id])
+            for group in self._there:
+                mail += group.finish()
+
+    def _any_open(self) -> bool:
+        for group in self._there:
+            group.start("open")
+        waits = self._here.open()
+        for group in self._there:
+            waits = bool(group.finish()) or waits
+        return waits
+
+    def _collect(self, call: str, *args: Any) -> dict[str, Any]:
+        for group in self._there:
+            group.start(call, *args)
+        out: dict[str, Any] = dict(getattr(self._here, call)(*args))
+        for group in self._there:
+            out.update(group.finish())
+        return out
+
+    def _entry(self, now: datetime) -> dict[str, Any]:
+        seen = [o for o in self._outcomes.values() if o is not None]
+        root = self._outcomes[self.parts.sites[0].id]
+        gave = [text for outcome in seen for text in outcome.gave]
+        return {
+            "time": now,
+            "rounds": 0 if root is None else root.rounds,
+            "messages": sum(o.messages for o in seen),
+            "bytes": sum(o.bytes for o in seen),
+            "passes": 0 if root is None else root.passes,
+            "gap": float("nan") if root is None else root.gap,
+            "cost_eur": float("nan") if root is None else root.cost,
+            "excess_v_pu": float("nan") if root is None else float(root.excess[0]),
+            "excess_loading": float("nan") if root is None else float(root.excess[1]),
+            "excess_connection": float("nan") if root is None else float(root.excess[2]),
+            "accepted": root is not None and root.accepted,
+            "silent": sorted({o.silent for o in seen if o.silent}),
+            "given": gave,
+        }
+
+    def _measure(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
+        problems = self._collect("problems")
+        weather = self._desk.weather(first_row, self._horizon)
+        root = self._desk.root(first_row, self._horizon)
+        readings = [self._desk.readings(i, weather, states, last) for i in range(len(self.parts.sites))]
+        return measure(self.parts, problems, readings, self._horizon, root, now)
+
+    # ---------------------------------------------------------------- leases
+
+    def _leases(
+        self,
+        now: datetime,
+        states: Mapping[str, State],
+        entries: tuple[dict[str, Any], ...],
+        gaps: tuple[dict[str, Any], ...],
+    ) -> Decision:
+        parts = self.parts
+        own = {site.id: parts.states(i, states) for i, site in enumerate(parts.sites)}
+        for group in self._there:
+            group.start("setpoints", now, {name: own[name] for name in group.names})
+        wanted: dict[str, Any] = dict(self._here.setpoints(now, own))
+        for group in self._there:
+            wanted.update(group.finish())
+        free = Decision.free(len(parts.scenario.device_node), len(parts.scenario.archipelago.tie))
+        p, q, price, agreed = free.p_kw.copy(), free.q_kvar.copy(), free.price.copy(), free.agreed_kw.copy()
+        t = 0
+        if self._planned is not None:
+            quarter = int((now - self._planned).total_seconds() // 900)
+            t = int(np.searchsorted(self._horizon.first, quarter, side="right")) - 1
+        for i, site in enumerate(parts.sites):
+            parts.put(i, wanted[site.id], p, q)
+            outcome = self._outcomes.get(site.id)
+            if i and outcome is not None and not outcome.silent:
+                price[parts.tie_of[i]], agreed[parts.tie_of[i]] = outcome.price[0, t], outcome.boundary[0, t]
+        return Decision(p, q, price, agreed, entries, gaps)
+
+
+def _workers(wanted: int | None) -> int:
+    """Processes to use; forking is safe on Linux only."""
+    if not sys.platform.startswith("linux"):
+        return 1
+    return max(1, wanted if wanted is not None else min(4, os.cpu_count() or 1))
+
+
+def _shards(parts: Parts, workers: int) -> list[list[int]]:
+    """Cells by whole branches below the root, of about equal work; the root is in the first."""
+    branch = list(range(len(parts.sites)))
+    for i, parent in enumerate(parts.parents):
+        branch[i] = i if parent <= 0 else branch[parent]
+    weight: dict[int, float] = {}
+    for i in range(1, len(parts.sites)):
+        devices = sum(len(own.rows) for own in parts.own[i])
+        weight[branch[i]] = weight.get(branch[i], 0.0) + 30.0 + devices
+    shards: list[list[int]] = [[] for _ in range(max(1, min(workers, len(weight))))]
+    load = [0.0] * len(shards)
+    where = {}
+    for b in sorted(weight, key=lambda k: (-weight[k], k)):
+        least = load.index(min(load))
+        where[b], load[least] = least, load[least] + weight[b]
+    for i in range(len(parts.sites)):
+        shards[0 if i == 0 else where[branch[i]]].append(i)
+    return shards

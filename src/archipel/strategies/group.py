@@ -1,0 +1,172 @@
+"""Controllers that live together in one process, and the same in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.connection import Connection
+from typing import Any, final
+
+from archipel.controller.agreeing import Agreed, RootFacts
+from archipel.controller.controller import CellController, Readings
+from archipel.coordination.message import Message
+from archipel.devices.base import State
+from archipel.model import Floats, Horizon
+from archipel.optimisation.block import Block
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a host may know of a cell's plan: what it agreed at its boundary and how it went; nothing behind it."""
+
+    price: Floats
+    boundary: Floats
+    """(2, T) each."""
+    gave: tuple[str, ...]
+    rounds: int
+    passes: int
+    gap: float
+    cost: float
+    gross: float
+    excess: Floats
+    accepted: bool
+    silent: str
+    """Neighbour whose silence ended the plan; empty when it ended well."""
+    messages: int
+    bytes: int
+
+
+@final
+class Group:
+    """Some cells' controllers; messages between them are passed on here, others are handed out."""
+
+    def __init__(self, controllers: list[CellController]) -> None:
+        self.by_id = {c.site.id: c for c in controllers}
+
+    def begin(
+        self, plan: int, horizon: Horizon, readings: Mapping[str, Readings], root: RootFacts | None
+    ) -> list[Message]:
+        """Start a plan at every cell; returns what leaves the group."""
+        out: list[Message] = []
+        for name, controller in self.by_id.items():
+            out += controller.begin(plan, horizon, readings[name], None if controller.site.parent else root)
+        return self._inside(out)
+
+    def deliver(self, inbox: list[Message]) -> list[Message]:
+        """Hand messages to the cells; returns what leaves the group."""
+        return self._inside(inbox)
+
+    def tick(self) -> list[Message]:
+        """Time passes without news."""
+        return self._inside([m for c in self.by_id.values() for m in c.tick()])
+
+    def _inside(self, queue: list[Message]) -> list[Message]:
+        out: list[Message] = []
+        at = 0
+        while at < len(queue):
+            message = queue[at]
+            at += 1
+            if (to := self.by_id.get(message.receiver)) is None:
+                out.append(message)
+            else:
+                queue += to.receive([message])
+        return out
+
+    def open(self) -> bool:
+        """Whether some cell still waits."""
+        return any(c.conversation is not None and c.conversation.outcome is None for c in self.by_id.values())
+
+    def outcomes(self) -> dict[str, Outcome | None]:
+        """How the last plan went, by cell; None where nothing was ever agreed."""
+        return {name: _outcome(c) for name, c in self.by_id.items()}
+
+    def setpoints(
+        self, now: datetime, states: Mapping[str, Mapping[str, State]]
+    ) -> dict[str, list[tuple[Floats, Floats]]]:
+        """Leases of every cell's fleets."""
+        return {name: c.setpoints(now, states[name]) for name, c in self.by_id.items()}
+
+    def problems(self) -> dict[str, tuple[Block, Floats]]:
+        """Linear problems and controls, for measuring a plan against a central one; never used to decide."""
+        return {name: (c.agreed.block, c.agreed.u) for name, c in self.by_id.items() if c.agreed is not None}
+
+
+def _outcome(controller: CellController) -> Outcome | None:
+    agreed: Agreed | None = controller.agreed
+    talk = controller.conversation
+    if agreed is None or talk is None:
+        return None
+    return Outcome(
+        agreed.price,
+        agreed.boundary,
+        agreed.gave,
+        agreed.rounds,
+        agreed.passes,
+        agreed.gap,
+        agreed.cost,
+        agreed.gross,
+        agreed.excess,
+        agreed.accepted,
+        controller.silent,
+        talk.sent_messages,
+        talk.sent_bytes,
+    )
+
+
+@final
+class RemoteGroup:
+    """A `Group` in a process of its own. Messages cross as bytes. Calls are sent with `start`, answered by `finish`."""
+
+    def __init__(self, controllers: list[CellController]) -> None:
+        here, there = multiprocessing.Pipe()
+        self._pipe = here
+        self.names = {c.site.id for c in controllers}
+        context = multiprocessing.get_context("fork")
+        self._process = context.Process(target=_serve, args=(there, controllers), daemon=True)
+        self._process.start()
+        there.close()
+
+    def start(self, call: str, *args: Any) -> None:
+        """Ask for a call of `Group`."""
+        if call == "deliver":
+            args = ([m.to_bytes() for m in args[0]],)
+        self._pipe.send((call, args))
+
+    def finish(self) -> Any:
+        """Its answer; raises what it raised there."""
+        ok, value = self._pipe.recv()
+        if not ok:
+            raise value
+        return [Message.from_bytes(b) for b in value] if isinstance(value, list) else value
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process.is_alive():
+            self._pipe.send(("close", ()))
+            self._process.join(5.0)
+        self._pipe.close()
+
+
+def _serve(pipe: Connection, controllers: list[CellController]) -> None:
+    group = Group(controllers)
+    while True:
+        try:
+            call, args = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if call == "close":
+            return
+        try:
+            if call == "deliver":
+                args = ([Message.from_bytes(b) for b in args[0]],)
+            value = getattr(group, call)(*args)
+            if isinstance(value, list):
+                value = [m.to_bytes() for m in value]
+            pipe.send((True, value))
+        except KeyboardInterrupt:
+            return
+        except Exception as error:  # carried over the pipe and raised where it was asked for
+            pipe.send((False, error))

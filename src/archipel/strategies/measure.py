@@ -1,0 +1,56 @@
+"""One planning problem solved three ways: as agreed, centrally, by cells alone. For measuring, never for deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from archipel.controller.agreeing import RootFacts
+from archipel.controller.controller import Readings
+from archipel.model import Floats, Horizon
+from archipel.optimisation.block import Block, bill
+from archipel.optimisation.central import join, solve_piqp
+from archipel.strategies.limits import fixed_limits
+from archipel.strategies.sites import Parts
+from archipel.strategies.solo import SoloCell
+
+
+def measure(
+    parts: Parts,
+    agreed: Mapping[str, tuple[Block, Floats]],
+    readings: list[Readings],
+    horizon: Horizon,
+    root: RootFacts,
+    now: datetime,
+) -> dict[str, Any]:
+    """Costs [EUR] of the same problem: same operating point, forecast, horizon and screened limits.
+
+    The agreed and the central plan by the problem's own objective; the plan of cells alone by the same objective
+    without the price of limits it does not keep (which would flatter agreement).
+    """
+    parents = list(parts.parents)
+    blocks = [agreed[site.id][0] for site in parts.sites]
+    chosen = [agreed[site.id][1] for site in parts.sites]
+    energy = np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
+    v = np.full(len(horizon), root.v_pu)
+    ours = bill(blocks, parents, chosen, energy, v)
+    best = solve_piqp(join(tuple(blocks), parents, energy, v), 1e-7)
+    limits = fixed_limits(parts)
+    lone = [
+        SoloCell(site, float(limits.import_kw[i]), float(limits.export_kw[i]))
+        .plan(horizon, readings[i], root.price_eur_per_kwh)
+        .u
+        for i, site in enumerate(parts.sites)
+    ]
+    alone = bill(blocks, parents, lone, energy, v)
+    return {
+        "time": now,
+        "distributed": ours.total,
+        "central": best.value,
+        "alone": alone.total - alone.limits,
+        "alone_limits_eur": alone.limits,
+        "gross_eur": ours.gross,
+    }

@@ -1,0 +1,79 @@
+"""All cells at once, for who may see everything: the central optimiser, and the measurement of others against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from archipel.cell.check import excess
+from archipel.cell.linear import Memory, Point, linearise
+from archipel.cell.site import Duty, flow
+from archipel.grid.cell_network import CellFlow
+from archipel.model import Floats
+from archipel.optimisation.block import Block
+from archipel.strategies.sites import Parts
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeState:
+    """AC state of all cells at given controls."""
+
+    flow: list[CellFlow]
+    child_pq: list[Floats]
+    v_pu: list[Floats]
+    boundary: list[Floats]
+
+
+def settle_whole(
+    parts: Parts, duties: list[Duty], u: list[Floats], before: WholeState | None, rounds: int = 3
+) -> WholeState:
+    """Solve all cells' networks, powers upwards and voltages downwards, a few rounds."""
+    t_count = len(duties[0].horizon)
+    cells = range(len(parts.sites))
+    kids = children_of(parts)
+    root_v = np.full(t_count, parts.scenario.grid.source.v_pu)
+    v = [root_v for _ in cells] if before is None else list(before.v_pu)
+    flows: list[CellFlow | None] = [None for _ in cells] if before is None else list(before.flow)
+    child_pq = [np.zeros((0, 2, t_count)) for _ in cells]
+    said = [np.zeros((2, t_count)) for _ in cells]
+    for _ in range(rounds):
+        for i in reversed(cells):
+            if kids[i]:
+                child_pq[i] = np.stack([said[j] for j in kids[i]])
+            state = flow(parts.sites[i], duties[i], u[i], child_pq[i], v[i], flows[i])
+            flows[i], said[i] = state, np.stack([state.p_b_kw, state.q_b_kvar])
+        for i in cells:
+            if kids[i]:
+                state = flow(parts.sites[i], duties[i], u[i], child_pq[i], v[i], flows[i])
+                flows[i] = state
+                for j, node in zip(kids[i], parts.sites[i].child_node, strict=True):
+                    v[j] = np.abs(state.v[node])
+    return WholeState([f for f in flows if f is not None], child_pq, v, said)
+
+
+def linearise_whole(
+    parts: Parts, duties: list[Duty], u: list[Floats], state: WholeState, memories: list[Memory], peaks: Floats
+) -> list[Block]:
+    """Every cell's linear problem around one AC state."""
+    return [
+        linearise(site, duties[i], Point(u[i], state.child_pq[i], state.v_pu[i], state.flow[i]), memories[i], root)
+        for i, (site, root) in enumerate(zip(parts.sites, [peaks, *[None] * len(parts.sites)], strict=False))
+    ]
+
+
+def worst_excess(parts: Parts, state: WholeState, memories: list[Memory]) -> Floats:
+    """Largest excess over limits anywhere: voltage [pu], loading, connection [share]."""
+    found = [excess(site, f, m).array() for site, f, m in zip(parts.sites, state.flow, memories, strict=True)]
+    return np.asarray(np.max(found, axis=0))
+
+
+def children_of(parts: Parts) -> list[list[int]]:
+    """Cell numbers of every cell's children, in the order of `Site.children`."""
+    out: list[list[int]] = [[] for _ in parts.parents]
+    for i, parent in enumerate(parts.parents):
+        if parent >= 0:
+            out[parent].append(i)
+    return out
