@@ -180,3 +180,16 @@ def test_a_table_written_in_pieces_reads_like_one_written_at_once(
             name, "cell" if name != "nodes" else "node", "central"
         )
     np.testing.assert_array_equal(pieces.array("devices", "p_kw", "central"), whole.array("devices", "p_kw", "central"))
+
+
+def test_an_agreement_is_kept_with_all_it_tells(tmp_path: Path) -> None:
+    result = made_up.result(CASE, "distributed")
+    first = result.agreements[0]
+    first |= {"accepted": False, "silent": ["LV 2"], "gap": float("nan"), "method": "exact", "odd": float("inf")}
+    with RunWriter(tmp_path, CASE, start=made_up.START, days=1, forecast="naive", seed=1) as writer:
+        writer.add(result)
+    run = load_run(writer.path, CASE)
+    row = run.frame("agreements").slice(0, 1).to_pylist()[0]
+    assert (row["accepted"], row["silent"], row["rounds"]) == (False, ["LV 2"], 20)
+    assert json.loads(row["more"]) == {"method": "exact", "odd": None}
+    assert run.info["planning_problems"]["distributed"][0]["time"] == "2016-06-09T00:00:00+00:00"

@@ -81,7 +81,7 @@ AGREEMENTS = pa.schema(
     ]
 )
 """`excess_...` is what the AC check of the plan found beyond limits, `accepted` whether it passed; `silent` lists cells
-that did not answer, `given` what had to give; `more` is a JSON object with whatever else a method tells about its agreement."""
+that did not answer, `given` what had to give; `more` is a JSON object with what else a method tells."""
 
 
 def schema(name: str) -> pa.Schema:
