@@ -1,0 +1,55 @@
+"""The commands import, check and scenarios, as the command line calls them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from formats_cases import as_json, replace_text, small_scenario, small_source
+
+from archipel.cli.scenario_commands import add_parsers
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_parsers(parser.add_subparsers(required=True))
+    args = parser.parse_args(words)
+    return int(args.func(args))
+
+
+def test_check_says_that_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", str(small_scenario(tmp_path))) == 0
+    assert "no problem found" in capsys.readouterr().out
+
+
+def test_check_lists_problems_and_exits_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = small_scenario(tmp_path)
+    replace_text(tmp_path, "small.toml", "seed = 1", "sed = 1")
+    assert run("check", str(path)) == 2
+    out = capsys.readouterr().out
+    assert "small.toml: [scenario]: sed: found the unknown key 'sed'" in out
+    assert "Did you mean 'seed'?" in out
+
+
+def test_check_of_a_missing_scenario_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "nowhere.toml") == 2
+    assert "no such file or scenario" in capsys.readouterr().out
+
+
+def test_import_writes_a_scenario_with_report_and_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "net.json"
+    source.write_text(as_json(small_source()), encoding="utf-8")
+    assert run("import", str(source), "-o", str(tmp_path / "out"), "--no-compare") == 0
+    out = capsys.readouterr().out
+    assert "Import of net.json" in out
+    assert "    LV_a (lv, 2 nodes, tie trafo/1)" in out
+    assert "no problem found" in out
+    assert (tmp_path / "out" / "net.toml").is_file()
+
+
+def test_scenarios_lists_names_and_titles(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("scenarios") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["city-herd", "city-winter", "city", "district", "island"]
+    assert all(len(line.split()) > 3 for line in lines)
