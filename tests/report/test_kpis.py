@@ -235,3 +235,12 @@ def test_what_vehicles_still_want_at_the_end_is_told() -> None:
     result.p_kw, result.available_kw = np.vstack([result.p_kw, more]), np.vstack([result.available_kw, more])
     result.soc = np.vstack([result.soc, more + np.float32(0.25)])
     assert kpis(case, result)["ev_open_kwh"] == pytest.approx(15.0)
+
+
+def test_where_cells_alone_are_as_good_as_the_centre_there_is_no_benefit_to_capture() -> None:
+    case, result = three_cells()
+    # The layout our strategies write: costs beside the time; alone is better by the solver's tolerance only.
+    result.gaps = [{"time": made_up.START, "alone": 5.0001, "distributed": 5.0002, "central": 5.0, "gross_eur": 100.0}]
+    found = kpis(case, result)
+    assert found["gap_to_central"] == pytest.approx(2e-6)
+    assert found["benefit_captured"] is None

@@ -182,6 +182,16 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
                 100.0,
                 1,
             ),
+            Line(
+                "benefit_worth",
+                "Worth of that benefit",
+                "%",
+                "",
+                "What the central plan saves over cells alone in that problem, over gross energy cost; where it is "
+                "near nothing, the share above means little.",
+                100.0,
+                2,
+            ),
             Line("rounds_p50", "Rounds, median", "", "low", "Exchanges of messages until agreement.", 1.0, 0),
             Line("rounds_p95", "Rounds, 95th percentile", "", "low", "19 of 20 agreements need no more.", 1.0, 0),
             Line(

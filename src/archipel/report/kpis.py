@@ -22,6 +22,8 @@ from archipel.report.tally import Tally, tally
 V_TOLERANCE_PU = 0.0005
 LOADING_TOLERANCE = 0.005
 CONNECTION_TOLERANCE = 0.005
+WORTH_NOTHING = 1e-5
+"""Share of gross energy cost below which a difference between plans is the solvers' tolerance."""
 EN50160_BAND = (0.90, 1.10)
 
 
@@ -143,21 +145,21 @@ def settled_single(values: np.ndarray[Any, np.dtype[np.float32]], dt_h: float) -
 
 
 def _planning(result: StrategyResult) -> dict[str, Any]:
-    """The gap to the central optimum and the benefit captured, on the same planning problems; the worst of them."""
+    """The gap to the central optimum and the benefit captured, on the same planning problems; the worst of them.
+
+    Where cells alone are as good as the centre to within `WORTH_NOTHING` there is no benefit to capture.
+    """
     gaps, captured = [], []
     for entry in result.gaps:
-        cost = entry.get("costs", entry)
+        cost, gross = entry.get("costs", entry), entry.get("gross_eur")
         distributed, central, alone = cost.get("distributed"), cost.get("central"), cost.get("alone")
-        if distributed is None or central is None:
+        if distributed is None or central is None or not gross:
             continue
-        if entry.get("gross_eur"):
-            gaps.append((distributed - central) / entry["gross_eur"])
-        if alone is not None and alone > central:
-            captured.append((alone - distributed) / (alone - central))
-    return {
-        "gap_to_central": max(gaps) if gaps else None,
-        "benefit_captured": min(captured) if captured else None,
-    }
+        gaps.append((distributed - central) / gross)
+        if alone is not None and alone - central > WORTH_NOTHING * gross:
+            captured.append(((alone - distributed) / (alone - central), (alone - central) / gross))
+    share, worth = min(captured, default=(None, None))
+    return {"gap_to_central": max(gaps, default=None), "benefit_captured": share, "benefit_worth": worth}
 
 
 def _coordination(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
