@@ -19,8 +19,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from archipel.formats.reach import couplers, parts
+from archipel.formats.reach import couplers
 from archipel.formats.ties import find_ties
+from archipel.grid.topology import components
 from archipel.model import Archipelago, Bools, Cell, Grid, Ints
 
 LV_KV_MAX = 1.0
@@ -99,7 +100,7 @@ class _Cutting:
         switch_a, switch_b, _, _ = couplers(grid)
         bar[switch_a] = bar[switch_b] = bar[grid.source.node] = True
         bar[trafos.lv_node[vn_kv[trafos.lv_node] > LV_KV_MAX]] = True
-        label = parts(len(grid.nodes), one, other)
+        label = components(len(grid.nodes), one, other)
         return np.asarray(np.isin(label, label[bar]), dtype=np.bool_)
 
     def _to_low_voltage(self) -> Bools:
@@ -130,7 +131,7 @@ class _Cutting:
 
     def label(self) -> Ints:
         """Part of every node after the cuts."""
-        return parts(len(self.grid.nodes), self.a[~self.cut], self.b[~self.cut])
+        return components(len(self.grid.nodes), self.a[~self.cut], self.b[~self.cut])
 
     def tree(self, label: Ints) -> tuple[Ints, Ints]:
         """For every part: cuts between it and the source (-1: dead), and the connection that feeds it (-1: none)."""

@@ -17,8 +17,8 @@ from archipel.formats.device_rows import DeviceRows
 from archipel.formats.loss_report import LossReport
 from archipel.formats.pandapower_devices import read_devices
 from archipel.formats.pandapower_json import Table, Tables, read_tables
-from archipel.formats.reach import live_nodes
 from archipel.formats.source_columns import Notes, flags, names, numbers, rows_of, whole
+from archipel.grid.topology import live
 from archipel.model import Bools, Floats, Grid, ImportRefused, Ints, Lines, Nodes, Source, Switches, Transformers
 
 V_PU_MIN, V_PU_MAX = 0.9, 1.1
@@ -72,7 +72,7 @@ def from_tables(source: Tables) -> Imported:
         _source(source, row, notes),
         source.f_hz,
     )
-    devices = read_devices(source, row, live_nodes(grid), notes)
+    devices = read_devices(source, row, live(grid), notes)
     _unmodelled(source, notes)
     area = names(source["bus"], "subnet")
     node_area = tuple(area[i] for i in np.flatnonzero(flags(source["bus"], "in_service", True)))

@@ -1,10 +1,8 @@
-"""Which nodes are joined by closed branches and switches; plain graph work on the tables."""
+"""Which nodes are joined by closed branches and by node-node switches."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from archipel.model import Bools, Grid, Ints
 
@@ -31,16 +29,3 @@ def closed_pairs(grid: Grid) -> tuple[Ints, Ints]:
         np.concatenate([lines.from_node[live_line], trafos.hv_node[live_trafo], a[closed]]),
         np.concatenate([lines.to_node[live_line], trafos.lv_node[live_trafo], b[closed]]),
     )
-
-
-def parts(nodes: int, a: Ints, b: Ints) -> Ints:
-    """Number of the connected part of every node, given the joined pairs."""
-    graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(nodes, nodes))
-    _, label = connected_components(graph, directed=False)
-    return np.asarray(label, dtype=np.int64)
-
-
-def live_nodes(grid: Grid) -> Bools:
-    """Which nodes are reached from the source."""
-    label = parts(len(grid.nodes), *closed_pairs(grid))
-    return np.asarray(label == label[grid.source.node], dtype=np.bool_)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from archipel.formats.findings import Findings, did_you_mean
-from archipel.formats.reach import closed_pairs, live_nodes, parts
+from archipel.formats.reach import closed_pairs
 from archipel.formats.tables import Column, Sheet, read_sheet, write_sheet
 from archipel.formats.ties import crossings, find_ties
+from archipel.grid.topology import components, live
 from archipel.model import Archipelago, Cell, Grid, Ints, Tie
 
 CELLS = (
@@ -109,11 +110,11 @@ def _check_shape(cells: tuple[Cell, ...], node_cell: Ints, grid: Grid, file: str
                      "Put that node into the root.")  # fmt: skip
     a, b = closed_pairs(grid)
     same = node_cell[a] == node_cell[b]
-    label, live = parts(len(grid.nodes), a[same], b[same]), live_nodes(grid)
+    label, fed = components(len(grid.nodes), a[same], b[same]), live(grid)
     for k, cell in enumerate(cells):
-        pieces = np.unique(label[(node_cell == k) & live], return_index=True)[1]
+        pieces = np.unique(label[(node_cell == k) & fed], return_index=True)[1]
         if len(pieces) > 1:
-            at = [grid.nodes.id[n] for n in np.flatnonzero((node_cell == k) & live)[pieces][:3]]
+            at = [grid.nodes.id[n] for n in np.flatnonzero((node_cell == k) & fed)[pieces][:3]]
             findings.add(file, "cells", cell.id, f"{len(pieces)} parts that do not touch, at {', '.join(at)}",
                          "nodes joined by closed branches of the cell itself",
                          "Give the parts to other cells, or make them cells.")  # fmt: skip

@@ -22,9 +22,9 @@ from archipel.formats.device_rows import (
 )
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import load_series
-from archipel.formats.reach import live_nodes
 from archipel.formats.scenario_network import node_rows
 from archipel.formats.tables import Column, Sheet, read_sheet, write_sheet
+from archipel.grid.topology import live
 from archipel.model import Grid, Profiles
 
 ID, NODE, PROFILE = Column("id", "id"), Column("node", "text"), Column("profile", "text", default="")
@@ -93,7 +93,7 @@ def read_devices(
 ) -> DeviceRows:
     """All device tables. Without a grid or series the references to them go unchecked."""
     row = {name: i for i, name in enumerate(grid.nodes.id)} if grid is not None else {}
-    live = live_nodes(grid) if grid is not None else None
+    fed = live(grid) if grid is not None else None
     known = set(profiles.name) if profiles is not None else None
     found: dict[str, Any] = {}
     sheets: list[Sheet] = []
@@ -103,8 +103,8 @@ def read_devices(
             continue
         sheets.append(sheet)
         node = node_rows(sheet, "node", row, findings) if grid is not None else np.full(len(sheet), -1)
-        if grid is not None and live is not None:
-            dead = (node >= 0) & ~live[np.maximum(node, 0)]
+        if grid is not None and fed is not None:
+            dead = (node >= 0) & ~fed[np.maximum(node, 0)]
             findings.add_each(
                 sheet.file,
                 table,

@@ -16,6 +16,9 @@ import pyarrow.csv as pv
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.model import Bools, Floats
 
+LARGEST = 1e12
+"""No quantity of a network is that large in its unit; beyond it sums and products overflow."""
+
 Kind = Literal["id", "text", "number", "flag"]
 
 
@@ -49,7 +52,7 @@ class Column:
             f"at most {self.high:g}" if self.high < np.inf else "",
         ]
         words = " and ".join(bound for bound in bounds if bound)
-        return f"a finite number{f' of {self.unit}' if self.unit else ''}{f', {words}' if words else ''}"
+        return f"a number{f' of {self.unit}' if self.unit else ''} smaller than 1e12{f', {words}' if words else ''}"
 
 
 @final
@@ -139,6 +142,7 @@ def _numbers(
     optional = column.default is not None and np.isnan(float(column.default))
     wrong = ~np.isfinite(values) & ~(blank & optional)
     with np.errstate(invalid="ignore"):
+        wrong |= np.abs(values) >= LARGEST
         wrong |= (values < column.low) | (values > column.high) | (values <= column.above)
     if wrong.any():
         shown = cells.to_pylist()
