@@ -15,7 +15,7 @@ from formats_cases import data_folder, small_scenario
 from archipel.devices import BatteryFleet, EvChargerFleet, HeatPumpFleet, LoadFleet, PvFleet
 from archipel.formats.scenario import check_scenario, load_scenario, shipped_scenarios
 from archipel.grid.power_flow import PowerFlow
-from archipel.model import Scenario
+from archipel.model import Scenario, ScenarioInvalid
 
 SHIPPED = ["city", "city-herd", "city-winter", "district", "island"]
 
@@ -157,6 +157,11 @@ def test_another_seed_tells_another_story() -> None:
     assert other.seed == 2
     assert not np.array_equal(one.price, other.price)
     assert {f.kind: f.id for f in one.fleets}["battery"] != {f.kind: f.id for f in other.fleets}["battery"]
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(ScenarioInvalid, match="seed"):
+        load_scenario("district", seed=-1)
 
 
 def test_profiles_are_permuted_within_their_class_and_cell() -> None:

@@ -33,6 +33,9 @@ def load_scenario(name_or_path: str | Path, seed: int | None = None) -> Scenario
     """
     path = find_scenario(name_or_path)
     findings = Findings()
+    if seed is not None and seed < 0:
+        findings.add(path.name, "[scenario]", "seed", str(seed), "a whole number, at least 0", "Choose another seed.")
+        raise ScenarioInvalid(tuple(findings.problems))
     scenario = _read(path, seed, findings)
     if len(findings) or scenario is None:
         raise ScenarioInvalid(tuple(findings.problems))
