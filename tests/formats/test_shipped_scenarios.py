@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from formats_cases import data_folder, small_scenario
+from scipy.optimize import linprog
 
 from archipel.devices import BatteryFleet, EvChargerFleet, HeatPumpFleet, LoadFleet, PvFleet
 from archipel.formats.scenario import check_scenario, load_scenario, shipped_scenarios
 from archipel.grid.power_flow import PowerFlow
 from archipel.model import Scenario, ScenarioInvalid
+from archipel.scenarios.build import build
 
 SHIPPED = ["city", "city-herd", "city-winter", "district", "island"]
 
@@ -42,6 +45,18 @@ def test_shipped_files_are_small() -> None:
     files = [p for p in shipped_scenarios()["city"].parent.rglob("*") if p.is_file()]
     assert max(p.stat().st_size for p in files) < 5e6
     assert sum(p.stat().st_size for p in files) < 12e6
+
+
+def test_the_build_script_makes_the_shipped_files(tmp_path: Path) -> None:
+    build(data_folder(), tmp_path)
+    shipped = shipped_scenarios()["city"].parent
+    made = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
+    assert made == sorted(p.relative_to(shipped) for p in shipped.glob("*/*") if p.is_file())
+    for file in made:
+        if file.suffix == ".csv":
+            assert (tmp_path / file).read_bytes() == (shipped / file).read_bytes()
+        else:
+            assert pq.read_table(tmp_path / file).equals(pq.read_table(shipped / file))
 
 
 def test_shipped_scenarios_say_where_they_come_from() -> None:
@@ -125,6 +140,31 @@ def test_the_herd_has_no_limit_and_160_mwh() -> None:
     herd = scenario("city-herd")
     assert herd.connection.export_kw_max == herd.connection.import_kw_max == np.inf
     assert fleet("city-herd", "battery").e_kwh.sum() == pytest.approx(160_228.0)
+
+
+def test_batteries_that_follow_the_price_alone_overload_the_city() -> None:
+    herd, battery, load = scenario("city-herd"), fleet("city-herd", "battery"), fleet("city-herd", "load")
+    first, nodes = herd.profiles.row(herd.start), len(herd.grid.nodes)
+    price = herd.price[first : first + 96]
+    # One battery of 1 kWh stands for all: half full at both ends of the day, 0.5 C, 0.95 each way, 10 EUR/MWh of wear.
+    stored = np.tril(np.full((96, 96), 0.25)) @ np.hstack([0.95 * np.eye(96), -np.eye(96) / 0.95])
+    best = linprog(
+        np.concatenate([price, 0.010 - price]),
+        A_ub=np.vstack([stored, -stored]),
+        b_ub=np.full(192, 0.5),
+        A_eq=stored[-1:],
+        b_eq=[0.0],
+        bounds=(0.0, 0.5),
+    )
+    drawn = best.x[:96] - best.x[96:]
+    row = herd.profiles.value[first : first + 96].astype(np.float64)
+    base = row[:, load.p_profile] @ load.p_kw
+    t = int(np.argmax(base + drawn * battery.e_kwh.sum()))
+    p_kw = np.bincount(load.node, load.p_kw * row[t, load.p_profile], nodes)
+    q_kvar = np.bincount(load.node, load.q_kvar * row[t, load.q_profile], nodes)
+    flow = PowerFlow(herd.grid).solve(p_kw + np.bincount(battery.node, battery.e_kwh * drawn[t], nodes), q_kvar)
+    assert flow.upstream_p_kw > 5.0 * base.max()
+    assert (flow.loading > 1.005).sum() > 1_000
 
 
 @pytest.mark.parametrize("name", SHIPPED)

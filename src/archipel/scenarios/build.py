@@ -37,25 +37,25 @@ OTHER_SECTION = "bus/10"
 DISTRICT_FEEDERS = ("Feeder12", "Feeder13")
 
 
-def build(data: Path) -> None:
-    """Write every data file of the shipped scenarios below this package."""
+def build(data: Path, target: Path = HERE) -> None:
+    """Write every data file of the shipped scenarios below `target`."""
     networks = data / "networks" / "simbench"
     city = import_pandapower(networks / "1-MVLV-urban-all-1-sw.json.gz")
     cells = propose_cells(city.grid, city.node_area, city.line_area)
     city = replace(city, devices=_without_batteries(city.devices))
-    write_folder(HERE / "urban", city, cells)
+    write_folder(target / "urban", city, cells)
     district, district_cells = district_of(city, cells)
-    write_folder(HERE / "two-feeders", district, district_cells)
+    write_folder(target / "two-feeders", district, district_cells)
     rural = import_pandapower(networks / "1-MV-rural--1-sw.json.gz")
-    write_folder(HERE / "rural", rural, propose_cells(rural.grid, rural.node_area, rural.line_area))
+    write_folder(target / "rural", rural, propose_cells(rural.grid, rural.node_area, rural.line_area))
 
     load, renewable = (pq.read_table(networks / f"profiles_{kind}.parquet") for kind in ("load", "renewables"))
     names = _load_columns(city.devices)
     heat = _heat(load, [name for name in names if name.startswith(HEAT_PUMPS) and name.endswith("_pload")])
-    write_profiles(HERE / "urban" / "profiles_load.parquet", START, names, _matrix(load, names))
+    write_profiles(target / "urban" / "profiles_load.parquet", START, names, _matrix(load, names))
     names = _generation_columns(city.devices)
     write_profiles(
-        HERE / "urban" / "profiles_renewables.parquet",
+        target / "urban" / "profiles_renewables.parquet",
         START,
         [*names, "heat"],
         np.column_stack([_matrix(renewable, names), heat]).astype(np.float32),
@@ -64,7 +64,7 @@ def build(data: Path) -> None:
         ("load", load, _load_columns(rural.devices)),
         ("renewables", renewable, _generation_columns(rural.devices)),
     ):
-        write_profiles(HERE / "rural" / f"profiles_{kind}.parquet", START, names, _matrix(table, names))
+        write_profiles(target / "rural" / f"profiles_{kind}.parquet", START, names, _matrix(table, names))
 
 
 def write_folder(folder: Path, imported: Imported, archipelago: Archipelago) -> None:
@@ -176,4 +176,6 @@ def _heat(table: Any, names: list[str]) -> Floats:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m archipel.scenarios.build DATA_FOLDER")
     build(Path(sys.argv[1]))
