@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from archipel.cell.linear import Memory
+from archipel.cell.linear import SOON_STEPS, Memory
 from archipel.cell.site import Site
 from archipel.grid.cell_network import CellFlow
-from archipel.model import Floats
+from archipel.model import Floats, Horizon, Ints
 from archipel.optimisation.block import Block
 
 
@@ -29,33 +30,40 @@ class Excess:
         return np.array([self.v_pu, self.loading, self.connection])
 
 
-def excess(site: Site, flow: CellFlow, memory: Memory) -> Excess:
-    """Compare a state with the limits; what is beyond them, margins included, is remembered as worth watching."""
+def excess(site: Site, horizon: Horizon, flow: CellFlow, memory: Memory) -> tuple[Excess, Excess]:
+    """Compare a state with the limits, soon (before the next plan) and later in the horizon.
+
+    What is furthest beyond in some interval, half the margin included, is remembered as worth watching.
+    """
     v = np.abs(flow.v)
-    live = v[:, 0] > 0.0
-    high = np.where(live, v.max(axis=1) - site.v_pu_max, -np.inf)
-    low = np.where(live, site.v_pu_min - v.min(axis=1), -np.inf)
-    load = flow.loading.max(axis=1) - 1.0 if len(flow.loading) else np.zeros(0)
-    v_live = np.where(live[:, None], v, np.nan)
-    _remember(memory.high, v_live - site.v_pu_max[:, None], -site.margin_v_pu)
-    _remember(memory.low, site.v_pu_min[:, None] - v_live, -site.margin_v_pu)
-    _remember(memory.branch, flow.loading - 1.0, -site.margin_loading)
-    connection = -1.0
+    live = np.flatnonzero(v[:, 0] > 0.0)
+    high = v[live] - site.v_pu_max[live, None]
+    low = site.v_pu_min[live, None] - v[live]
+    load = flow.loading - 1.0
+    _remember(memory.high, live, high, -0.5 * site.margin_v_pu)
+    _remember(memory.low, live, low, -0.5 * site.margin_v_pu)
+    _remember(memory.branch, np.arange(len(load)), load, -0.5 * site.margin_loading)
+    connection = np.full(len(horizon), -1.0)
     if site.connection is not None:
-        connection = max(
-            float(flow.p_b_kw.max()) / site.connection.import_kw_max - 1.0,
-            float(-flow.p_b_kw.min()) / site.connection.export_kw_max - 1.0,
+        connection = np.maximum(
+            flow.p_b_kw / site.connection.import_kw_max - 1.0, -flow.p_b_kw / site.connection.export_kw_max - 1.0
         )
-    worst_v = max(float(high.max(initial=-1.0)), float(low.max(initial=-1.0)))
-    return Excess(worst_v, float(load.max(initial=-1.0)), connection)
+    soon = horizon.first < SOON_STEPS
+
+    def worst(values: Floats, when: NDArray[np.bool_]) -> float:
+        return float(values[..., when].max(initial=-1.0))
+
+    def of(when: NDArray[np.bool_]) -> Excess:
+        return Excess(max(worst(high, when), worst(low, when)), worst(load, when), worst(connection, when))
+
+    return of(soon), of(~soon)
 
 
-def _remember(known: set[int], beyond: Floats, from_: float) -> None:
-    """Add what is furthest beyond in some interval: a few of the many that rise and fall together."""
+def _remember(known: set[int], rows: Ints, beyond: Floats, from_: float) -> None:
+    """Add what is furthest beyond in some interval: one of the many that rise and fall together."""
     if beyond.size:
-        worst = np.where(np.isnan(beyond), -np.inf, beyond)
-        row = np.argmax(worst, axis=0)
-        known.update(row[worst[row, np.arange(worst.shape[1])] > from_].tolist())
+        worst = np.argmax(beyond, axis=0)
+        known.update(rows[worst[beyond[worst, np.arange(len(worst))] > from_]].tolist())
 
 
 def what_gave(block: Block, y_hinge: Floats, e: Floats) -> list[str]:

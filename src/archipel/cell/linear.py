@@ -7,6 +7,7 @@ those only what the cell's controls could bring to the limit at all.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import final
@@ -25,6 +26,12 @@ NEAR_LOADING = 0.3
 """Nearer than this to a limit an output is watched; what was found beyond once, always."""
 NEIGHBOURS_V_PU = 0.015
 """How much other cells may move the boundary voltage from the operating point, for judging what can bind."""
+FINE = tuple(math.radians(a) for a in (0.0, 20.0, -20.0, 45.0, -45.0, 180.0))
+COARSE = tuple(math.radians(a) for a in (0.0, 25.0, -25.0, 180.0))
+"""Directions from the present current in which its size is limited: a polygon around the circle of the limit, fine for
+what will be carried out before the next plan, coarse for what will be planned again."""
+SOON_STEPS = 6
+"""Quarter hours that count as soon."""
 PER_INTERVAL = 2
 """Nodes and branches watched per interval and side, at the most, that were never found beyond."""
 LIMIT_EUR_PER_KWH = 20.0
@@ -57,11 +64,12 @@ class Point:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class _Row:
-    """One hinge: sign * (output o in interval t) <= bound."""
+    """One hinge: sign * (output in interval t) + cross * (output across it) <= bound."""
 
     output: int
     t: int
     sign: float
+    cross: float
     bound: float
     label: tuple[str, str]
 
@@ -73,34 +81,37 @@ def linearise(site: Site, what: Duty, point: Point, memory: Memory, upstream_pea
     nodes = np.unique(np.concatenate([site.child_node, [n for n, *_ in voltages]]).astype(np.int64))
     rows = np.unique(np.array([b for b, *_ in branches], dtype=np.int64))
     inject, place = np.unique(np.concatenate([what.node, site.child_node]), return_inverse=True)
-    sens = site.network.sensitivities(point.flow, p, q, point.v_pu, inject, nodes, rows)
+    sens = site.network.sensitivities(point.flow, p, q, point.v_pu, inject, nodes, rows, across=True)
     maker = _Maker(site, what, point, sens, place, nodes, rows)
     return maker.block(voltages, branches, upstream_peaks)
 
 
-def _watched(site: Site, point: Point, memory: Memory) -> tuple[list[tuple[int, int, float]], list[tuple[int, int]]]:
+def _watched(site: Site, point: Point, memory: Memory) -> tuple[_Nodes, _Branches]:
     """(node, interval, sign) and (branch, interval) worth watching."""
     v = np.abs(point.flow.v)
     live = v[:, 0] > 0.0
+    every = range(v.shape[1])
     found: set[tuple[int, int, float]] = set()
     for sign, limit, known in ((1.0, site.v_pu_max, memory.high), (-1.0, site.v_pu_min, memory.low)):
         room = np.where(live[:, None], sign * (limit[:, None] - v), np.inf)
-        first = np.argsort(room, axis=0, kind="stable")[:PER_INTERVAL]
-        for node, t in zip(first.ravel().tolist(), list(range(v.shape[1])) * len(first), strict=True):
-            if room[node, t] < NEAR_V_PU:
-                found.add((node, t, sign))
-        for node in known:
-            found.update((node, t, sign) for t in range(v.shape[1]))
-    loading = point.flow.loading
-    near: set[tuple[int, int]] = set()
-    if len(loading):
-        first = np.argsort(-loading, axis=0, kind="stable")[:PER_INTERVAL]
-        for branch, t in zip(first.ravel().tolist(), list(range(loading.shape[1])) * len(first), strict=True):
-            if loading[branch, t] > 1.0 - NEAR_LOADING:
-                near.add((branch, t))
-        for branch in memory.branch:
-            near.update((branch, t) for t in range(loading.shape[1]))
-    return sorted(found), sorted(near)
+        found.update((n, t, sign) for n, t in _nearest(room, NEAR_V_PU))
+        found.update((n, t, sign) for n in known for t in every)
+    near = _nearest(1.0 - point.flow.loading, NEAR_LOADING)
+    return sorted(found), sorted(near | {(b, t) for b in memory.branch for t in every})
+
+
+def _nearest(room: Floats, near: float) -> set[tuple[int, int]]:
+    """The rows with the least room in every interval, as far as that is less than `near`."""
+    if not room.size:
+        return set()
+    first = np.argsort(room, axis=0, kind="stable")[:PER_INTERVAL]
+    t = np.broadcast_to(np.arange(room.shape[1]), first.shape)
+    close = room[first, t] < near
+    return set(zip(first[close].tolist(), t[close].tolist(), strict=True))
+
+
+_Nodes = list[tuple[int, int, float]]
+_Branches = list[tuple[int, int]]
 
 
 @final
@@ -117,11 +128,11 @@ class _Maker:
         self._b_out = {int(branch): 2 + len(nodes) + i for i, branch in enumerate(branches)}
         flow = point.flow
         value = [flow.p_b_kw, flow.q_b_kvar, *np.abs(flow.v)[nodes], *flow.loading[branches]]
+        value += [np.zeros_like(flow.p_b_kw)] * len(branches)  # across the present current there is none
         self._value = np.stack(value)
+        self._across = len(branches)
 
-    def block(
-        self, voltages: list[tuple[int, int, float]], branches: list[tuple[int, int]], peaks: Floats | None
-    ) -> Block:
+    def block(self, voltages: _Nodes, branches: _Branches, peaks: Floats | None) -> Block:
         site, what = self.site, self.what
         t_count = len(what.horizon)
         grid = np.arange(t_count)
@@ -145,7 +156,7 @@ class _Maker:
             hinge(self._own_import(), 0 * one, fee * dt_h, [("fee on own import", site.id)] * t_count, one)
         wanted = self._limit_rows(voltages, branches)
         if wanted:
-            rows = self._affine(*(np.array([getattr(r, name) for r in wanted]) for name in ("output", "t", "sign")))
+            rows = self._affine(*(np.array([getattr(r, n) for r in wanted]) for n in ("output", "t", "sign", "cross")))
             can = self._can_bind(rows, np.array([r.bound for r in wanted]))
             wanted = [r for r, keep in zip(wanted, can, strict=True) if keep]
             rows, unit = self._scaled(_take(rows, can))
@@ -192,15 +203,18 @@ class _Maker:
         rows = self._affine(np.zeros(len(self.what.horizon), dtype=np.int64), np.arange(len(self.what.horizon)), None)
         return Outputs(rows.t, rows.on_control, rows.on_p - 1.0, rows.on_q, rows.on_level, rows.on_v, rows.offset)
 
-    def _limit_rows(self, voltages: list[tuple[int, int, float]], branches: list[tuple[int, int]]) -> list[_Row]:
+    def _limit_rows(self, voltages: _Nodes, branches: _Branches) -> list[_Row]:
         site = self.site
         rows = []
         for n, t, sign in voltages:
             limit = site.v_pu_max[n] - site.margin_v_pu if sign > 0 else site.v_pu_min[n] + site.margin_v_pu
             name = ("voltage high" if sign > 0 else "voltage low", site.node_id[n])
-            rows.append(_Row(self._v_out[n], t, sign, sign * float(limit), name))
+            rows.append(_Row(self._v_out[n], t, sign, 0.0, sign * float(limit), name))
+        soon = self.what.horizon.first < SOON_STEPS
         for b, t in branches:
-            rows.append(_Row(self._b_out[b], t, 1.0, 1.0 - site.margin_loading, ("loading", site.branch_id[b])))
+            name, limit = ("loading", site.branch_id[b]), 1.0 - site.margin_loading
+            directions = FINE if soon[t] else COARSE
+            rows += [_Row(self._b_out[b], t, math.cos(a), math.sin(a), limit, name) for a in directions]
         return rows
 
     def _can_bind(self, rows: Outputs, bound: Floats) -> NDArray[np.bool_]:
@@ -230,15 +244,21 @@ class _Maker:
         )
         return scaled, unit
 
-    def _affine(self, output: Ints, t: Ints, sign: Floats | None) -> Outputs:
-        """Rows sign * output, as affine functions that are exact at the point."""
+    def _affine(self, output: Ints, t: Ints, sign: Floats | None, cross: Floats | None = None) -> Outputs:
+        """Rows sign * output + cross * (output across it), as affine functions that are exact at the point."""
         sens, point, what = self.sens, self.point, self.what
         sign = np.ones(len(t)) if sign is None else sign
         d_p, d_q = sens.d_p[output, :, t] * sign[:, None], sens.d_q[output, :, t] * sign[:, None]
+        d_v = sens.d_v[output, t] * sign
+        if cross is not None and cross.any():
+            other = np.where(cross != 0.0, output + self._across, output)
+            d_p = d_p + sens.d_p[other, :, t] * cross[:, None]
+            d_q = d_q + sens.d_q[other, :, t] * cross[:, None]
+            d_v = d_v + sens.d_v[other, t] * cross
         on_control = d_p[:, self._control] * what.p + d_q[:, self._control] * what.q
         on_p, on_q = d_p[:, self._child], d_q[:, self._child]
         # the boundary's own P and Q are told as if the voltage did not matter: its effect is of second order
-        on_v = np.where(output >= 2, sens.d_v[output, t] * sign, 0.0)
+        on_v = np.where(output >= 2, d_v, 0.0)
         known = (on_control * point.u[:, t].T).sum(axis=1) + on_v * point.v_pu[t]
         if len(point.child_pq):
             known = known + (on_p * point.child_pq[:, 0, t].T + on_q * point.child_pq[:, 1, t].T).sum(axis=1)

@@ -35,7 +35,7 @@ Q_SHARE = 0.44
 CURVE_V_PU = (0.92, 0.98, 1.02, 1.08)
 CURVE_Q = (-1.0, 0.0, 0.0, 1.0)
 """Corners of the volt-var curve; reactive power drawn as a share of `Q_SHARE` times the rating."""
-LEASE_V_PU = (0.90, 0.92, 1.08, 1.10)
+LEASE_V_PU = (0.88, 0.90, 1.10, 1.12)
 """Outside the inner pair a leased inverter leaves its setpoint, beyond the outer pair it gives all it has."""
 TRIP_V_PU = 1.10
 

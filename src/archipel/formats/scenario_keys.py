@@ -120,7 +120,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "horizon_h": Key("whole", 24, low=24, high=24),
         "margin_v_pu": Key("number", 0.001, low=0.0, high=0.05),
         "margin_loading": Key("number", 0.005, low=0.0, high=0.5),
-        "near_steps": Key("whole", 16, low=1, high=96),
+        "near_steps": Key("whole", 8, low=1, high=96),
         "far_steps": Key("whole", 4, low=1, high=16),
         "replan_steps": Key("whole", 4, low=1, high=96),
         "central_replan_steps": Key("whole", 4, low=1, high=96),

@@ -168,8 +168,13 @@ class CellNetwork:
         inject: Ints,
         watch_v: Ints,
         watch_branch: Ints,
+        *,
+        across: bool = False,
     ) -> Sensitivities:
         """True derivatives of p_b, q_b, the watched voltages and the watched loadings, in that order.
+
+        With `across`, one more output per watched branch follows at the end: the part of its loading at right angles
+        to the present current, zero at the point, so that limits on the current's size can be put in any direction.
 
         With respect to what each `inject` node draws and to v_b, at `point`, which must be the `flow` of the same
         `p_kw`, `q_kvar`, `v_b`. `inject` and `watch_v` are local node rows, `watch_branch` rows of `branches`.
@@ -177,7 +182,7 @@ class CellNetwork:
         Raises Diverged too near to voltage collapse.
         """
         v = point.v[self.first]
-        outputs = self._outputs(v, v_b, watch_v, watch_branch)
+        outputs = self._outputs(v, v_b, watch_v, watch_branch, across)
         row = self.row[inject]
         inside = np.flatnonzero(row >= 0)
         found = adjoint(f"cell {self.cell}", self.z, self.w, v, self._at_rows(p_kw, q_kvar), outputs, row[inside])
@@ -188,9 +193,9 @@ class CellNetwork:
         d_p[0, row == SLACK] = d_q[1, row == SLACK] = 1.0  # what is drawn right at the boundary passes no branch
         return Sensitivities(d_p=d_p, d_q=d_q, d_v=found.d_v * unit * BASE_KVA)
 
-    def _outputs(self, v: Complexes, v_b: Floats, watch_v: Ints, watch_branch: Ints) -> Outputs:
+    def _outputs(self, v: Complexes, v_b: Floats, watch_v: Ints, watch_branch: Ints, across: bool) -> Outputs:
         rows, steps = v.shape
-        count = 2 + len(watch_v) + len(watch_branch)
+        count = 2 + len(watch_v) + (2 if across else 1) * len(watch_branch)
         zc = np.zeros((rows, count, steps), dtype=np.complex128)
         cw = np.zeros((count, steps), dtype=np.complex128)
         direct = np.zeros((count, steps))
@@ -213,16 +218,23 @@ class CellNetwork:
         current = self._branch_currents(np.concatenate([v, v_b[None, :]]), watch_branch)
         size = np.abs(current)
         per_pu = self.loading_per_pu[:, watch_branch, None]
-        scale = np.divide(np.conj(current), size, out=np.zeros_like(current), where=size > _NO_CURRENT_PU) * per_pu
+        towards = np.divide(np.conj(current), size, out=np.zeros_like(current), where=size > _NO_CURRENT_PU)
         larger = size[1] * per_pu[1] > size[0] * per_pu[0]
+        turns = [(1.0 + 0j, 0)]
+        if across:
+            # without a current any direction is as good as another
+            towards = np.where(size > _NO_CURRENT_PU, towards, 1.0)
+            turns.append((-1j, len(watch_branch)))
         for k, branch in enumerate(watch_branch):
-            output, (a, b) = 2 + len(watch_v) + k, self.ends[:, branch]
-            for end, counts in ((0, ~larger[k]), (1, larger[k])):
-                y_a, y_b = self.admittance[end, :, branch]
-                part = scale[end, k] * counts
-                zc[:, output] += (y_a * z[a] + y_b * z[b])[:, None] * part
-                cw[output] += (y_a * w[a] + y_b * w[b]) * part
-                direct[output] += ((y_a * (a == rows) + y_b * (b == rows)) * part).real
+            a, b = self.ends[:, branch]
+            for turn, further in turns:
+                output = 2 + len(watch_v) + further + k
+                for end, counts in ((0, ~larger[k]), (1, larger[k])):
+                    y_a, y_b = self.admittance[end, :, branch]
+                    part = turn * towards[end, k] * per_pu[end, k] * counts
+                    zc[:, output] += (y_a * z[a] + y_b * z[b])[:, None] * part
+                    cw[output] += (y_a * w[a] + y_b * w[b]) * part
+                    direct[output] += ((y_a * (a == rows) + y_b * (b == rows)) * part).real
         return Outputs(zc, cw, direct)
 
 

@@ -64,7 +64,7 @@ class Scenario:
     margin_v_pu: float = 0.001
     margin_loading: float = 0.005
     """What schedules keep clear of voltage [pu] and loading [share] limits."""
-    near_steps: int = 16
+    near_steps: int = 8
     far_steps: int = 4
     """Quarter hours at the start of a schedule, and the length of the later intervals in quarter hours."""
     replan_steps: int = 4

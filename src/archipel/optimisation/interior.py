@@ -126,6 +126,7 @@ class CellSolver:
         self._hot = np.zeros((len(rows), t_count))
         self._hot[np.arange(len(rows)), self._t] = 1.0
         self._same_t = self._hot @ self._hot.T
+        self._by_t, self._slot = _grouped(self._t, t_count)
         self._cut = np.cumsum([len(a) for a in active])[:-1]
         gamma, t = out.on_v[rows[self._first_hinge :]], self._t[self._first_hinge :]
         self.active = np.unique(t[gamma != 0.0])
@@ -216,16 +217,19 @@ class CellSolver:
             stored = len(block.gain)
             reach = self._z[:, :stored] * (block.gain * self._m[:stored])[:, self._t].T
             reach = np.add.reduceat(reach, block.store_first, axis=1)
-            answer = self._n[:, self._t, :] * reach.T[:, :, None]
-            big -= np.einsum("kab,bk->ab", answer[:, :, self._t], reach)
+            big -= self._sandwich(reach, self._n[:, :, self._t] * reach.T[:, None, :])
         big += (self._zl * self._ml) @ self._zl.T
         if children:
             c = np.stack([response.c for response in children]).reshape(-1, 2, t_count, 2, t_count)
             for i, za in enumerate((self._zp, self._zq)):
-                for j, zb in enumerate((self._zp, self._zq)):
-                    answer = c[:, i, self._t, j, :] * za.T[:, :, None]
-                    big += np.einsum("cab,bc->ab", answer[:, :, self._t], zb)
+                seen = c[:, i, :, 0][:, :, self._t] * self._zp.T[:, None, :]
+                seen += c[:, i, :, 1][:, :, self._t] * self._zq.T[:, None, :]
+                big += self._sandwich(za, seen)
         return big
+
+    def _sandwich(self, left: Floats, right: Floats) -> Floats:
+        """sum_k left[a, k] right[k, t_a, b] for outputs a, b: one small product per interval. `right`: (K, T, A)."""
+        return np.asarray((left[self._by_t] @ right.transpose(1, 0, 2))[self._t, self._slot])
 
     def _child_k(self, children: list[Response]) -> Floats:
         """Answer of every output to the children's voltages: (A, voltages)."""
@@ -392,3 +396,14 @@ class CellSolver:
     def cost(self) -> float:
         """Own cost [EUR] at the present point; no price of boundary power."""
         return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
+
+
+def _grouped(t: Ints, t_count: int) -> tuple[Ints, Ints]:
+    """Rows of every interval, padded to a rectangle (T, most), and every row's place among those of its interval."""
+    order = np.argsort(t, kind="stable")
+    first = np.searchsorted(t[order], np.arange(t_count))
+    slot = np.empty(len(t), dtype=np.int64)
+    slot[order] = np.arange(len(t)) - first[t[order]]
+    by_t = np.zeros((t_count, int(slot.max()) + 1), dtype=np.int64)
+    by_t[t, slot] = np.arange(len(t))
+    return by_t, slot

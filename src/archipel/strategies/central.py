@@ -54,7 +54,7 @@ class Central:
         before: list[SoloPlan | None] = list(self._plans) or [None] * len(duties)
         u = [carry_over(old, what) for old, what in zip(before, duties, strict=True)]
         state = settle_whole(parts, duties, u, None)
-        worst_excess(parts, state, self._memories)
+        worst_excess(parts, horizon, state, self._memories)
         passes, iterations, worst = 0, 0, np.zeros(3)
         energy = np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
         limit = PASSES if self._plans else 2 * PASSES
@@ -65,7 +65,7 @@ class Central:
             best = solve_piqp(joined, self._tolerance)
             u, iterations = joined.controls(best.x), iterations + best.iterations
             state = settle_whole(parts, duties, u, state)
-            worst = worst_excess(parts, state, self._memories)
+            worst = worst_excess(parts, horizon, state, self._memories)
             if (worst < ACCEPT).all():
                 break
         self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]

@@ -48,7 +48,7 @@ class Desk:
     def horizon(self, now: datetime) -> Horizon:
         """Intervals from now on."""
         scenario = self.parts.scenario
-        return Horizon.multi_rate(now, scenario.near_steps, scenario.far_steps)
+        return Horizon.multi_rate(now, max(scenario.near_steps, self.replan_steps), scenario.far_steps)
 
     def weather(self, first_row: int, horizon: Horizon) -> Weather:
         """What is forecast for the horizon."""

@@ -10,12 +10,15 @@ import numpy as np
 from archipel.cell.check import excess
 from archipel.cell.linear import LIMIT_EUR_PER_KWH, Memory, Point, linearise
 from archipel.cell.site import Duty, Site, duty, flow
-from archipel.controller.agreeing import ACCEPT, carry_over
+from archipel.controller.agreeing import ACCEPT, both, carry_over
 from archipel.controller.controller import Readings
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block, Hinges, Levels, Outputs, fold
 from archipel.optimisation.central import join, solve_piqp
+
+OWN = [0, 1, 3, 4]
+"""Voltage and loading in `ACCEPT`: the area's connection is nothing a cell alone can see."""
 
 
 @final
@@ -50,7 +53,7 @@ class SoloCell:
         none = np.zeros((len(site.children), 2, t_count))
         u = carry_over(self.last, what)
         state = flow(site, what, u, none, v, self._state)
-        excess(site, state, self.memory)
+        excess(site, horizon, state, self.memory)
         for _ in range(passes):
             block = linearise(site, what, Point(u, none, v, state), self.memory, None)
             block = self._limited(fold(block, none), horizon)
@@ -60,7 +63,8 @@ class SoloCell:
             joined = join((block,), [-1], energy, v)
             u = joined.controls(solve_piqp(joined, 1e-6).x)[0]
             state = flow(site, what, u, none, v, state)
-            if (excess(site, state, self.memory).array()[:2] < ACCEPT[:2]).all():
+            worst = both(excess(site, horizon, state, self.memory))
+            if (worst[OWN] < ACCEPT[OWN]).all():
                 break
         self._state, self._v = state, v
         self.last = SoloPlan(what, u, block)

@@ -10,8 +10,9 @@ import numpy as np
 from archipel.cell.check import excess
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.site import Duty, flow
+from archipel.controller.agreeing import both
 from archipel.grid.cell_network import CellFlow
-from archipel.model import Floats
+from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block
 from archipel.strategies.sites import Parts
 
@@ -64,9 +65,9 @@ def linearise_whole(
     ]
 
 
-def worst_excess(parts: Parts, state: WholeState, memories: list[Memory]) -> Floats:
+def worst_excess(parts: Parts, horizon: Horizon, state: WholeState, memories: list[Memory]) -> Floats:
     """Largest excess over limits anywhere: voltage [pu], loading, connection [share]."""
-    found = [excess(site, f, m).array() for site, f, m in zip(parts.sites, state.flow, memories, strict=True)]
+    found = [both(excess(site, horizon, f, m)) for site, f, m in zip(parts.sites, state.flow, memories, strict=True)]
     return np.asarray(np.max(found, axis=0))
 
 
