@@ -49,6 +49,7 @@ class Distributed:
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
         self._gaps = gaps
         self.measuring_s = 0.0
+        self.workers_cpu_s = 0.0
         shards = _shards(self.parts, _workers(workers))
         controllers = [[CellController(self.parts.sites[i], options=options) for i in shard] for shard in shards]
         self._here = Group(controllers[0])
@@ -71,7 +72,7 @@ class Distributed:
     def close(self) -> None:
         """End the worker processes."""
         for group in self._there:
-            group.close()
+            self.workers_cpu_s += group.close()
 
     # ---------------------------------------------------------------- planning
 

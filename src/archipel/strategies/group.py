@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -142,22 +144,37 @@ class RemoteGroup:
             raise value
         return [Message.from_bytes(b) for b in value] if isinstance(value, list) else value
 
-    def close(self) -> None:
-        """End the process."""
+    def close(self) -> float:
+        """End the process; returns the CPU seconds it used."""
+        used = 0.0
+        try:
+            if self._process.is_alive():
+                self._pipe.send(("close", ()))
+                while self._pipe.poll(10.0):
+                    answer = self._pipe.recv()  # an answer nobody waited for, after Ctrl-C, or the last one
+                    if isinstance(answer, float):
+                        used = answer
+                        break
+        except (EOFError, OSError):
+            used = 0.0  # it is gone already, and its clock with it
+        self._process.join(5.0)
         if self._process.is_alive():
-            self._pipe.send(("close", ()))
-            self._process.join(5.0)
+            self._process.terminate()
         self._pipe.close()
+        return used
 
 
 def _serve(pipe: Connection, controllers: list[CellController]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then closes us
     group = Group(controllers)
+    begun = time.process_time()
     while True:
         try:
             call, args = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             return
         if call == "close":
+            pipe.send(time.process_time() - begun)
             return
         try:
             if call == "deliver":
@@ -166,7 +183,5 @@ def _serve(pipe: Connection, controllers: list[CellController]) -> None:
             if isinstance(value, list):
                 value = [m.to_bytes() for m in value]
             pipe.send((True, value))
-        except KeyboardInterrupt:
-            return
         except Exception as error:  # carried over the pipe and raised where it was asked for
             pipe.send((False, error))

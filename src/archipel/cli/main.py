@@ -1,0 +1,60 @@
+"""`archipel`: one door to all commands.
+
+Exit codes: 0 done, 1 a comparison failed (verify), 2 an input cannot be used, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from archipel import __version__
+from archipel.cli import report_commands, run_command, scenario_commands
+from archipel.model.errors import ArchipelError
+
+EPILOG = """\
+examples:
+  archipel run district                      the quick case, four strategies on the same day
+  archipel run city --start 2016-06-09       a whole city (half an hour on 2 cores)
+  archipel import net.json -o my-grid        bring your own network
+  archipel report runs/latest                table and report of a run
+
+exit codes: 0 done, 1 a comparison failed, 2 an input cannot be used, 130 stopped by Ctrl-C"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="archipel",
+        description="Runs a power grid as an archipelago of self-governing cells.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"archipel {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    run_command.add_parsers(commands)
+    scenario_commands.add_parsers(commands)
+    report_commands.add_parsers(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. What users can mend is said without a traceback."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.func(args))
+    except ArchipelError as error:
+        print(f"archipel: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("archipel: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone; nothing is left to say
+        sys.stderr.close()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

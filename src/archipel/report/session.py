@@ -1,0 +1,120 @@
+"""Run strategies on a scenario and keep the results: what `archipel run` and `archipel.run` do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from archipel.model import ArchipelError, Scenario, StrategyResult
+from archipel.report.folder import RunWriter
+from archipel.report.run import Run, load_run
+from archipel.strategies.alone import Alone
+from archipel.strategies.central import Central
+from archipel.strategies.distributed import Distributed
+from archipel.strategies.uncoordinated import Uncoordinated
+from archipel.twin import Truth
+from archipel.twin import run as run_twin
+
+STRATEGIES = ("uncoordinated", "alone", "distributed", "central")
+Progress = Callable[[str, int, int], None]
+"""Called with (strategy, steps done, steps in all)."""
+
+
+def run(
+    scenario: Scenario,
+    strategies: Sequence[str] = STRATEGIES,
+    *,
+    start: datetime | str | None = None,
+    days: int | None = None,
+    seed: int | None = None,
+    forecast: Literal["perfect", "naive"] = "perfect",
+    runs: Path | str = "runs",
+    dt_minutes: int = 15,
+    workers: int | None = None,
+    truth: Truth | None = None,
+    progress: Progress | None = None,
+    source: str | None = None,
+) -> Run:
+    """Run strategies on the same case and write `runs/<id>/`.
+
+    Args:
+        scenario: the case, from `archipel.scenario`.
+        strategies: which, of `STRATEGIES`.
+        start: first day (a date is 00:00 UTC); the scenario's by default.
+        days: how many; the scenario's by default.
+        seed: of what `truth` draws and of the run's name; the scenario's by default.
+        forecast: "perfect", or "naive" (quantiles of recent days of the same kind, nothing of the future).
+        runs: folder of the results.
+        dt_minutes: step of physics, 15 or a divisor of it.
+        workers: processes that share the cells of `distributed`; by default as many as there are cores, at most 4.
+        truth: how what happens differs from what controllers believe.
+        progress: called after every step.
+        source: how to find the scenario again, see `RunWriter`.
+
+    Returns:
+        The finished run; after Ctrl-C what was done until then.
+
+    Raises:
+        ArchipelError: for an unknown strategy or a start that is no time.
+    """
+    unknown = [name for name in strategies if name not in STRATEGIES]
+    if unknown or not strategies:
+        raise ArchipelError(f"strategy {', '.join(unknown) or '(none)'} is unknown; expected {', '.join(STRATEGIES)}")
+    begin = scenario.start if start is None else moment(start)
+    length = scenario.days if days is None else days
+    number = scenario.seed if seed is None else seed
+    gaps = "alone" in strategies and "central" in strategies
+    writer = RunWriter(Path(runs), scenario, start=begin, days=length, forecast=forecast, seed=number, source=source)
+    with writer:
+        for name in strategies:
+            result = _one(
+                scenario,
+                name,
+                {"forecast": forecast, "workers": workers, "gaps": gaps},
+                {"start": begin, "days": length, "seed": number, "dt_minutes": dt_minutes, "truth": truth},
+                progress,
+            )
+            writer.add(result)
+            if not result.complete:
+                break
+    return load_run(writer.path, scenario)
+
+
+def _one(
+    scenario: Scenario, name: str, how: dict[str, Any], what: dict[str, Any], progress: Progress | None
+) -> StrategyResult:
+    def show(done: int, total: int) -> None:
+        if progress is not None:
+            progress(name, done, total)
+
+    if name == "distributed":
+        strategy = Distributed(scenario, **how)
+        try:
+            result = run_twin(scenario, strategy, progress=show, **what)
+        finally:
+            strategy.close()
+        # solving the same problem centrally and alone, to measure the gap, is no part of agreeing
+        result.wall_s -= strategy.measuring_s
+        result.cpu_s += strategy.workers_cpu_s - strategy.measuring_s
+        return result
+    if name == "uncoordinated":
+        return run_twin(scenario, Uncoordinated(scenario), progress=show, **what)
+    planner = Alone if name == "alone" else Central
+    return run_twin(scenario, planner(scenario, forecast=how["forecast"]), progress=show, **what)
+
+
+def moment(text: datetime | str) -> datetime:
+    """A time from text: a date is 00:00 UTC of that day; a time without zone is refused."""
+    if isinstance(text, datetime):
+        return text
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArchipelError(f"start {text!r} is no time; expected a date such as 2016-05-26") from error
+    if len(text) <= len("2016-05-26"):
+        return time.replace(tzinfo=UTC)
+    if time.tzinfo is None:
+        raise ArchipelError(f"start {text!r} has no time zone; expected one, such as {text}Z")
+    return time
