@@ -1,0 +1,79 @@
+# make run       set up, then run the quick case: two feeders of a city, four ways, on the same day
+# make test      set up, then all checks and tests
+# make bench     set up, then the figures of speed and quality, beside peers measured in the same run
+# make campaign  set up, then the long tests (marked slow)
+# make lock      take the newest versions that pyproject.toml allows, and write them down
+# make clean     remove what make made
+#
+# Needs python3 >= 3.11 (with its venv module) and make, nothing else. Another Python: make run PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CORE := $(VENV)/.core-is-installed
+DEV := $(VENV)/.dev-is-installed
+
+# Matrices are small and many; threads inside each product cost more than they give.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup setup-dev run test lint types floors tests bench campaign lock clean
+
+help:
+	@sed -n '/^# make/s/^# //p' Makefile
+
+run: $(CORE)
+	$(BIN)/archipel run district
+
+test: lint types floors tests
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV)
+	$(BIN)/mypy
+
+floors: $(DEV)
+	$(BIN)/lint-imports
+
+tests: $(DEV)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
+
+campaign: $(DEV)
+	$(BIN)/pytest -m slow
+
+bench: $(DEV)
+	$(BIN)/python -m benchmarks
+
+setup: $(CORE)
+
+setup-dev: $(DEV)
+
+$(CORE): requirements/core.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "archipel needs Python 3.11 or newer; found: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one, for instance: make run PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PIP) install --quiet -r requirements/core.lock
+	$(PIP) install --quiet --no-deps --editable .
+	@touch $@
+
+$(DEV): $(CORE) requirements/dev.lock
+	$(PIP) install --quiet -r requirements/core.lock -r requirements/dev.lock
+	@touch $@
+
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --editable .
+	build/lock/bin/python -m pip freeze --exclude-editable > requirements/core.lock
+	build/lock/bin/python -m pip install --quiet --editable ".[dev]"
+	build/lock/bin/python -m pip freeze --exclude-editable | grep -vxFf requirements/core.lock > requirements/dev.lock
+	rm -rf build/lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
