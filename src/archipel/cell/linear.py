@@ -26,10 +26,19 @@ NEAR_LOADING = 0.3
 """Nearer than this to a limit an output is watched; what was found beyond once, always."""
 NEIGHBOURS_V_PU = 0.015
 """How much other cells may move the boundary voltage from the operating point, for judging what can bind."""
-FINE = tuple(math.radians(a) for a in (0.0, 20.0, -20.0, 45.0, -45.0, 180.0))
-COARSE = tuple(math.radians(a) for a in (0.0, 25.0, -25.0, 180.0))
+
+
+def _radians(*degrees: float) -> tuple[float, ...]:
+    return tuple(math.radians(a) for a in degrees)
+
+
+FINE, COARSE = _radians(0, 8, -8, 20, -20, 45, -45, 180), _radians(0, 25, -25, 180)
 """Directions from the present current in which its size is limited: a polygon around the circle of the limit, fine for
-what will be carried out before the next plan, coarse for what will be planned again."""
+what will be carried out before the next plan, coarse for what will be planned again. Prices that leave reactive power
+free drive the current into a corner: corners beside 0 must stay within the margin, 1 / cos(4 degrees) = 1.0024."""
+FINE_ROUND, COARSE_ROUND = _radians(0, 45, -45, 90, -90, 135, -135, 180), _radians(0, 60, -60, 120, -120, 180)
+"""The same where the present current is below `TURNS_BELOW` of the limit: it may turn anywhere on its way there."""
+TURNS_BELOW = 0.8
 SOON_STEPS = 6
 """Quarter hours that count as soon."""
 PER_INTERVAL = 2
@@ -213,7 +222,8 @@ class _Maker:
         soon = self.what.horizon.first < SOON_STEPS
         for b, t in branches:
             name, limit = ("loading", site.branch_id[b]), 1.0 - site.margin_loading
-            directions = FINE if soon[t] else COARSE
+            turns = self.point.flow.loading[b, t] < TURNS_BELOW
+            directions = (FINE_ROUND if turns else FINE) if soon[t] else (COARSE_ROUND if turns else COARSE)
             rows += [_Row(self._b_out[b], t, math.cos(a), math.sin(a), limit, name) for a in directions]
         return rows
 
