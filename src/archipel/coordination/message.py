@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,16 +53,25 @@ class Message:
     @staticmethod
     def from_bytes(data: bytes) -> Message:
         """Read what `to_bytes` wrote. Raises `ValueError` when the bytes do not add up."""
-        (length,) = struct.unpack_from("<I", data)
-        header = json.loads(data[4 : 4 + length])
-        body, at = {}, 4 + length
-        for name, shape in header.pop("shapes").items():
-            count = int(np.prod(shape, dtype=np.int64))
-            body[name] = np.frombuffer(data, dtype="<f8", count=count, offset=at).reshape(shape).astype(np.float64)
-            at += 8 * count
+        try:
+            (length,) = struct.unpack_from("<I", data)
+            header = json.loads(data[4 : 4 + length])
+            body, at = {}, 4 + length
+            for name, shape in header["shapes"].items():
+                if not all(isinstance(n, int) and n >= 0 for n in shape):
+                    raise ValueError(f"shape {shape} of {name}")
+                count = math.prod(shape)
+                body[name] = np.frombuffer(data, dtype="<f8", count=count, offset=at).reshape(shape).astype(np.float64)
+                at += 8 * count
+            fields = {name: kind(header[name]) for name, kind in _HEADER.items()}
+        except (struct.error, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"no message: found {len(data)} bytes that do not add up ({error!r})") from error
         if at != len(data):
-            raise ValueError(f"message from {header['sender']} has {len(data) - at} bytes more than its header says")
-        return Message(body=body, **header)
+            raise ValueError(f"message from {fields['sender']}: {len(data) - at} bytes more than its header says")
+        return Message(body=body, **fields)
+
+
+_HEADER: dict[str, type] = {"plan": int, "number": int, "up": bool, "sender": str, "receiver": str}
 
 
 def pack(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
