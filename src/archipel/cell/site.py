@@ -89,7 +89,7 @@ class Duty:
         """A start well inside every limit: as `idle`, but renewables nearly off."""
         plain = np.array([self.columns[g].store is None for g, _, _ in self.order], dtype=np.bool_)
         off = plain & (self.q == 0.0)
-        return np.where(off[:, None], self.hi - 0.05 * (self.hi - self.lo), self.idle())
+        return np.where(off[:, None], self.hi - 0.1 * (self.hi - self.lo), self.idle())
 
     def keys(self) -> list[tuple[int, str, int, int]]:
         """A name for every control that stays the same from plan to plan."""
@@ -110,6 +110,8 @@ def _middle(columns: Columns, k: int) -> Floats:
     store = columns.store
     if store is None:
         raise ValueError("the column has no store")
+    if columns.even is not None:
+        return columns.even[k]
     lo, hi = columns.lo[k], columns.hi[k]
     out = np.zeros_like(lo)
     level = store.start[k]
@@ -122,7 +124,7 @@ def _middle(columns: Columns, k: int) -> Floats:
             out[0, t] = np.clip((0.5 * (low + high) - rest) / gain if gain else 0.0, lo[0, t], hi[0, t])
         else:
             out[1, t] = 0.05 * hi[1, t]
-            out[0, t] = min(-1.02 * store.gain[k, 1, t] * out[1, t] / store.gain[k, 0, t], hi[0, t])
+            out[0, t] = min(-1.3 * store.gain[k, 1, t] * out[1, t] / store.gain[k, 0, t], hi[0, t])
         level = rest + float(store.gain[k, :, t] @ out[:, t])
     return np.asarray(out, dtype=np.float64)
 

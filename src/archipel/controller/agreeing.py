@@ -118,7 +118,7 @@ def agree(
         done += 1
         point = Point(u, settled.child_pq, settled.v_pu, settled.state)
         block = linearise(site, what, point, habits.memory, None if root is None else root.peaks_kw)
-        solver = CellSolver(block, what.gentle(), 0.005)
+        solver = CellSolver(block, what.gentle(), 0.001)
         solved = yield from solve(solver, upstream, options)
         u, rounds = solved.u, rounds + 3 * solved.iterations + 1
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)

@@ -34,7 +34,7 @@ Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
 class Options:
     """How long and how well to look."""
 
-    gap: float = 2e-5
+    gap: float = 5e-5
     """Certified gap to stop at, as a share of the gross energy cost."""
     iterations: int = 60
     mu: float = 1.0

@@ -145,14 +145,14 @@ class EvChargerFleet:
         if len(seen.who) == 0:
             return Plan(zero, zero, no_columns(len(horizon)), column_of)
         edge = weather.first_row + np.append(horizon.first, horizon.steps.sum())
-        latest, earliest, rating = energy_curves(seen, self.p_kw[rows], edge, ROWS_PER_H)
+        latest, earliest, rating, even = energy_curves(seen, self.p_kw[rows], edge, ROWS_PER_H)
 
         present = np.unique(seen.who)
         nodes, first, place = np.unique(self.node[rows[present]], return_index=True, return_inverse=True)
         column_of[present] = place
         shape = (len(nodes), len(horizon))
         group = column_of[seen.who]
-        lo, hi, box = (_sum_by(group, curve, shape) for curve in (latest, earliest, rating))
+        lo, hi, box, mild = (_sum_by(group, curve, shape) for curve in (latest, earliest, rating, even))
         box = np.maximum(box, 1e-3)[:, None]
         columns = Columns(
             device=row_names(self.id, rows[present[first]]),
@@ -172,6 +172,7 @@ class EvChargerFleet:
                 hi=hi,
                 price=np.full(shape, tariff.ev_unserved_eur_per_kwh),
             ),
+            even=mild[:, None],
         )
         return Plan(zero, zero, columns, column_of)
 

@@ -102,10 +102,13 @@ def known_sessions(
     )
 
 
-def energy_curves(seen: Seen, rating_kw: Floats, edge: Ints, rows_per_h: float) -> tuple[Floats, Floats, Floats]:
-    """(latest kWh, earliest kWh, rating kW) of every session, shape (sessions, T), for intervals between `edge`s.
+def energy_curves(
+    seen: Seen, rating_kw: Floats, edge: Ints, rows_per_h: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(latest kWh, earliest kWh, rating kW, even kW) of every session, shape (sessions, T), between `edge`s.
 
-    Energy is cumulative at the end of each interval; the rating is the mean over it. What a session cannot get even
+    Energy is cumulative at the end of each interval; powers are means over it, `even` when charging at one power from
+    plug-in to departure. What a session cannot get even
     at full power is left out: a schedule cannot help it.
     """
     p_kw = rating_kw[seen.who][:, None]
@@ -115,5 +118,5 @@ def energy_curves(seen: Seen, rating_kw: Floats, edge: Ints, rows_per_h: float) 
     earliest = np.minimum(kwh, p_kw * plugged / rows_per_h)
     latest = np.maximum(kwh - p_kw * (length - plugged) / rows_per_h, 0.0)
     latest = np.minimum(latest, earliest)  # against rounding, where there is no choice left
-    rating = p_kw * np.diff(plugged, axis=1) / np.diff(edge)
-    return latest[:, 1:], earliest[:, 1:], rating
+    share = np.diff(plugged, axis=1) / np.diff(edge)
+    return latest[:, 1:], earliest[:, 1:], p_kw * share, kwh * rows_per_h / np.maximum(length, 1) * share

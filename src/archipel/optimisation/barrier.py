@@ -15,8 +15,8 @@ import numpy as np
 from archipel.model import Bools, Floats
 
 Kind = Literal["affine", "corrector", "centre"]
-FIXED_RANGE = 1e-7
-"""A control whose bounds are closer than this is a constant."""
+FIXED_RANGE = 2e-3
+"""A control whose bounds are closer than this [kW] is a constant: two watts are nobody's bill."""
 
 
 @final

@@ -59,6 +59,9 @@ class Columns:
     quad: Floats
     """EUR per unit squared held for the whole interval, shape (K, J, T), above zero: keeps the answer unique."""
     store: Store | None = None
+    even: Floats | None = None
+    """Controls well inside their bounds that also keep the store inside its own, where the device knows some: a start
+    for methods that need an interior, shape (K, J, T)."""
 
     def __len__(self) -> int:
         return len(self.node)

@@ -54,6 +54,8 @@ class Distributed:
         controllers = [[CellController(self.parts.sites[i], options=options) for i in shard] for shard in shards]
         self._here = Group(controllers[0])
         self._there = [RemoteGroup(some) for some in controllers[1:]]
+        if self._there:
+            self._here.outlet = self._send
         self._outcomes: dict[str, Outcome | None] = {}
         self._planned: datetime | None = None
 
@@ -85,10 +87,7 @@ class Distributed:
         plan = self._desk.plans
         for group in self._there:
             group.start("begin", plan, horizon, {name: readings[name] for name in group.names}, None)
-        mail = self._here.begin(plan, horizon, readings, root)
-        for group in self._there:
-            mail += group.finish()
-        self._talk(mail)
+        self._talk(self._here.begin(plan, horizon, readings, root))
         self._outcomes, self._planned, self._horizon = self._collect("outcomes"), now, horizon
         return self._entry(now)
 
@@ -96,22 +95,23 @@ class Distributed:
         """Pass messages between groups until nobody waits; when nothing moves, let time pass."""
         quiet = 0
         while quiet < QUIET_TICKS:
-            if not mail:
+            self._send(mail)
+            mail = [m for group in self._there for _ in range(group.pending) for m in group.finish()]
+            if mail:
+                quiet = 0
+                mail = self._here.deliver(mail)
+            elif not any(group.pending for group in self._there):
                 if not self._any_open():
                     return
                 quiet += 1
                 for group in self._there:
                     group.start("tick")
                 mail = self._here.tick()
-                for group in self._there:
-                    mail += group.finish()
-                continue
-            quiet = 0
-            for group in self._there:
-                group.start("deliver", [m for m in mail if m.receiver in group.names])
-            mail = self._here.deliver([m for m in mail if m.receiver in self._here.by_id])
-            for group in self._there:
-                mail += group.finish()
+
+    def _send(self, mail: list[Message]) -> None:
+        for group in self._there:
+            if some := [m for m in mail if m.receiver in group.names]:
+                group.start("deliver", some)
 
     def _any_open(self) -> bool:
         for group in self._there:

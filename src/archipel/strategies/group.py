@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.connection import Connection
@@ -47,6 +47,8 @@ class Group:
 
     def __init__(self, controllers: list[CellController]) -> None:
         self.by_id = {c.site.id: c for c in controllers}
+        self.outlet: Callable[[list[Message]], None] | None = None
+        """Where messages that leave the group go at once, so that others can work meanwhile; else they are returned."""
 
     def begin(
         self, plan: int, horizon: Horizon, readings: Mapping[str, Readings], root: RootFacts | None
@@ -71,10 +73,13 @@ class Group:
         while at < len(queue):
             message = queue[at]
             at += 1
-            if (to := self.by_id.get(message.receiver)) is None:
-                out.append(message)
-            else:
-                queue += to.receive([message])
+            answers = self.by_id[message.receiver].receive([message]) if message.receiver in self.by_id else [message]
+            leaving = [m for m in answers if m.receiver not in self.by_id]
+            queue += [m for m in answers if m.receiver in self.by_id]
+            if self.outlet is None:
+                out += leaving
+            elif leaving:
+                self.outlet(leaving)
         return out
 
     def open(self) -> bool:
@@ -125,6 +130,8 @@ class RemoteGroup:
     def __init__(self, controllers: list[CellController]) -> None:
         here, there = multiprocessing.Pipe()
         self._pipe = here
+        self.pending = 0
+        """Calls not answered yet."""
         self.names = {c.site.id for c in controllers}
         context = multiprocessing.get_context("fork")
         self._process = context.Process(target=_serve, args=(there, controllers), daemon=True)
@@ -136,10 +143,12 @@ class RemoteGroup:
         if call == "deliver":
             args = ([m.to_bytes() for m in args[0]],)
         self._pipe.send((call, args))
+        self.pending += 1
 
     def finish(self) -> Any:
         """Its answer; raises what it raised there."""
         ok, value = self._pipe.recv()
+        self.pending -= 1
         if not ok:
             raise value
         return [Message.from_bytes(b) for b in value] if isinstance(value, list) else value

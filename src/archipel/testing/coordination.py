@@ -26,6 +26,8 @@ ENOUGH = 100
 """Iterations that any method of interest can do with."""
 TICKS = 500
 """Ticks without end after which a conversation counts as hanging."""
+TALK = 5000
+"""Messages per cell after which it counts as endless."""
 BOUND_KW = 1e-9
 """How far rounding may carry a control beyond its bound."""
 SAME_KW = 1e-6
@@ -86,7 +88,7 @@ class Post:
     def run(self) -> list[Any]:
         """Carry on until nobody waits, ticking when nothing moves; outcomes in the order of the cells.
 
-        Raises PromiseBroken when a conversation never ends.
+        Raises PromiseBroken when the conversation never ends.
         """
         queue = self._sent([m for cell in self.cells.values() for m in cell.open()])
         ticks = 0
@@ -100,6 +102,8 @@ class Post:
             at = 0 if self._rng is None else int(self._rng.integers(len(queue)))
             message = Message.from_bytes(queue.pop(at))
             self.carried += 1
+            if self.carried > TALK * len(self.cells):
+                raise PromiseBroken(f"broken promise: a conversation ends; after {self.carried} messages one had not")
             queue += self._sent(self.cells[message.receiver].receive([message]))
         return [cell.outcome for cell in self.cells.values()]
 
