@@ -42,7 +42,7 @@ def random_tree(seed: int, *, depth: int = 3, intervals: int = 8) -> Tree:
     rng = np.random.default_rng(seed)
     parents, level = [-1], [0]
     for _ in range(depth - 1):
-        below = [cell for cell in level for _ in range(int(rng.integers(0, 4)))]
+        below = [cell for cell in level for _ in range(int(rng.integers(cell == 0, 4)))]
         level = list(range(len(parents), len(parents) + len(below)))
         parents += below
     blocks = [
