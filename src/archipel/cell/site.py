@@ -111,7 +111,7 @@ def _middle(columns: Columns, k: int) -> Floats:
     if store is None:
         raise ValueError("the column has no store")
     if columns.even is not None:
-        return columns.even[k]
+        return np.asarray(columns.even[k], dtype=np.float64)
     lo, hi = columns.lo[k], columns.hi[k]
     out = np.zeros_like(lo)
     level = store.start[k]

@@ -71,6 +71,8 @@ class Agreed:
     """Price of P and Q at the boundary [EUR/kWh, EUR/kvarh], (2, T)."""
     boundary: Floats
     """AC power at the boundary (2, T), the very numbers the parent holds too."""
+    child_boundary: Floats
+    """The same of every child (children, 2, T), as this cell holds it."""
     v_pu: Floats
     block: Block
     """The last linear problem."""
@@ -135,6 +137,7 @@ def agree(
         u=u,
         price=solved.price / dt_h,
         boundary=settled.said,
+        child_boundary=settled.child_pq,
         v_pu=settled.v_pu,
         block=block,
         gave=tuple(gave),

@@ -111,6 +111,7 @@ def bill(
     unserved_kwh: float,
     drained_kwh: float,
     discharge_efficiency: float,
+    owed_kwh: float = 0.0,
 ) -> Bill:
     """The bill of one strategy.
 
@@ -125,9 +126,12 @@ def bill(
         unserved_kwh: Load shed.
         drained_kwh: Energy in all batteries before minus after.
         discharge_efficiency: Share of stored energy that reaches the terminals, 0..1.
+        owed_kwh: Energy that vehicles still plugged in want after the end: it will be bought at the mean price and
+            all fees, so that nobody gains by charging after the last step.
     """
     taken_kw = np.maximum(upstream_kw, 0.0)
     mean_price = float(price_eur_per_kwh.mean()) if len(price_eur_per_kwh) else 0.0
+    fees = tariff.hv_fee_eur_per_kwh + tariff.mv_fee_eur_per_kwh + tariff.lv_fee_eur_per_kwh
     return Bill(
         energy_eur=float(price_eur_per_kwh @ upstream_kw) * SETTLEMENT_H,
         hv_fee_eur=float(taken_kw.sum()) * SETTLEMENT_H * tariff.hv_fee_eur_per_kwh,
@@ -136,5 +140,5 @@ def bill(
         peak_eur=peak_charge(taken_kw, day, tariff),
         wear_eur=wear_eur,
         unserved_eur=unserved_kwh * tariff.voll_eur_per_kwh,
-        stored_eur=drained_kwh * discharge_efficiency * mean_price,
+        stored_eur=drained_kwh * discharge_efficiency * mean_price + owed_kwh * (mean_price + fees),
     )

@@ -77,6 +77,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
     )
     drained_kwh = result.stored_kwh[0] - result.stored_kwh[1]
     unserved_kwh = float(result.unserved_kwh.sum())
+    owed_kwh = _ev_open_kwh(scenario, result)
     cost = bill(
         scenario.tariff,
         price_eur_per_kwh=sums.price_eur_per_kwh,
@@ -88,6 +89,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
         unserved_kwh=unserved_kwh,
         drained_kwh=drained_kwh,
         discharge_efficiency=_discharge_efficiency(scenario),
+        owed_kwh=owed_kwh,
     )
     used = share(sums.renewable, sums.discharging, sums.own, feeder_of(scenario.archipelago))
     used_kw = used.cell_kw + used.feeder_kw + used.area_kw
@@ -111,7 +113,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
         "co2_kg": _kwh(import_kw) * scenario.tariff.co2_kg_per_kwh,
         "unserved_kwh": unserved_kwh,
         "ev_unserved_kwh": float(result.ev_unserved_kwh.sum()),
-        "ev_open_kwh": _ev_open_kwh(scenario, result),
+        "ev_open_kwh": owed_kwh,
         "comfort_missed_k_h": float(result.comfort_missed_k_h.sum()),
         "end_use_kwh": _kwh(sums.end_use),
         "discharged_kwh": _kwh(sums.discharging),

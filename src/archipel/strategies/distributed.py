@@ -145,9 +145,20 @@ class Distributed:
             "excess_loading": float("nan") if root is None else float(root.excess[1]),
             "excess_connection": float("nan") if root is None else float(root.excess[2]),
             "accepted": root is not None and root.accepted,
+            "residual_kw": self._ends_differ(),
             "silent": sorted({o.silent for o in seen if o.silent}),
             "given": gave,
         }
+
+    def _ends_differ(self) -> float:
+        """Largest difference between what the two ends of any tie hold to be agreed [kW]."""
+        worst = 0.0
+        for site in self.parts.sites:
+            upper = self._outcomes[site.id]
+            for name, held in zip(site.children, [] if upper is None else upper.child_boundary, strict=False):
+                if (lower := self._outcomes[name]) is not None:
+                    worst = max(worst, float(np.abs(held[0] - lower.boundary[0]).max()))
+        return worst
 
     def _measure(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
         problems = self._collect("problems")

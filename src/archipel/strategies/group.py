@@ -27,6 +27,8 @@ class Outcome:
     price: Floats
     boundary: Floats
     """(2, T) each."""
+    child_boundary: Floats
+    """What it holds to be agreed with every child (children, 2, T)."""
     gave: tuple[str, ...]
     rounds: int
     passes: int
@@ -109,6 +111,7 @@ def _outcome(controller: CellController) -> Outcome | None:
     return Outcome(
         agreed.price,
         agreed.boundary,
+        agreed.child_boundary,
         agreed.gave,
         agreed.rounds,
         agreed.passes,
