@@ -8,14 +8,14 @@ import archipel
 
 # 1. A case.
 #
-# `district` is two feeders of a city: 1,075 nodes, 148 roofs with five times the panels of today, batteries in some places
-# and none in others. Everything a run needs stands in one TOML file with tables beside it.
+# `district` is two feeders of a city: 1,075 nodes, 148 roofs with five times the panels of today, batteries in some
+# places and none in others. Everything a run needs stands in one TOML file with tables beside it.
 
 case = archipel.scenario("district")
 print(case)
 
-# Its cells form a tree. The root holds the connection to the upstream grid, each feeder is a child of the root, and each
-# low-voltage grid is a child of its feeder. Every cell but the root has one closed tie to the cell above.
+# Its cells form a tree. The root holds the connection to the upstream grid, each feeder is a child of the root, and
+# each low-voltage grid is a child of its feeder. Every cell but the root has one closed tie to the cell above.
 
 for cell in case.archipelago.cell:
     print(f"{cell.level:>10}  {cell.id:<14} below {cell.parent or 'the upstream grid'}")
