@@ -74,9 +74,9 @@ class Box:
         self.free: Bools = hi - lo > FIXED_RANGE
 
     def inside(self, wish: Floats, share: float) -> Floats:
-        """`wish` moved off the bounds by `share` of the range."""
+        """`wish` moved off the bounds by `share` of the range; a constant as near to nothing as it may be."""
         room = min(share, 0.5) * (self.hi - self.lo)
-        return np.where(self.free, np.clip(wish, self.lo + room, self.hi - room), 0.5 * (self.lo + self.hi))
+        return np.where(self.free, np.clip(wish, self.lo + room, self.hi - room), np.clip(0.0, self.lo, self.hi))
 
     def open(self, u: Floats, mu: float) -> None:
         """Duals on the central path of `mu`."""

@@ -1,0 +1,150 @@
+"""The few jobs that matter beside peers, in one run on one machine: `make bench`.
+
+Planning: one planning problem (district, 00:00 of its default day), agreed by messages, and the same problem solved
+centrally by PIQP, Clarabel and HiGHS at the same tolerance. Power flow: one snapshot of the whole city, ours
+(power-grid-model) and pandapower. CPU seconds, medians of several runs; ratios are worth more than seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import clarabel
+import highspy
+import numpy as np
+from scipy import sparse
+
+import archipel  # noqa: F401  sets one thread per process before numpy is loaded
+from archipel.controller.controller import CellController
+from archipel.coordination.exact import Options
+from archipel.formats.scenario import load_scenario
+from archipel.grid.power_flow import PowerFlow
+from archipel.model import Scenario
+from archipel.optimisation.central import Joined, join, solve_piqp
+from archipel.strategies.group import Group
+from archipel.strategies.planning import Desk
+from archipel.strategies.sites import cut
+
+TOLERANCE = 1e-6
+
+
+def timed(job: Callable[[], Any], runs: int) -> tuple[float, Any]:
+    """Median CPU seconds and the last answer."""
+    spent, answer = [], None
+    for _ in range(runs):
+        begun = time.process_time()
+        answer = job()
+        spent.append(time.process_time() - begun)
+    return statistics.median(spent), answer
+
+
+def plan(scenario: Scenario) -> tuple[Group, Any, np.ndarray]:
+    """Agree on the first plan of the scenario's day."""
+    parts = cut(scenario)
+    desk = Desk(parts, "perfect", scenario.replan_steps)
+    row = scenario.profiles.row(scenario.start)
+    horizon = desk.horizon(scenario.start)
+    weather = desk.weather(row, horizon)
+    states = {fleet.kind: fleet.initial(row) for fleet in scenario.fleets}
+    readings = {s.id: desk.readings(i, weather, states, None) for i, s in enumerate(parts.sites)}
+    group = Group([CellController(site, options=Options(gap=TOLERANCE), passes=1) for site in parts.sites])
+    root = desk.root(row, horizon)
+    group.begin(1, horizon, readings, root)
+    return group, parts, np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
+
+
+def solve_clarabel(joined: Joined) -> float:
+    """Objective found by Clarabel."""
+    n = len(joined.cost)
+    lo, hi = np.isfinite(joined.lo), np.isfinite(joined.hi)
+    eye = sparse.eye(n, format="csc")
+    rows = sparse.vstack([joined.a, joined.g, -eye[lo], eye[hi]], format="csc")
+    rhs = np.concatenate([joined.b, joined.h, -joined.lo[lo], joined.hi[hi]])
+    cones = [clarabel.ZeroConeT(len(joined.b)), clarabel.NonnegativeConeT(len(rhs) - len(joined.b))]
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_gap_rel = settings.tol_gap_abs = settings.tol_feas = TOLERANCE
+    found = clarabel.DefaultSolver(sparse.diags(joined.quad).tocsc(), joined.cost, rows, rhs, cones, settings).solve()
+    if str(found.status) not in {"Solved", "AlmostSolved"}:
+        raise SystemExit(f"Clarabel stopped with {found.status}")
+    return joined.value(np.array(found.x))
+
+
+def solve_highs(joined: Joined) -> float:
+    """Objective found by HiGHS' interior point on the linear part; the quadratic part is evaluated at its answer."""
+    model = highspy.HighsLp()
+    matrix = sparse.vstack([joined.a, joined.g], format="csc")
+    model.num_col_, model.num_row_ = len(joined.cost), matrix.shape[0]
+    model.col_cost_, model.col_lower_, model.col_upper_ = joined.cost, joined.lo, joined.hi
+    model.row_lower_ = np.concatenate([joined.b, np.full(len(joined.h), -np.inf)])
+    model.row_upper_ = np.concatenate([joined.b, joined.h])
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+    highs = highspy.Highs()
+    highs.silent()
+    highs.setOptionValue("solver", "ipm")
+    highs.setOptionValue("threads", 1)
+    highs.passModel(model)
+    highs.run()
+    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        raise SystemExit(f"HiGHS stopped with {highs.getModelStatus()}")
+    return joined.value(np.array(highs.getSolution().col_value))
+
+
+def planning(runs: int) -> None:
+    """One planning problem, agreed and solved centrally."""
+    scenario = load_scenario("district")
+    spent, (group, parts, energy) = timed(lambda: plan(scenario), runs)
+    problems = group.problems()
+    blocks = tuple(problems[site.id][0] for site in parts.sites)
+    root = group.outcomes()[parts.sites[0].id]
+    if root is None:
+        raise SystemExit("no agreement was reached")
+    v = np.full(blocks[0].intervals, scenario.grid.source.v_pu)
+    joined = join(blocks, list(parts.parents), energy, v)
+    print(f"planning problem: {len(joined.cost)} variables, {joined.a.shape[0]} + {joined.g.shape[0]} rows")
+    print(f"{'':24}{'CPU s':>10}{'EUR':>16}")
+    how = f"certified gap {root.gap:.1e}, {root.passes} passes"
+    print(f"{'agreed by messages *':24}{spent:10.2f}{root.cost:16.5f}   {how}")
+    for name, job in (("PIQP", piqp), ("Clarabel", solve_clarabel), ("HiGHS (linear part)", solve_highs)):
+        cpu, value = timed(lambda job=job: job(joined), runs)  # type: ignore[misc]
+        print(f"{name:24}{cpu:10.2f}{value:16.5f}")
+    print("* with AC operating points, linear problems and AC checks of all passes, which the solvers do not include")
+
+
+def piqp(joined: Joined) -> float:
+    """Objective found by PIQP."""
+    return solve_piqp(joined, TOLERANCE).value
+
+
+def power_flow(runs: int) -> None:
+    """One snapshot of the city."""
+    import pandapower
+
+    from archipel.report.verify import pandapower_net
+
+    scenario = load_scenario("city")
+    p = np.bincount(scenario.device_node, minlength=len(scenario.grid.nodes)).astype(float)
+    q = 0.2 * p
+    ours = PowerFlow(scenario.grid)
+    ours.solve(p, q)
+    cpu, flow = timed(lambda: ours.solve(p, q), 5 * runs)
+    net = pandapower_net(pandapower, scenario.grid)
+    net.load["p_mw"], net.load["q_mvar"] = p / 1e3, q / 1e3
+    options = {"trafo_model": "pi", "calculate_voltage_angles": True, "numba": False}
+    pandapower.runpp(net, **options)
+    theirs, _ = timed(lambda: pandapower.runpp(net, **options), runs)
+    print(f"power flow, {len(scenario.grid.nodes)} nodes: ours {1e3 * cpu:.1f} ms, pandapower {1e3 * theirs:.1f} ms")
+    del flow
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--runs", type=int, default=3)
+    runs = arguments.parse_args().runs
+    planning(runs)
+    power_flow(runs)
