@@ -127,15 +127,29 @@ def test_help_needs_neither_numpy_nor_pyarrow() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_core_runs_without_pandas_numba_or_pandapower(tmp_path: Path) -> None:
-    script = (
-        "import sys\n"
-        "for name in ('pandas', 'numba', 'pandapower', 'clarabel', 'highspy'):\n    sys.modules[name] = None\n"
-        "from archipel.cli.main import main\n"
-        "sys.exit(main(['check', 'district']))\n"
-    )
+def test_the_core_runs_and_reports_without_pandas_numba_or_pandapower(tmp_path: Path) -> None:
+    script = """
+import sys
+
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"pandas", "numba", "pandapower", "clarabel", "highspy"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Gone())
+from archipel import twin
+from archipel.cli.main import main
+from archipel.report import session
+
+def short(scenario, strategy, days, **what):
+    return twin.run(scenario, strategy, steps=1, **what)
+
+session.run_twin = short
+sys.exit(main(["run", "district", "--strategy", "uncoordinated", "--strategy", "alone", "--quiet"]))
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "Cost of the run" in done.stdout
 
 
 def test_no_file_names_a_place_on_somebodys_machine_or_a_package_registry() -> None:

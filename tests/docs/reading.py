@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,16 @@ def tracked() -> list[Path]:
 
 
 def shorten(monkeypatch: pytest.MonkeyPatch, *, steps: int, hours_later: int = 0) -> None:
-    """Let every run of the session end after a few steps; nothing else about it changes."""
+    """Let every run of the session end after a few steps, planned in coarser intervals; nothing else changes."""
 
     def short(scenario: Any, strategy: Any, **what: Any) -> Any:
         del what["days"]
         what["start"] += timedelta(hours=hours_later)
         return twin.run(scenario, strategy, steps=steps, **what)
 
+    def coarse(planner: Any) -> Any:
+        return lambda scenario, **how: planner(replace(scenario, near_steps=4, far_steps=16), **how)
+
     monkeypatch.setattr(session, "run_twin", short)
+    for planner in ("Alone", "Distributed", "Central"):
+        monkeypatch.setattr(session, planner, coarse(getattr(session, planner)))

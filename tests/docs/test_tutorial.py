@@ -45,4 +45,4 @@ def test_the_examples_of_a_how_to_keep_the_promises_they_are_checked_for(page: s
     examples = blocks(ROOT / "docs" / "how-to" / page, "python")
     assert any("check_" in example for example in examples)
     for example in examples:
-        exec(compile(example, page, "exec"), {"__name__": page})
+        exec(compile(example, page, "exec"), {"__name__": "__main__"})
