@@ -23,6 +23,8 @@ from typing import final
 import numpy as np
 
 from archipel.model import Floats, Ints
+from archipel.optimisation.barrier import FIXED_RANGE
+from archipel.optimisation.barrier import FIXED_RANGE
 from archipel.optimisation.columns import Columns
 
 
@@ -169,7 +171,10 @@ class Block:
 def flatten(
     columns: tuple[Columns, ...], levels: Levels, outputs: Outputs, hinges: Hinges, children: int, intervals: int
 ) -> Block:
-    """Lay the columns out flat. `outputs.on_control` must follow the order of `control_order(columns)`."""
+    """Lay the columns out flat. `outputs.on_control` must follow the order of `control_order(columns)`.
+
+    Controls with a range of `FIXED_RANGE` or less become constants, as near to nothing as they may be.
+    """
     where = control_order(columns)
     stored = [w for w in where if columns[w[0]].store is not None]
     keys = [(g, k) for g, k, _ in stored]
@@ -180,14 +185,17 @@ def flatten(
         return np.stack(rows) if rows else np.zeros((0, intervals))
 
     keep = stack([s.keep[k] for s, k in stores if s is not None])
+    lo, hi = stack([columns[g].lo[k, j] for g, k, j in where]), stack([columns[g].hi[k, j] for g, k, j in where])
+    # said here and not by a solver, so that whoever solves the block solves the same problem
+    constant, value = hi - lo <= FIXED_RANGE, np.clip(0.0, lo, hi)
     return Block(
         columns=columns,
         where=where,
-        lo=stack([columns[g].lo[k, j] for g, k, j in where]),
-        hi=stack([columns[g].hi[k, j] for g, k, j in where]),
+        lo=np.where(constant, value, lo),
+        hi=np.where(constant, value, hi),
         cost=stack([columns[g].cost[k, j] for g, k, j in where]),
         quad=stack([columns[g].quad[k, j] for g, k, j in where]),
-        gain=stack([s.gain[k, j] for g, k, j in stored if (s := columns[g].store) is not None]),
+        gain=np.where(still[: len(gain)], 0.0, gain),
         store_first=np.array(first, dtype=np.int64),
         store_of=np.array(np.cumsum([i in set(first) for i in range(len(keys))]) - 1, dtype=np.int64),
         keep=keep,
