@@ -195,7 +195,7 @@ def flatten(
         hi=np.where(constant, value, hi),
         cost=stack([columns[g].cost[k, j] for g, k, j in where]),
         quad=stack([columns[g].quad[k, j] for g, k, j in where]),
-        gain=np.where(still[: len(gain)], 0.0, gain),
+        gain=stack([s.gain[k, j] for g, k, j in stored if (s := columns[g].store) is not None]),
         store_first=np.array(first, dtype=np.int64),
         store_of=np.array(np.cumsum([i in set(first) for i in range(len(keys))]) - 1, dtype=np.int64),
         keep=keep,

@@ -107,24 +107,25 @@ def _inverters(rng: np.random.Generator, t: int, n: int) -> Columns | None:
 
 
 def _vehicles(rng: np.random.Generator, t: int, n: int) -> Columns | None:
-    """Energy since the start between a latest and an earliest curve; some want more than they can get."""
+    """Energy since the start between a latest and an earliest curve; nothing to speak of before they arrive."""
     if not n:
         return None
-    need = rng.uniform(5.0, 0.7 * 11.0 * DT_H * t, n)
+    need = rng.uniform(5.0, 0.5 * 11.0 * DT_H * t, n)
     latest = np.zeros((n, t))
     latest[:, t // 2 :] = need[:, None]
-    hi = np.broadcast_to(need[:, None], (n, t))
+    away = np.arange(t) < t // 4
+    earliest = np.where(away, 0.0, need[:, None])
     store = Store(
         keep=np.ones((n, t)),
         gain=np.full((n, 1, t), DT_H),
         add=np.zeros((n, t)),
         start=np.zeros(n),
         lo=latest,
-        hi=np.where(np.arange(t) < t // 4, np.inf, hi),
+        hi=np.where(np.arange(t) == t - 1, np.inf, earliest),
         price=np.full((n, t), 2.0),
     )
     one = np.ones((n, 1))
-    room = np.full((n, 1, t), 11.0)
+    room = np.broadcast_to(np.where(away, 0.001, 11.0), (n, 1, t))
     return Columns(_names("ev", n), _node(n), one, 0.0 * one, 0.0 * room, room, 0.0 * room, _quad(room), store)
 
 
