@@ -24,7 +24,6 @@ import numpy as np
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE
-from archipel.optimisation.barrier import FIXED_RANGE
 from archipel.optimisation.columns import Columns
 
 

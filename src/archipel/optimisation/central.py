@@ -209,14 +209,20 @@ def solve_piqp(joined: Joined, tolerance: float = 1e-8) -> Optimum:
     solver.settings.eps_abs = tolerance
     solver.settings.eps_rel = tolerance
     solver.settings.max_iter = 200
-    p = sparse.diags(joined.quad).tocsc()
-    solver.setup(p, joined.cost, joined.a, joined.b, joined.g, None, joined.h, joined.lo, joined.hi)
+    # variables without room are put in as numbers: an interior point method needs an interior
+    free = joined.lo < joined.hi
+    x = joined.lo.copy()
+    x[free] = 0.0
+    b, h = joined.b - joined.a @ x, joined.h - joined.g @ x
+    p = sparse.diags(joined.quad[free]).tocsc()
+    a, g = joined.a[:, free], joined.g[:, free]
+    solver.setup(p, joined.cost[free], a, b, g, None, h, joined.lo[free], joined.hi[free])
     status = solver.solve()
     if status != piqp.PIQP_SOLVED:
         raise SolverFailed(
             f"the central optimiser PIQP stopped with {status} after {solver.result.info.iter} iterations"
         )
-    x = np.array(solver.result.x)
+    x[free] = np.array(solver.result.x)
     y = np.array(solver.result.y)
     duals = _boundary_duals(joined, y)
     return Optimum(x, joined.value(x), int(solver.result.info.iter), duals)
