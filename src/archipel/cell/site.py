@@ -115,17 +115,20 @@ def _middle(columns: Columns, k: int) -> Floats:
     lo, hi = columns.lo[k], columns.hi[k]
     out = np.zeros_like(lo)
     level = store.start[k]
+    floor = store.lo[k][np.isfinite(store.lo[k])].max(initial=-np.inf)
     for t in range(lo.shape[1]):
         rest = store.keep[k, t] * level + store.add[k, t]
         low = store.lo[k, t] if np.isfinite(store.lo[k, t]) else rest
         high = store.hi[k, t] if np.isfinite(store.hi[k, t]) else rest
+        gain = store.gain[k, :, t]
         if len(lo) == 1:
-            gain = store.gain[k, 0, t]
-            out[0, t] = np.clip((0.5 * (low + high) - rest) / gain if gain else 0.0, lo[0, t], hi[0, t])
+            out[0, t] = np.clip((0.5 * (low + high) - rest) / gain[0] if gain[0] else 0.0, lo[0, t], hi[0, t])
         else:
-            out[1, t] = 0.05 * hi[1, t]
-            out[0, t] = min(-1.3 * store.gain[k, 1, t] * out[1, t] / store.gain[k, 0, t], hi[0, t])
-        level = rest + float(store.gain[k, :, t] @ out[:, t])
+            # a third of the way to the middle, on top of a little of both directions
+            way = (0.5 * (max(floor, low) + high) - rest) / 3.0
+            out[1, t] = min(0.05 * hi[1, t] + max(way / gain[1], 0.0), 0.9 * hi[1, t])
+            out[0, t] = min(-0.05 * hi[1, t] * gain[1] / gain[0] + max(way / gain[0], 0.0), 0.9 * hi[0, t])
+        level = rest + float(gain @ out[:, t])
     return np.asarray(out, dtype=np.float64)
 
 

@@ -41,17 +41,17 @@ class Horizon:
         return len(self.steps)
 
     @staticmethod
-    def multi_rate(start: datetime, near: int, far: int, hours: int = 24) -> Horizon:
-        """`near` quarter hours, then whole hours until `hours` are covered (the last one may be shorter).
+    def multi_rate(start: datetime, near: int, far: int, hours: int = 24, coarse_after_h: int = 10) -> Horizon:
+        """`near` quarter hours, then intervals of `far` quarter hours, from `coarse_after_h` on twice as long.
 
-        `far` is the length of a far interval in quarter hours.
+        Until `hours` are covered; the last interval may be shorter. What is far is planned again long before it comes.
         """
         if start.tzinfo is None:
             raise ValueError("a horizon starts at a timezone-aware time")
         total = hours * 4
         steps = [1] * near
-        while sum(steps) < total:
-            steps.append(min(far, total - sum(steps)))
+        while (done := sum(steps)) < total:
+            steps.append(min(far if done < 4 * coarse_after_h else 2 * far, total - done))
         return Horizon(start.astimezone(UTC), np.array(steps, dtype=np.int64))
 
     def at(self, t: int) -> datetime:

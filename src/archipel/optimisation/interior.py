@@ -179,6 +179,9 @@ class CellSolver:
     def factor(self, children: list[Response]) -> Response:
         """Condense this cell at its present point, given the children's responses."""
         block, b = self.block, self._first_hinge
+        # what depends on the point alone is worked out once for all right-hand sides of the iteration
+        self._y, self._e = self._outputs(), block.store(self.u)
+        self._slope, self._level_slope = self.dual_residual(), self.level_residual()
         self._m = np.where(self.box.free, 1.0 / (block.quad + self.box.stiffness()), 0.0)
         self._ml = np.where(self.level.free, 1.0 / (self.level.stiffness() + _STIFF_LEVEL), 0.0)
         self._factor_stores()
@@ -267,10 +270,9 @@ class CellSolver:
         if kind == "centre":
             gaps: tuple[Floats | None, Floats | None, Floats | None] = (None, None, None)
         else:
-            e = self.block.store(self.u)
-            gaps = (self._lo - e, e - self._hi, self._gaps(self._outputs()))
-            push = push - self.dual_residual()
-            level_push = level_push - self.level_residual()
+            gaps = (self._lo - self._e, self._e - self._hi, self._gaps(self._y))
+            push = push - self._slope
+            level_push = level_push - self._level_slope
         return Right(
             box,
             level,
@@ -298,10 +300,10 @@ class CellSolver:
         return np.where(self.level.free, slope - self.level.zl + self.level.zh, 0.0)
 
     def gap_of_residuals(self) -> float:
-        """Most that the dual residuals can hide [EUR]: each control may move over its whole range."""
+        """Most that the dual residuals at the last `factor` can hide [EUR]: a control may move over its whole range."""
         box, level = self.box, self.level
-        hidden = (np.abs(self.dual_residual()) * (box.hi - box.lo)).sum()
-        return float(hidden + (np.abs(self.level_residual()) * (level.hi - level.lo)).sum())
+        hidden = (np.abs(self._slope) * (box.hi - box.lo)).sum()
+        return float(hidden + (np.abs(self._level_slope) * (level.hi - level.lo)).sum())
 
     def _store_price(self) -> Floats:
         return np.where(self.high.has, self.high.pi, 0.0) - np.where(self.low.has, self.low.pi, 0.0)
@@ -318,7 +320,7 @@ class CellSolver:
         r0[: len(right.out_delta)] -= right.out_delta
         m = np.concatenate([child.m for child in children]) if children else np.zeros(0)
         if omega is not None and ports:
-            r0[-ports:] -= self.child_v - self._outputs()[self._first_port :]
+            r0[-ports:] -= self.child_v - self._y[self._first_port :]
             m = m + np.concatenate(omega) - self.omega
         right.inner = self._h_inverse @ np.concatenate([r0, m])
         return Constants(k[:b] + self._up.T @ right.inner, self._gv_all.T @ right.inner)
@@ -394,8 +396,8 @@ class CellSolver:
         self.child_pq = pq
 
     def cost(self) -> float:
-        """Own cost [EUR] at the present point; no price of boundary power."""
-        return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
+        """Own cost [EUR] at the point of the last `factor`; no price of boundary power."""
+        return self.block.own_cost(self.u, self.levels_now, self._y[self._first_hinge : self._first_port])
 
 
 def _grouped(t: Ints, t_count: int) -> tuple[Ints, Ints]:
