@@ -21,7 +21,7 @@ from archipel.strategies.whole import children_of
 from archipel.twin import run
 
 NOON = datetime(2016, 6, 9, 10, tzinfo=UTC)
-STEPS = 12
+STEPS = 8
 
 
 @pytest.fixture(scope="module")
