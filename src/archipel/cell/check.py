@@ -14,6 +14,9 @@ from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon, Ints
 from archipel.optimisation.block import Block
 
+BRANCHES = 6
+"""Branches beyond their limit remembered per check."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ def excess(site: Site, horizon: Horizon, flow: CellFlow, memory: Memory) -> tupl
     load = flow.loading - 1.0
     _remember(memory.high, live, high, -0.5 * site.margin_v_pu)
     _remember(memory.low, live, low, -0.5 * site.margin_v_pu)
-    _remember(memory.branch, np.arange(len(load)), load, -0.5 * site.margin_loading)
+    if load.size:
+        # lines do not rise and fall together as voltages do: where one is relieved the next one binds
+        most = load.max(axis=1)
+        first = np.argsort(-most, kind="stable")[:BRANCHES]
+        memory.branch.update(first[most[first] > -0.5 * site.margin_loading].tolist())
     connection = np.full(len(horizon), -1.0)
     if site.connection is not None:
         connection = np.maximum(

@@ -32,11 +32,12 @@ def _radians(*degrees: float) -> tuple[float, ...]:
     return tuple(math.radians(a) for a in degrees)
 
 
-FINE, COARSE = _radians(0, 8, -8, 20, -20, 45, -45, 180), _radians(0, 25, -25, 180)
+FINE, COARSE = _radians(0, 8, -8, 20, -20, 45, -45, 90, -90, 180, 155, -155), _radians(0, 25, -25, 180)
 """Directions from the present current in which its size is limited: a polygon around the circle of the limit, fine for
 what will be carried out before the next plan, coarse for what will be planned again. Prices that leave reactive power
 free drive the current into a corner: corners beside 0 must stay within the margin, 1 / cos(4 degrees) = 1.0024."""
-FINE_ROUND, COARSE_ROUND = _radians(0, 45, -45, 90, -90, 135, -135, 180), _radians(0, 60, -60, 120, -120, 180)
+FINE_ROUND = _radians(0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180)
+COARSE_ROUND = _radians(0, 60, -60, 120, -120, 180)
 """The same where the present current is below `TURNS_BELOW` of the limit: it may turn anywhere on its way there."""
 TURNS_BELOW = 0.8
 SOON_STEPS = 6

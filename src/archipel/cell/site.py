@@ -124,10 +124,10 @@ def _middle(columns: Columns, k: int) -> Floats:
         if len(lo) == 1:
             out[0, t] = np.clip((0.5 * (low + high) - rest) / gain[0] if gain[0] else 0.0, lo[0, t], hi[0, t])
         else:
-            # a third of the way to the middle, on top of a little of both directions
+            # gently towards the middle, on top of a little of both directions
             way = (0.5 * (max(floor, low) + high) - rest) / 3.0
-            out[1, t] = min(0.05 * hi[1, t] + max(way / gain[1], 0.0), 0.9 * hi[1, t])
-            out[0, t] = min(-0.05 * hi[1, t] * gain[1] / gain[0] + max(way / gain[0], 0.0), 0.9 * hi[0, t])
+            out[1, t] = 0.05 * hi[1, t] + min(max(way / gain[1], 0.0), 0.15 * hi[1, t])
+            out[0, t] = -0.05 * hi[1, t] * gain[1] / gain[0] + min(max(way / gain[0], 0.0), 0.15 * hi[0, t])
         level = rest + float(gain @ out[:, t])
     return np.asarray(out, dtype=np.float64)
 

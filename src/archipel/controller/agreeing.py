@@ -112,23 +112,32 @@ def agree(
     if root is not None:
         v_pu = np.full(len(dt_h), root.v_pu)
         upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
-    u, rounds = wish, 0
-    settled = yield from _settle(site, what, u, v_pu, habits, root, 3)
+    at, rounds = wish, 0
+    settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
     excess(site, what.horizon, settled.state, habits.memory)
     done = 0
     while done < passes:
         done += 1
-        point = Point(u, settled.child_pq, settled.v_pu, settled.state)
+        point = Point(at, settled.child_pq, settled.v_pu, settled.state)
         block = linearise(site, what, point, habits.memory, None if root is None else root.peaks_kw)
         solver = CellSolver(block, what.gentle(), 0.001)
         solved = yield from solve(solver, upstream, options)
         u, rounds = solved.u, rounds + 3 * solved.iterations + 1
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
+        accepted, worst = yield from _vote(site, what, settled, habits, root)
         rounds += 3
-        worst = both(excess(site, what.horizon, settled.state, habits.memory))
-        accepted, worst = yield from vote(worst, root=root is not None, accept=lambda w: bool((w < ACCEPT).all()))
         if accepted:
             break
+        # Losses that grow with the square of power are linear here: left alone, each pass would flee from where the
+        # last one was. Half way between both is what settles; and as the last resort a schedule that keeps limits.
+        at = 0.5 * (at + u)
+        settled = yield from _settle(site, what, at, settled.v_pu, habits, root, 2)
+        better, mild = yield from _vote(site, what, settled, habits, root)
+        rounds += 3
+        if done == passes and (better or mild.max() < worst.max()):
+            u, accepted, worst = at, better, mild
+        elif done == passes:
+            settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
     y = block.outputs.value(u, solver.levels_now, solver.child_pq, solver.v)
     first = 2 * block.intervals
     gave = what_gave(block, y[first : first + len(block.hinges.bound)], block.store(u))
@@ -149,6 +158,15 @@ def agree(
         excess=worst,
         accepted=accepted,
     )
+
+
+def _vote(
+    site: Site, what: Duty, settled: Settled, habits: Habits, root: RootFacts | None
+) -> Generator[Any, Any, tuple[bool, Floats]]:
+    """Whether the settled state is within limits everywhere, and the worst excess."""
+    found = both(excess(site, what.horizon, settled.state, habits.memory))
+    accepted, worst = yield from vote(found, root=root is not None, accept=lambda w: bool((w < ACCEPT).all()))
+    return accepted, worst
 
 
 def _settle(

@@ -85,9 +85,9 @@ class Columns:
 
 
 def tiny_quad(hi: Floats, lo: Floats, dt_h: Floats) -> Floats:
-    """Curvature that raises the marginal cost by 0.1 EUR/MWh over a control's range [EUR/kW^2 per interval].
+    """Curvature that raises the marginal cost by 0.5 EUR/MWh over a control's range [EUR/kW^2 per interval].
 
     Small beside any price, large enough to make the optimum unique. Shapes as in `Columns`; `dt_h` is (T,).
     """
     span = np.maximum(np.max(hi - lo, axis=-1, keepdims=True), 1.0)
-    return np.asarray(np.broadcast_to(1e-4 / span, hi.shape) * dt_h, dtype=np.float64)
+    return np.asarray(np.broadcast_to(5e-4 / span, hi.shape) * dt_h, dtype=np.float64)
