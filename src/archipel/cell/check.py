@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.cell.linear import SOON_STEPS, Memory
+from archipel.cell.linear import NEAR_LOADING, NEAR_V_PU, SOON_STEPS, Memory
 from archipel.cell.site import Site
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon, Ints
@@ -64,6 +64,14 @@ def excess(site: Site, horizon: Horizon, flow: CellFlow, memory: Memory) -> tupl
         return Excess(max(worst(high, when), worst(low, when)), worst(load, when), worst(connection, when))
 
     return of(soon), of(~soon)
+
+
+def forget(site: Site, flow: CellFlow, memory: Memory) -> None:
+    """Drop from the memory what has room again at the start of a new plan: watching costs work."""
+    v, most = np.abs(flow.v), flow.loading.max(axis=1, initial=0.0)
+    memory.high = {n for n in memory.high if v[n].max() > site.v_pu_max[n] - NEAR_V_PU}
+    memory.low = {n for n in memory.low if v[n].min() < site.v_pu_min[n] + NEAR_V_PU}
+    memory.branch = {b for b in memory.branch if most[b] > 1.0 - NEAR_LOADING}
 
 
 def _remember(known: set[int], rows: Ints, beyond: Floats, from_: float) -> None:

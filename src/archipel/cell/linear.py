@@ -40,6 +40,8 @@ FINE_ROUND = _radians(0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180)
 COARSE_ROUND = _radians(0, 60, -60, 120, -120, 180)
 """The same where the present current is below `TURNS_BELOW` of the limit: it may turn anywhere on its way there."""
 TURNS_BELOW = 0.8
+SQUARE, FAR_BELOW = _radians(0, 90, -90, 180), 0.5
+"""And where it is far below: enough to keep the next pass, which meets this one half way, from overshooting wildly."""
 SOON_STEPS = 6
 """Quarter hours that count as soon."""
 PER_INTERVAL = 2
@@ -223,8 +225,13 @@ class _Maker:
         soon = self.what.horizon.first < SOON_STEPS
         for b, t in branches:
             name, limit = ("loading", site.branch_id[b]), 1.0 - site.margin_loading
-            turns = self.point.flow.loading[b, t] < TURNS_BELOW
-            directions = (FINE_ROUND if turns else FINE) if soon[t] else (COARSE_ROUND if turns else COARSE)
+            loading = self.point.flow.loading[b, t]
+            if loading < FAR_BELOW:
+                directions = SQUARE
+            elif loading < TURNS_BELOW:
+                directions = FINE_ROUND if soon[t] else COARSE_ROUND
+            else:
+                directions = FINE if soon[t] else COARSE
             rows += [_Row(self._b_out[b], t, math.cos(a), math.sin(a), limit, name) for a in directions]
         return rows
 

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 from archipel import __version__
 from archipel.cli import report_commands, run_command, scenario_commands
-from archipel.model.errors import ArchipelError
 
 EPILOG = """\
 examples:
   archipel run district                      the quick case, four strategies on the same day
   archipel run city --start 2016-06-09       a whole city (half an hour on 2 cores)
   archipel import net.json -o my-grid        bring your own network
-  archipel report runs/latest                table and report of a run
+  archipel report runs/RUN                   table and report of a run again
 
 exit codes: 0 done, 1 a comparison failed, 2 an input cannot be used, 130 stopped by Ctrl-C"""
 
@@ -42,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. What users can mend is said without a traceback."""
     args = parser().parse_args(argv)
+    from archipel.model.errors import ArchipelError  # with it comes numpy, which `--help` need not wait for
+
     try:
         return int(args.func(args))
     except ArchipelError as error:

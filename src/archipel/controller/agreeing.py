@@ -13,7 +13,7 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
-from archipel.cell.check import Excess, excess, what_gave
+from archipel.cell.check import Excess, excess, forget, what_gave
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.site import Duty, Site, flow
 from archipel.coordination.exact import Options, Upstream, solve
@@ -114,6 +114,7 @@ def agree(
         upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
     at, rounds = wish, 0
     settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
+    forget(site, settled.state, habits.memory)
     excess(site, what.horizon, settled.state, habits.memory)
     done = 0
     while done < passes:

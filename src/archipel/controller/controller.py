@@ -45,7 +45,7 @@ class Readings:
 class CellController:
     """Level 1 and 2 of one cell."""
 
-    def __init__(self, site: Site, *, options: Options = DEFAULT, passes: int = 3) -> None:
+    def __init__(self, site: Site, *, options: Options = DEFAULT, passes: int = 5) -> None:
         self.site = site
         self._options, self._passes = options, passes
         self._first_passes = 2 * passes
