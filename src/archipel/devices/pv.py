@@ -9,7 +9,7 @@
           +------0.92--0.98--1.02--1.08----- v [pu]
 
 With a lease the inverter holds the reactive power it was told as long as the voltage is in 0.90..1.10 pu. Outside,
-it moves linearly from the setpoint to everything it has at 0.90 (giving) and 1.10 pu (drawing).
+it moves linearly from the setpoint to everything it has at 0.88 (giving) and 1.12 pu (drawing).
 
 Sources: curve: IEEE Std 1547-2018, table 8, category B defaults. Trip: table 13, OV1 at 1.10 pu; the time it takes
 (2 s) is short beside a step. Active power has priority: an inverter at full sun has no reactive power left.

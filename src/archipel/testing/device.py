@@ -104,7 +104,8 @@ class _Walk:
         self.need(done.soc.shape == (self.n,), "soc has one row per device")
         before_kwh, after_kwh = (self.fleet.held_kwh(one) for one in (state, done.state))
         self.need(before_kwh.shape == after_kwh.shape == (self.n,), "held_kwh has one row per device")
-        gained = after_kwh - before_kwh
+        # a house below its comfort band warms up by what it loses less than at the limit: that is given, too
+        gained = after_kwh - np.maximum(before_kwh, 0.0)
         self.need(
             gained <= (done.p_kw + done.available_kw) * DT_H + NEAR_KW, "no device gains more than it drew or was given"
         )
