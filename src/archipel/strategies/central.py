@@ -17,10 +17,10 @@ from archipel.optimisation.central import join, solve_piqp
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.strategies.sites import cut
 from archipel.strategies.solo import SoloPlan
-from archipel.strategies.whole import WholeState, linearise_whole, settle_whole, worst_excess
+from archipel.strategies.whole import WholeState, forget_whole, linearise_whole, settle_whole, worst_excess
 from archipel.twin import Decision, Seen
 
-PASSES = 3
+PASSES = 5
 
 
 @final
@@ -52,15 +52,16 @@ class Central:
         readings = [self._desk.readings(i, weather, states, last) for i in range(len(parts.sites))]
         duties = [duty(s, r.states, r.weather, horizon) for s, r in zip(parts.sites, readings, strict=True)]
         before: list[SoloPlan | None] = list(self._plans) or [None] * len(duties)
-        u = [carry_over(old, what) for old, what in zip(before, duties, strict=True)]
-        state = settle_whole(parts, duties, u, None)
+        at = [carry_over(old, what) for old, what in zip(before, duties, strict=True)]
+        state = settle_whole(parts, duties, at, None)
+        forget_whole(parts, state, self._memories)
         worst_excess(parts, horizon, state, self._memories)
         passes, iterations, worst = 0, 0, np.zeros(3)
         energy = np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
         limit = PASSES if self._plans else 2 * PASSES
         while passes < limit:
             passes += 1
-            blocks = linearise_whole(parts, duties, u, state, self._memories, root.peaks_kw)
+            blocks = linearise_whole(parts, duties, at, state, self._memories, root.peaks_kw)
             joined = join(tuple(blocks), list(parts.parents), energy, np.full(len(horizon), root.v_pu))
             best = solve_piqp(joined, self._tolerance)
             u, iterations = joined.controls(best.x), iterations + best.iterations
@@ -68,6 +69,14 @@ class Central:
             worst = worst_excess(parts, horizon, state, self._memories)
             if (worst < ACCEPT).all():
                 break
+            # half way between two passes, as cells do when they agree, see `controller.agreeing`
+            at = [0.5 * (a + b) for a, b in zip(at, u, strict=True)]
+            middle = settle_whole(parts, duties, at, state)
+            mild = worst_excess(parts, horizon, middle, self._memories)
+            if passes == limit and mild.max() < worst.max():
+                u, state, worst = at, middle, mild
+            elif passes < limit:
+                state = middle
         self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]
         self._state, self._horizon = state, horizon
         self._price = [dual / horizon.dt_h for dual in best.boundary_dual]

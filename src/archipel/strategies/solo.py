@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from archipel.cell.check import excess
+from archipel.cell.check import excess, forget
 from archipel.cell.linear import LIMIT_EUR_PER_KWH, Memory, Point, linearise
 from archipel.cell.site import Duty, Site, duty, flow
 from archipel.controller.agreeing import ACCEPT, both, carry_over
@@ -45,17 +45,18 @@ class SoloCell:
     _state: CellFlow | None = None
     _v: Floats = field(default_factory=lambda: np.zeros(0))
 
-    def plan(self, horizon: Horizon, readings: Readings, price_eur_per_kwh: Floats, passes: int = 3) -> SoloPlan:
+    def plan(self, horizon: Horizon, readings: Readings, price_eur_per_kwh: Floats, passes: int = 5) -> SoloPlan:
         """Choose own controls, the boundary voltage taken as metered now and child cells as absent."""
         site, t_count = self.site, len(horizon)
         what = duty(site, readings.states, readings.weather, horizon)
         v = np.full(t_count, readings.v_pu)
         none = np.zeros((len(site.children), 2, t_count))
-        u = carry_over(self.last, what)
-        state = flow(site, what, u, none, v, self._state)
+        at = u = carry_over(self.last, what)
+        state = flow(site, what, at, none, v, self._state)
+        forget(site, state, self.memory)
         excess(site, horizon, state, self.memory)
-        for _ in range(passes):
-            block = linearise(site, what, Point(u, none, v, state), self.memory, None)
+        for turn in range(1, passes + 1):
+            block = linearise(site, what, Point(at, none, v, state), self.memory, None)
             block = self._limited(fold(block, none), horizon)
             if not len(block.lo):
                 break
@@ -66,6 +67,14 @@ class SoloCell:
             worst = both(excess(site, horizon, state, self.memory))
             if (worst[OWN] < ACCEPT[OWN]).all():
                 break
+            # half way between two passes, as cells do when they agree, see `controller.agreeing`
+            at = 0.5 * (at + u)
+            middle = flow(site, what, at, none, v, state)
+            mild = both(excess(site, horizon, middle, self.memory))
+            if turn == passes and mild[OWN].max() < worst[OWN].max():
+                u, state = at, middle
+            elif turn < passes:
+                state = middle
         self._state, self._v = state, v
         self.last = SoloPlan(what, u, block)
         return self.last

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from archipel.cell.check import excess
+from archipel.cell.check import excess, forget
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.site import Duty, flow
 from archipel.controller.agreeing import both
@@ -69,6 +69,12 @@ def worst_excess(parts: Parts, horizon: Horizon, state: WholeState, memories: li
     """Largest excess over limits anywhere: voltage [pu], loading, connection [share]."""
     found = [both(excess(site, horizon, f, m)) for site, f, m in zip(parts.sites, state.flow, memories, strict=True)]
     return np.asarray(np.max(found, axis=0))
+
+
+def forget_whole(parts: Parts, state: WholeState, memories: list[Memory]) -> None:
+    """Drop from all memories what has room again."""
+    for site, flow_now, memory in zip(parts.sites, state.flow, memories, strict=True):
+        forget(site, flow_now, memory)
 
 
 def children_of(parts: Parts) -> list[list[int]]:
