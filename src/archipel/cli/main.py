@@ -15,7 +15,7 @@ from archipel.cli import report_commands, run_command, scenario_commands
 EPILOG = """\
 examples:
   archipel run district                      the quick case, four strategies on the same day
-  archipel run city --start 2016-06-09       a whole city (half an hour on 2 cores)
+  archipel run city --start 2016-06-09       a whole city (an hour or more on 2 cores)
   archipel import net.json -o my-grid        bring your own network
   archipel report runs/RUN                   table and report of a run again
 
