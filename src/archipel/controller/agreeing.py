@@ -80,7 +80,9 @@ class Agreed:
     rounds: int
     passes: int
     gap: float
+    """Certified gap; NaN where the schedule met an earlier pass half way: the certificate is not of that schedule."""
     cost: float
+    """Objective of the whole tree [EUR]; NaN likewise."""
     gross: float
     excess: Floats
     accepted: bool
@@ -112,7 +114,7 @@ def agree(
     if root is not None:
         v_pu = np.full(len(dt_h), root.v_pu)
         upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
-    at, rounds = wish, 0
+    at, rounds, half_way = wish, 0, False
     settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
     forget(site, settled.state, habits.memory)
     excess(site, what.horizon, settled.state, habits.memory)
@@ -152,8 +154,8 @@ def agree(
         gave=tuple(gave),
         rounds=rounds + 3,
         passes=done,
-        gap=solved.gap,
-        cost=solved.cost,
+        gap=float("nan") if half_way else solved.gap,
+        cost=float("nan") if half_way else solved.cost,
         gross=solved.gross,
         excess=worst,
         accepted=accepted,
