@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -185,14 +186,22 @@ def test_without_a_perfect_forecast_tomorrow_is_expected_like_the_same_day_last_
     assert np.flatnonzero(guess.columns.hi[0, 0] > 0.01).tolist() == list(range(10, 20))
 
 
-def test_the_power_of_a_node_goes_first_to_who_has_least_time_to_spare() -> None:
+def test_chargers_of_a_node_share_a_column_only_when_they_are_never_in_use_at_once() -> None:
     fleet = EvChargerFleet(
-        ("early", "late"), np.zeros(2, int), np.full(2, 8.0), np.arange(2), np.zeros(2, int), np.array([20, 6]),
+        ("day", "noon", "evening"), np.zeros(3, int), np.full(3, 8.0), np.arange(3), np.array([0, 4, 12]),
+        np.array([10, 8, 20]), np.full(3, 5.0),
+    )  # fmt: skip
+    plan = fleet.plan(np.arange(3), fleet.initial(0), now(), quarters(24), Tariff())
+    assert plan.column_of.tolist() == [0, 1, 0]
+
+
+def test_the_power_of_a_column_goes_first_to_who_has_least_time_to_spare() -> None:
+    fleet = EvChargerFleet(
+        ("known", "early"), np.zeros(2, int), np.full(2, 8.0), np.arange(2), np.zeros(2, int), np.array([20, 6]),
         np.array([9.0, 9.0]),
     )  # fmt: skip
     state = fleet.initial(0)
-    plan = fleet.plan(np.arange(2), state, now(), quarters(24), Tariff())
-    assert len(plan.columns) == 1
+    plan = replace(fleet.plan(np.arange(2), state, now(), quarters(24), Tariff()), column_of=np.zeros(2, dtype=int))
     p, _ = fleet.setpoints(np.arange(2), state, plan, np.full((1, 1, 24), 10.0), 0, NOON)
     assert p.tolist() == [2.0, 8.0]
 

@@ -8,8 +8,9 @@ What a schedule may do with the chargers of a node lies between two curves of en
         |  /___/
         +----------------- time
 
-The sum over vehicles keeps that shape, so the vehicles of one node are one column; `setpoints` splits its power by
-least laxity (who has least time to spare goes first).
+The sum over vehicles that are there at the same time keeps that shape but loses who needs what, so chargers of a node
+share a column only as long as no two of them are in use at once. A vehicle that came unannounced to a shared column is
+served by least laxity (who has least time to spare goes first).
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class EvChargerFleet:
         )
 
     def plan(self, rows: Ints, state: State, weather: Weather, horizon: Horizon, tariff: Tariff) -> Plan:
-        """One column per node with a session in the horizon; its store is the energy delivered since the start.
+        """As many columns per node as chargers are in use at once; a store is the energy delivered since the start.
 
         With a perfect forecast all sessions are known. Otherwise those plugged in now, and for what is to come the
         sessions of the same charger seven days before.
@@ -148,7 +149,9 @@ class EvChargerFleet:
         latest, earliest, rating, even = energy_curves(seen, self.p_kw[rows], edge, ROWS_PER_H)
 
         present = np.unique(seen.who)
-        nodes, first, place = np.unique(self.node[rows[present]], return_index=True, return_inverse=True)
+        lane = seen.lanes(self.node[rows])
+        pairs = np.stack([self.node[rows[present]], lane[present]])
+        (nodes, _), first, place = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
         column_of[present] = place
         shape = (len(nodes), len(horizon))
         group = column_of[seen.who]

@@ -74,6 +74,31 @@ class Seen:
     end: Ints
     kwh: Floats
 
+    def lanes(self, node: Ints) -> Ints:
+        """A number for every row of the plan such that rows with equal node and number are never in use at once.
+
+        Rows take the first number that is free at their node, in the order of their first session.
+        """
+        lane = np.zeros(len(node), dtype=np.int64)
+        taken: dict[int, list[list[tuple[int, int]]]] = {}
+        order = np.lexsort((self.start, self.who))
+        first = np.flatnonzero(np.diff(self.who[order], prepend=-1))
+        groups = np.split(order, first[1:])
+        for group in sorted(groups, key=lambda g: (int(self.start[g[0]]), int(self.who[g[0]]))):
+            mine = list(zip(self.start[group].tolist(), self.end[group].tolist(), strict=True))
+            lanes = taken.setdefault(int(node[self.who[group[0]]]), [])
+            free = (n for n, busy in enumerate(lanes) if not any(_overlap(a, b) for a in mine for b in busy))
+            number = next(free, len(lanes))
+            if number == len(lanes):
+                lanes.append([])
+            lanes[number] += mine
+            lane[self.who[group[0]]] = number
+        return lane
+
+
+def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    return a[0] < b[1] and b[0] < a[1]
+
 
 def known_sessions(
     sessions: Sessions, rows: Ints, session: Ints, plugged: Bools, wanted_kwh: Floats, weather: Weather, steps: int

@@ -182,7 +182,7 @@ class CellSolver:
         # what depends on the point alone is worked out once for all right-hand sides of the iteration
         self._y, self._e = self._outputs(), block.store(self.u)
         self._slope, self._level_slope = self.dual_residual(), self.level_residual()
-        self._m = np.where(self.box.free, 1.0 / (block.quad + self.box.stiffness()), 0.0)
+        self._m = np.where(self.box.free, 1.0 / (block.quad + block.stiff + self.box.stiffness()), 0.0)
         self._ml = np.where(self.level.free, 1.0 / (self.level.stiffness() + _STIFF_LEVEL), 0.0)
         self._factor_stores()
         big = self._joined_response(children)
@@ -291,7 +291,8 @@ class CellSolver:
         """Gradient of the Lagrangian by the controls (N, T), zero where fixed."""
         block = self.block
         seen = self._z.T @ (self._duals()[:, None] * self._hot)
-        slope = block.cost + block.quad * self.u + seen + block.spread(block.worth(self._store_price()))
+        own = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor)
+        slope = own + seen + block.spread(block.worth(self._store_price()))
         return np.where(self.box.free, slope - self.box.zl + self.box.zh, 0.0)
 
     def level_residual(self) -> Floats:

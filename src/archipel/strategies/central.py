@@ -10,7 +10,7 @@ import numpy as np
 
 from archipel.cell.linear import Memory
 from archipel.cell.site import Duty, duty
-from archipel.controller.agreeing import ACCEPT, carry_over
+from archipel.controller.agreeing import ACCEPT, carry_over, damping
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon, Scenario
 from archipel.optimisation.central import join, solve_piqp
@@ -62,6 +62,8 @@ class Central:
         while passes < limit:
             passes += 1
             blocks = linearise_whole(parts, duties, at, state, self._memories, root.peaks_kw)
+            rise = damping(passes, not self._plans) * horizon.dt_h
+            blocks = [block.near(u, rise) for block, u in zip(blocks, at, strict=True)]
             joined = join(tuple(blocks), list(parts.parents), energy, np.full(len(horizon), root.v_pu))
             best = solve_piqp(joined, self._tolerance)
             u, iterations = joined.controls(best.x), iterations + best.iterations
@@ -69,14 +71,7 @@ class Central:
             worst = worst_excess(parts, horizon, state, self._memories)
             if (worst < ACCEPT).all():
                 break
-            # half way between two passes, as cells do when they agree, see `controller.agreeing`
-            at = [0.5 * (a + b) for a, b in zip(at, u, strict=True)]
-            middle = settle_whole(parts, duties, at, state)
-            mild = worst_excess(parts, horizon, middle, self._memories)
-            if passes == limit and mild.max() < worst.max():
-                u, state, worst = at, middle, mild
-            elif passes < limit:
-                state = middle
+            at = u
         self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]
         self._state, self._horizon = state, horizon
         self._price = [dual / horizon.dt_h for dual in best.boundary_dual]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +38,10 @@ def measure(
     energy = np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
     v = np.full(len(horizon), root.v_pu)
     ours = bill(blocks, parents, chosen, energy, v)
-    best = solve_piqp(join(tuple(blocks), parents, energy, v), 1e-7)
+    joined = join(tuple(blocks), parents, energy, v)
+    best = bill(blocks, parents, joined.controls(solve_piqp(joined, 1e-7).x), energy, v)
+    free = [replace(block, stiff=np.zeros_like(block.stiff)) for block in blocks]
+    undamped = solve_piqp(join(tuple(free), parents, energy, v), 1e-7).value
     limits = fixed_limits(parts)
     lone = [
         SoloCell(site, float(limits.import_kw[i]), float(limits.export_kw[i]))
@@ -49,7 +53,8 @@ def measure(
     return {
         "time": now,
         "distributed": ours.total,
-        "central": best.value,
+        "central": best.total,
+        "central_undamped": undamped,
         "alone": alone.total - alone.limits,
         "alone_limits_eur": alone.limits,
         "gross_eur": ours.gross,

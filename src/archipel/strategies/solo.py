@@ -10,7 +10,7 @@ import numpy as np
 from archipel.cell.check import excess, forget
 from archipel.cell.linear import LIMIT_EUR_PER_KWH, Memory, Point, linearise
 from archipel.cell.site import Duty, Site, duty, flow
-from archipel.controller.agreeing import ACCEPT, both, carry_over
+from archipel.controller.agreeing import ACCEPT, both, carry_over, damping
 from archipel.controller.controller import Readings
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
@@ -61,20 +61,14 @@ class SoloCell:
             if not len(block.lo):
                 break
             energy = np.stack([price_eur_per_kwh * horizon.dt_h, np.zeros(t_count)])
+            block = block.near(at, damping(turn, self.last is None) * horizon.dt_h)
             joined = join((block,), [-1], energy, v)
             u = joined.controls(solve_piqp(joined, 1e-6).x)[0]
             state = flow(site, what, u, none, v, state)
             worst = both(excess(site, horizon, state, self.memory))
             if (worst[OWN] < ACCEPT[OWN]).all():
                 break
-            # half way between two passes, as cells do when they agree, see `controller.agreeing`
-            at = 0.5 * (at + u)
-            middle = flow(site, what, at, none, v, state)
-            mild = both(excess(site, horizon, middle, self.memory))
-            if turn == passes and mild[OWN].max() < worst[OWN].max():
-                u, state = at, middle
-            elif turn < passes:
-                state = middle
+            at = u
         self._state, self._v = state, v
         self.last = SoloPlan(what, u, block)
         return self.last
