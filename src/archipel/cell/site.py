@@ -75,14 +75,10 @@ class Duty:
     def idle(self) -> Floats:
         """A first guess: renewables in full, stores in the middle of what they may hold, batteries at rest."""
         guess = np.where((self.q != 0.0)[:, None], 0.5 * (self.lo + self.hi), self.lo)
-        n = 0
-        while n < len(self.order):
-            group, k, _ = self.order[n]
-            columns = self.columns[group]
-            controls = columns.lo.shape[1]
-            if columns.store is not None:
-                guess[n : n + controls] = _middle(columns, k)
-            n += controls
+        middle = {g: _middle(columns) for g, columns in enumerate(self.columns) if columns.store is not None}
+        for n, (group, k, j) in enumerate(self.order):
+            if group in middle:
+                guess[n] = middle[group][k, j]
         return guess
 
     def gentle(self) -> Floats:
@@ -102,34 +98,38 @@ class Duty:
         return out
 
 
-def _middle(columns: Columns, k: int) -> Floats:
-    """Controls (J, T) of column `k` that keep its store near the middle of its bounds.
+def _middle(columns: Columns) -> Floats:
+    """Controls (K, J, T) that keep every store near the middle of its bounds.
 
-    A column with a control for either direction uses a little of both.
+    Columns with a control for either direction use a little of both.
     """
     store = columns.store
     if store is None:
-        raise ValueError("the column has no store")
+        raise ValueError("these columns have no store")
     if columns.even is not None:
-        return np.asarray(columns.even[k], dtype=np.float64)
-    lo, hi = columns.lo[k], columns.hi[k]
+        return columns.even
+    lo, hi = columns.lo, columns.hi
     out = np.zeros_like(lo)
-    level = store.start[k]
-    floor = store.lo[k][np.isfinite(store.lo[k])].max(initial=-np.inf)
-    for t in range(lo.shape[1]):
-        rest = store.keep[k, t] * level + store.add[k, t]
-        low = store.lo[k, t] if np.isfinite(store.lo[k, t]) else rest
-        high = store.hi[k, t] if np.isfinite(store.hi[k, t]) else rest
-        gain = store.gain[k, :, t]
-        if len(lo) == 1:
-            out[0, t] = np.clip((0.5 * (low + high) - rest) / gain[0] if gain[0] else 0.0, lo[0, t], hi[0, t])
+    level = store.start
+    floor = np.where(np.isfinite(store.lo), store.lo, -np.inf).max(axis=1, initial=-np.inf)
+    for t in range(lo.shape[2]):
+        rest = store.keep[:, t] * level + store.add[:, t]
+        low = np.where(np.isfinite(store.lo[:, t]), store.lo[:, t], rest)
+        high = np.where(np.isfinite(store.hi[:, t]), store.hi[:, t], rest)
+        gain = store.gain[:, :, t]
+        if lo.shape[1] == 1:
+            gap = 0.5 * (low + high) - rest
+            way = np.divide(gap, gain[:, 0], out=np.zeros_like(gap), where=gain[:, 0] != 0)
+            out[:, 0, t] = np.clip(way, lo[:, 0, t], hi[:, 0, t])
         else:
             # gently towards the middle, on top of a little of both directions
-            way = (0.5 * (max(floor, low) + high) - rest) / 3.0
-            out[1, t] = 0.05 * hi[1, t] + min(max(way / gain[1], 0.0), 0.15 * hi[1, t])
-            out[0, t] = -0.05 * hi[1, t] * gain[1] / gain[0] + min(max(way / gain[0], 0.0), 0.15 * hi[0, t])
-        level = rest + float(gain @ out[:, t])
-    return np.asarray(out, dtype=np.float64)
+            way = (0.5 * (np.maximum(floor, low) + high) - rest) / 3.0
+            for j in (0, 1):
+                most = hi[:, j, t]
+                little = 0.05 * hi[:, 1, t] * (-gain[:, 1] / gain[:, 0] if j == 0 else 1.0)
+                out[:, j, t] = little + np.clip(way / gain[:, j], 0.0, 0.15 * most)
+        level = rest + (gain * out[:, :, t]).sum(axis=1)
+    return out
 
 
 def duty(site: Site, states: Mapping[str, State], weather: Weather, horizon: Horizon) -> Duty:

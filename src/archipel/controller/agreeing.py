@@ -138,8 +138,11 @@ def agree(
         done += 1
         point = Point(at, settled.child_pq, settled.v_pu, settled.state)
         block = linearise(site, what, point, habits.memory, None if root is None else root.peaks_kw)
-        block = block.near(at, damping(done, habits.last is None) * dt_h)
-        solver = CellSolver(block, what.gentle(), 0.001)
+        rise = damping(done, habits.last is None)
+        block = block.near(at, rise * dt_h)
+        # between what is surely inside and what is nearly the answer, if there is one to stay near
+        start = 0.5 * (what.gentle() + at) if rise else what.gentle()
+        solver = CellSolver(block, start, 0.001)
         solved = yield from solve(solver, upstream, options)
         u, rounds = solved.u, rounds + 3 * solved.iterations + 1
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
