@@ -1,6 +1,7 @@
 # make run       set up, then run the quick case: two feeders of a city, four ways, on the same day
 # make test      set up, then all checks and tests
 # make bench     set up, then the figures of speed and quality, beside peers measured in the same run
+# make days      set up, then every day the figures are measured on (hours; goes on where it was stopped)
 # make campaign  set up, then the long tests (marked slow)
 # make lock      take the newest versions that pyproject.toml allows, and write them down
 # make clean     remove what make made
@@ -19,7 +20,7 @@ DEV := $(VENV)/.dev-is-installed
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup setup-dev run test lint types floors tests bench campaign lock clean
+.PHONY: help setup setup-dev run test lint types floors tests bench days campaign lock clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -44,6 +45,9 @@ tests: $(DEV)
 
 campaign: $(DEV)
 	$(BIN)/pytest -m slow
+
+days: $(DEV)
+	$(BIN)/python -m benchmarks.days
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks
