@@ -5,99 +5,82 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
-from archipel.optimisation.barrier import FIXED_RANGE, NO_STEP, Box, HingeSet, StepSizes, pair_sizes
+from archipel.optimisation.barrier import FIXED_RANGE, NO_STEP, Barrier, StepSizes, inside, pair_sizes
 
 SIZE = 5
 gaps = hn.arrays(np.float64, SIZE, elements=st.floats(-1e5, 1e5))
 prices = hn.arrays(np.float64, SIZE, elements=st.floats(1e-4, 1e3))
 mus = st.floats(1e-9, 100.0)
-some = hn.arrays(np.bool_, SIZE)
 shares = hn.arrays(np.float64, SIZE, elements=st.floats(0.0, 1.0))
 steps = hn.arrays(np.float64, SIZE, elements=st.floats(-10.0, 10.0))
+
+
+NOTHING = np.zeros(0)
+
+
+def hinges(gap: np.ndarray, price: np.ndarray, mu: float) -> tuple[Barrier, np.ndarray, np.ndarray, np.ndarray]:
+    """Hinges only, opened: with over, under and the duals."""
+    pairs = Barrier(NOTHING, NOTHING, price)
+    pairs.open(NOTHING, gap, mu)
+    return pairs, pairs.s[:SIZE], pairs.s[SIZE:], pairs.pi
 
 
 @settings(max_examples=300, deadline=None)
 @given(gaps, prices, mus)
 def test_a_hinge_opens_exactly_on_the_central_path(gap: np.ndarray, price: np.ndarray, mu: float) -> None:
-    hinge = HingeSet(price, np.ones(SIZE, dtype=np.bool_))
-    hinge.open(gap, mu)
-    assert (hinge.over > 0).all()
-    assert (hinge.under > 0).all()
-    assert ((hinge.pi > 0) & (hinge.pi < price)).all()
+    pairs, over, under, pi = hinges(gap, price, mu)
+    assert (pairs.s > 0).all()
+    assert (pairs.z > 0).all()
+    assert (pi <= price).all()
     close = 1e-9 * (1.0 + np.abs(gap) + mu / price)
-    assert (np.abs(hinge.over - hinge.under - gap) <= close).all()
+    assert (np.abs(over - under - gap) <= close).all()
     # where a dual is within 1e-12 of an end it is kept there; everywhere else both products are mu
-    free = (hinge.pi > 1e-11 * price) & (hinge.pi < (1 - 1e-6) * price)
-    np.testing.assert_allclose((hinge.under * hinge.pi)[free], mu, rtol=1e-6)
-    np.testing.assert_allclose((hinge.over * (price - hinge.pi))[free], mu, rtol=1e-4)
+    free = (pi > 1e-11 * price) & (pi < (1 - 1e-6) * price)
+    np.testing.assert_allclose((under * pi)[free], mu, rtol=1e-6)
+    np.testing.assert_allclose((over * (price - pi))[free], mu, rtol=1e-4)
 
 
 @settings(max_examples=100, deadline=None)
 @given(gaps, prices, mus, steps)
-def test_a_step_of_a_hinge_changes_both_products_as_asked(
+def test_a_step_of_a_hinge_changes_both_products_as_asked_and_the_gap_as_told(
     gap: np.ndarray, price: np.ndarray, mu: float, dpi: np.ndarray
 ) -> None:
-    hinge = HingeSet(price, np.ones(SIZE, dtype=np.bool_))
-    hinge.open(gap, mu)
-    compliance = hinge.compliance()
-    asked = hinge.asked("centre")
-    delta = hinge.delta(asked, None)
-    hinge.step(dpi, asked)
-    over = hinge.over * -hinge.dpi + (price - hinge.pi) * hinge.dover
-    under = hinge.under * hinge.dpi + hinge.pi * hinge.dunder
-    scale = 1e-9 * (1 + np.abs(hinge.over * dpi) + np.abs(hinge.under * dpi))
-    assert (np.abs(over - 1.0) <= scale).all()
-    assert (np.abs(under - 1.0) <= scale).all()
-    moved = hinge.dover - hinge.dunder
-    expected = compliance * dpi + delta
-    assert (np.abs(moved - expected) <= 1e-9 * (np.abs(hinge.dover) + np.abs(hinge.dunder) + 1)).all()
-
-
-@given(gaps, prices, some)
-def test_a_hinge_that_does_not_exist_never_moves_and_never_counts(
-    gap: np.ndarray, price: np.ndarray, has: np.ndarray
-) -> None:
-    hinge = HingeSet(price, has)
-    hinge.open(gap, 1.0)
-    before = hinge.over.copy(), hinge.under.copy(), hinge.pi.copy()
-    hinge.compliance()
-    asked = hinge.asked("affine")
-    assert (hinge.delta(asked, gap)[~has] == 0.0).all()
-    hinge.step(np.ones(SIZE), asked)
-    assert hinge.sizes().count == 2 * has.sum()
-    hinge.apply(0.1, 0.1)
-    for old, new in zip(before, (hinge.over, hinge.under, hinge.pi), strict=True):
-        np.testing.assert_array_equal(old[~has], new[~has])
+    pairs, *_ = hinges(gap, price, mu)
+    _, compliance = pairs.weigh()
+    asked = pairs.asked("centre")
+    delta = pairs.delta(asked, None)
+    pairs.step(NOTHING, dpi, asked)
+    changed = pairs.s * pairs.dz + pairs.z * pairs.ds
+    assert (np.abs(changed - 1.0) <= 1e-9 * (1 + np.abs(pairs.s * pairs.dz))).all()
+    moved = pairs.ds[:SIZE] - pairs.ds[SIZE:]
+    near = 1e-9 * (np.abs(pairs.ds[:SIZE]) + np.abs(pairs.ds[SIZE:]) + 1)
+    assert (np.abs(moved - (compliance * dpi + delta)) <= near).all()
 
 
 @given(steps, shares, st.floats(0.0, 0.6), steps)
-def test_a_box_puts_every_wish_inside(lo: np.ndarray, width: np.ndarray, share: float, wish: np.ndarray) -> None:
-    box = Box(lo, lo + width)
-    u = box.inside(wish, share)
+def test_a_wish_is_put_inside_its_bounds(lo: np.ndarray, width: np.ndarray, share: float, wish: np.ndarray) -> None:
+    hi = lo + width
+    u, free = inside(wish, lo, hi, share), hi - lo > FIXED_RANGE
     assert (u >= lo).all()
-    assert (u <= lo + width).all()
+    assert (u <= hi).all()
     room = min(share, 0.5) * width
-    assert (u[box.free] >= (lo + room)[box.free] - 1e-12).all()
-    np.testing.assert_array_equal(u[~box.free], np.clip(0.0, box.lo, box.hi)[~box.free])
-    assert (box.free == (box.hi - box.lo > FIXED_RANGE)).all()
+    assert (u[free] >= (lo + room)[free] - 1e-12).all()
+    np.testing.assert_array_equal(u[~free], np.clip(0.0, lo, hi)[~free])
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps, hn.arrays(np.float64, SIZE, elements=st.sampled_from([0.0, 0.5, 3.0])), st.floats(1e-6, 10.0), steps)
+@given(steps, hn.arrays(np.float64, SIZE, elements=st.sampled_from([0.5, 3.0])), st.floats(1e-6, 10.0), steps)
 def test_a_step_of_a_box_changes_both_products_as_asked(
     lo: np.ndarray, width: np.ndarray, mu: float, du: np.ndarray
 ) -> None:
-    box = Box(lo, lo + width)
-    box.open(box.inside(lo, 0.2), mu)
-    np.testing.assert_allclose((box.zl * box.slack_low())[box.free], mu)
-    np.testing.assert_allclose((box.zh * box.slack_high())[box.free], mu)
-    assert (box.stiffness()[box.free] > 0).all()
-    assert (box.zl[~box.free] == 0).all()
-    asked = box.asked("affine")
-    du = np.where(box.free, du, 0.0)
-    box.step(du, asked)
-    np.testing.assert_allclose((box.zl * du + box.slack_low() * box.dzl)[box.free], -mu, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose((-box.zh * du + box.slack_high() * box.dzh)[box.free], -mu, rtol=1e-6, atol=1e-9)
+    pairs = Barrier(lo, lo + width, NOTHING)
+    pairs.open(inside(lo, lo, lo + width, 0.2), NOTHING, mu)
+    np.testing.assert_allclose(pairs.s * pairs.z, mu)
+    stiffness, _ = pairs.weigh()
+    assert (stiffness > 0).all()
+    pairs.step(du, NOTHING, pairs.asked("affine"))
+    np.testing.assert_allclose(pairs.z * pairs.ds + pairs.s * pairs.dz, -mu, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(pairs.ds, np.concatenate([du, -du]))
 
 
 @given(steps, steps, st.floats(0.01, 1.0))

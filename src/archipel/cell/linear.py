@@ -247,9 +247,10 @@ class _Maker:
         return np.asarray(most > bound)
 
     def _scaled(self, rows: Outputs) -> tuple[Outputs, Floats]:
-        """Rows in units of kW of the control (or child) that moves them most."""
+        """Rows in units of kW of the control (or child) that moves them most; where none does, of the boundary voltage
+        (1e-5 pu is what a kW does in a small cell). Larger entries would cost solvers their digits."""
         reach = np.max(np.abs(np.concatenate([rows.on_control, rows.on_p], axis=1)), axis=1, initial=0.0)
-        unit = np.where(reach > 1e-7, reach, np.maximum(np.abs(rows.on_v) * 1e-5, 1e-5))
+        unit = np.maximum(reach, np.maximum(np.abs(rows.on_v) * 1e-5, 1e-7))
         per = unit[:, None]
         scaled = Outputs(
             rows.t,

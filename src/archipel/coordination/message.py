@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -74,15 +75,19 @@ class Message:
 _HEADER: dict[str, type] = {"plan": int, "number": int, "up": bool, "sender": str, "receiver": str}
 
 
+@lru_cache(maxsize=64)
+def _upper(size: int) -> tuple[NDArray[np.int64], ...]:
+    return np.triu_indices(size)
+
+
 def pack(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Upper triangle of a symmetric matrix as one row of numbers."""
-    return np.asarray(matrix[np.triu_indices(len(matrix))])
+    return np.asarray(matrix[_upper(len(matrix))])
 
 
 def unpack(row: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """The symmetric matrix of `pack`."""
     out = np.zeros((size, size))
-    upper = np.triu_indices(size)
-    out[upper] = row
-    out.T[upper] = row
+    out[_upper(size)] = row
+    out.T[_upper(size)] = row
     return out

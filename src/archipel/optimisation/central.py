@@ -213,29 +213,28 @@ def solve_piqp(joined: Joined, tolerance: float = 1e-8) -> Optimum:
     free = joined.lo < joined.hi
     x = joined.lo.copy()
     x[free] = 0.0
-    # Neither scaling is the better one: problems were seen that creep for 200 iterations with the one and need 20 with
-    # the other.
-    for scale_cost in (False, True):
-        solver = _piqp(joined, free, x, tolerance, scale_cost)
+    # No one way solves every problem: some were seen to creep for hundreds of iterations and need 20 to 60 another way.
+    for way in ({}, {"iterative_refinement_always_enabled": True}, {"preconditioner_scale_cost": True}):
+        solver = _piqp(joined, free, x, tolerance, way)
         status = solver.solve()
         if status == piqp.PIQP_SOLVED:
             break
     else:
         raise SolverFailed(
-            f"the central optimiser PIQP stopped with {status} after {solver.result.info.iter} iterations, with its "
-            "cost scaled and not"
+            f"the central optimiser PIQP stopped with {status} after {solver.result.info.iter} iterations, three ways"
         )
     x[free] = np.array(solver.result.x)
     duals = _boundary_duals(joined, np.array(solver.result.y))
     return Optimum(x, joined.value(x), int(solver.result.info.iter), duals)
 
 
-def _piqp(joined: Joined, free: Bools, x: Floats, tolerance: float, scale_cost: bool) -> piqp.SparseSolver:
+def _piqp(joined: Joined, free: Bools, x: Floats, tolerance: float, way: dict[str, bool]) -> piqp.SparseSolver:
     """The solver, set up for the `free` variables; the others are at `x`."""
     solver = piqp.SparseSolver()
     solver.settings.eps_abs = solver.settings.eps_rel = tolerance
     solver.settings.max_iter = MAX_ITERATIONS
-    solver.settings.preconditioner_scale_cost = scale_cost
+    for name, value in way.items():
+        setattr(solver.settings, name, value)
     b, h = joined.b - joined.a @ x, joined.h - joined.g @ x
     p = sparse.diags(joined.quad[free]).tocsc()
     a, g = joined.a[:, free], joined.g[:, free]

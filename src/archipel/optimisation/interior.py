@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from scipy.linalg import lapack
 
 from archipel.model import Floats, Ints
-from archipel.optimisation.barrier import Box, HingeSet, Kind, StepSizes
+from archipel.optimisation.barrier import FIXED_RANGE, Barrier, Kind, StepSizes, inside
 from archipel.optimisation.block import Block
 
 _STIFF_LEVEL = 1e-9
@@ -55,40 +56,28 @@ class Constants:
 
 @dataclass(slots=True, eq=False)
 class Right:
-    """A right-hand side as asked of the box, the store hinges and the output hinges, and what follows from it."""
+    """A right-hand side: what is asked of all pairs, and what follows from it."""
 
-    box: tuple[Floats, Floats]
-    level: tuple[Floats, Floats]
-    low: tuple[Floats, Floats]
-    high: tuple[Floats, Floats]
-    out: tuple[Floats, Floats]
+    asked: Floats
     push: Floats
     """Of the controls (N, T)."""
     level_push: Floats
     """Of the levels (L,)."""
-    low_delta: Floats
-    high_delta: Floats
-    out_delta: Floats
+    delta: Floats
+    """Of the hinges: stores' lower bounds, stores' upper bounds, outputs."""
+    flow: Floats
+    """Of the stores (K, T), as an inflow."""
     inner: Floats
     """Solution of the cell's own elimination for this right-hand side, set by `constants`."""
 
     def plus(self, other: Right, factor: float) -> Right:
         """`self + factor * other`."""
-
-        def both(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
-            return a[0] + factor * b[0], a[1] + factor * b[1]
-
         return Right(
-            both(self.box, other.box),
-            both(self.level, other.level),
-            both(self.low, other.low),
-            both(self.high, other.high),
-            both(self.out, other.out),
+            self.asked + factor * other.asked,
             self.push + factor * other.push,
             self.level_push + factor * other.level_push,
-            self.low_delta + factor * other.low_delta,
-            self.high_delta + factor * other.high_delta,
-            self.out_delta + factor * other.out_delta,
+            self.delta + factor * other.delta,
+            self.flow + factor * other.flow,
             self.inner + factor * other.inner,
         )
 
@@ -97,18 +86,44 @@ class Right:
 class CellSolver:
     """One cell's side of the method. `coordination.exact` calls it in the order of the sections below."""
 
-    def __init__(self, block: Block, wish: Floats | None = None, inside: float = 0.1) -> None:
-        """Place the controls at `wish` (N, T), kept `inside` (share of the range) off the bounds; or in the middle."""
+    def __init__(self, block: Block, wish: Floats | None = None, share: float = 0.1) -> None:
+        """Place the controls at `wish` (N, T), `share` of the range off the bounds; or in the middle."""
         self.block = block
-        self.box = Box(block.lo, block.hi)
-        self.level = Box(block.levels.lo, block.levels.hi)
-        self.low = HingeSet(block.store_price, np.isfinite(block.store_lo))
-        self.high = HingeSet(block.store_price, np.isfinite(block.store_hi))
-        self.out = HingeSet(block.hinges.price, np.ones(len(block.hinges.price), dtype=np.bool_))
-        self._lo = np.where(self.low.has, block.store_lo, 0.0)
-        self._hi = np.where(self.high.has, block.store_hi, 0.0)
-        self.levels_now = 0.5 * (block.levels.lo + block.levels.hi)
-        self.u = self.box.inside(0.5 * (block.lo + block.hi) if wish is None else wish, inside)
+        levels = block.levels
+        self._free = np.flatnonzero(block.hi - block.lo > FIXED_RANGE)
+        self._level_free = np.flatnonzero(levels.hi - levels.lo > FIXED_RANGE)
+        self._has_low = np.flatnonzero(np.isfinite(block.store_lo))
+        self._has_high = np.flatnonzero(np.isfinite(block.store_hi))
+        low, high = len(self._has_low), len(self._has_high)
+        self._lows, self._highs, self._outs = slice(0, low), slice(low, low + high), slice(low + high, None)
+        price = block.store_price.ravel()
+        self.pairs = Barrier(
+            self._flat(block.lo, levels.lo),
+            self._flat(block.hi, levels.hi),
+            np.concatenate([price[self._has_low], price[self._has_high], block.hinges.price]),
+        )
+        self._range = self.pairs.hi - self.pairs.lo
+        self._store_lo = block.store_lo.ravel()[self._has_low]
+        self._store_hi = block.store_hi.ravel()[self._has_high]
+        self.levels_now = 0.5 * (levels.lo + levels.hi)
+        self._stiff_level = np.full(len(levels.lo), _STIFF_LEVEL)
+        self.u = inside(0.5 * (block.lo + block.hi) if wish is None else wish, block.lo, block.hi, share)
+
+    def _flat(self, controls: Floats, levels: Floats) -> Floats:
+        """What is free of controls (N, T) and levels (L,), in one row."""
+        return np.concatenate([controls.ravel()[self._free], levels[self._level_free]])
+
+    def _spread(self, flat: Floats) -> tuple[Floats, Floats]:
+        """The way back; zero where there is no freedom."""
+        controls, levels = np.zeros(self.block.lo.size), np.zeros(len(self.levels_now))
+        controls[self._free], levels[self._level_free] = flat[: len(self._free)], flat[len(self._free) :]
+        return controls.reshape(self.block.lo.shape), levels
+
+    def _by_store(self, which: Ints, values: Floats, without: float = 0.0) -> Floats:
+        """Values of the store bounds that exist, as (K, T)."""
+        out = np.full(self.block.keep.size, without)
+        out[which] = values
+        return out.reshape(self.block.keep.shape)
 
     # ---------------------------------------------------------------- opening
 
@@ -142,12 +157,8 @@ class CellSolver:
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
         """Start on the central path of `mu` with boundary prices (2, T) and voltage (T,)."""
         self.price, self.v = price.copy(), v_pu.copy()
-        y, e = self._outputs(), self.block.store(self.u)
-        self.box.open(self.u, mu)
-        self.level.open(self.levels_now, mu)
-        self.low.open(self._lo - e, mu)
-        self.high.open(e - self._hi, mu)
-        self.out.open(self._gaps(y), mu)
+        y = self._outputs()
+        self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
         self.omega = np.zeros(len(self.child_v))
 
@@ -164,11 +175,14 @@ class CellSolver:
         y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
         return np.asarray(y[self._rows])
 
-    def _gaps(self, y: Floats) -> Floats:
-        return np.asarray(y[self._first_hinge : self._first_port] - self.block.hinges.bound)
+    def _gaps(self, y: Floats, e: Floats) -> Floats:
+        """How far stores and outputs are beyond their bounds."""
+        e = e.ravel()
+        outputs = y[self._first_hinge : self._first_port] - self.block.hinges.bound
+        return np.concatenate([self._store_lo - e[self._has_low], e[self._has_high] - self._store_hi, outputs])
 
     def _duals(self) -> Floats:
-        return np.concatenate([self.price.ravel(), self.out.pi, self.omega])
+        return np.concatenate([self.price.ravel(), self.pairs.pi[self._outs], self.omega])
 
     def _to_children(self, dual: Floats) -> Floats:
         weight = dual[:, None] * self._hot
@@ -181,17 +195,17 @@ class CellSolver:
         block, b = self.block, self._first_hinge
         # what depends on the point alone is worked out once for all right-hand sides of the iteration
         self._y, self._e = self._outputs(), block.store(self.u)
-        self._slope, self._level_slope = self.dual_residual(), self.level_residual()
-        self._m = np.where(self.box.free, 1.0 / (block.quad + block.stiff + self.box.stiffness()), 0.0)
-        self._ml = np.where(self.level.free, 1.0 / (self.level.stiffness() + _STIFF_LEVEL), 0.0)
-        self._factor_stores()
+        self._slope = self.dual_residual()
+        stiff, compliance = self.pairs.weigh()
+        self._m, self._ml = self._spread(1.0 / (stiff + self._flat(block.quad + block.stiff, self._stiff_level)))
+        self._factor_stores(compliance)
         big = self._joined_response(children)
         kb = self._child_k(children)
         g, voltages = len(self._t) - b, kb.shape[1]
         h = np.zeros((g + voltages, g + voltages))
         h[:g, :g] = big[b:, b:]
         hinge = np.arange(len(block.hinges.bound))
-        h[hinge, hinge] += self.out.compliance()
+        h[hinge, hinge] += compliance[self._outs]
         self._up = -big[b:, :b]
         if voltages:
             link = -kb[b:]
@@ -204,11 +218,9 @@ class CellSolver:
                 at = end
             self._up = np.concatenate([self._up, kb[:b].T])
         self._gv_all = np.concatenate([self._gv, np.zeros((voltages, self._gv.shape[1]))])
-        # a unit diagonal first: hinges and voltages live on very different scales
-        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(h)), 1e-12))
-        self._h_inverse = np.linalg.inv(h * scale[:, None] * scale) * scale[:, None] * scale
-        self._h_up = self._h_inverse @ self._up
-        self._h_gv = self._h_inverse @ self._gv_all
+        self._eliminated = _Symmetric(h, definite=not voltages)
+        both = self._eliminated.solve(np.concatenate([self._up, self._gv_all], axis=1))
+        self._h_up, self._h_gv = both[:, :b], both[:, b:]
         c = big[:b, :b] - self._up.T @ self._h_up
         return Response(0.5 * (c + c.T), self._up.T @ self._h_gv, self._gv_all.T @ self._h_gv)
 
@@ -217,8 +229,7 @@ class CellSolver:
         block, t_count = self.block, self.block.intervals
         big = self._same_t * ((self._z * self._m[:, self._t].T) @ self._z.T)
         if len(block.store_first):
-            stored = len(block.gain)
-            reach = self._z[:, :stored] * (block.gain * self._m[:stored])[:, self._t].T
+            reach = self._z[:, : len(block.gain)] * self._gain_m[:, self._t].T
             reach = np.add.reduceat(reach, block.store_first, axis=1)
             big -= self._sandwich(reach, self._n[:, :, self._t] * reach.T[:, None, :])
         big += (self._zl * self._ml) @ self._zl.T
@@ -243,19 +254,20 @@ class CellSolver:
         ]
         return np.concatenate(parts, axis=1) if parts else np.zeros((len(self._t), 0))
 
-    def _factor_stores(self) -> None:
+    def _factor_stores(self, compliance: Floats) -> None:
         """Each store's chain condensed on its inflow: a tridiagonal matrix inverted for all stores at once."""
         block = self.block
-        self._c_low, self._c_high = self.low.compliance(), self.high.compliance()
-        stiff = np.where(self.low.has, 1.0 / self._c_low, 0.0) + np.where(self.high.has, 1.0 / self._c_high, 0.0)
-        self._soft = 1.0 / np.maximum(stiff, _FREE_STORE)
         count, t_count = block.keep.shape
         if not count:
             return
+        self._c_low = self._by_store(self._has_low, compliance[self._lows], np.inf)
+        self._c_high = self._by_store(self._has_high, compliance[self._highs], np.inf)
+        self._soft = 1.0 / np.maximum(1.0 / self._c_low + 1.0 / self._c_high, _FREE_STORE)
         gain = block.gain
+        self._gain_m = gain * self._m[: len(gain)]
         i = np.arange(t_count)
         tri = np.zeros((count, t_count, t_count))
-        tri[:, i, i] = self._soft + np.add.reduceat(gain * gain * self._m[: len(gain)], block.store_first, axis=0)
+        tri[:, i, i] = self._soft + np.add.reduceat(gain * self._gain_m, block.store_first, axis=0)
         tri[:, i[1:], i[1:]] += block.keep[:, 1:] ** 2 * self._soft[:, :-1]
         tri[:, i[1:], i[:-1]] = tri[:, i[:-1], i[1:]] = -block.keep[:, 1:] * self._soft[:, :-1]
         self._n = np.linalg.inv(tri)
@@ -264,50 +276,42 @@ class CellSolver:
 
     def right_hand(self, kind: Kind) -> Right:
         """A right-hand side: 'affine', 'corrector' (after the affine step), or 'centre' (per unit of mu)."""
-        parts = (self.box, self.level, self.low, self.high, self.out)
-        box, level, low, high, out = (part.asked(kind) for part in parts)
-        push, level_push = self.box.push(box), self.level.push(level)
+        asked = self.pairs.asked(kind)
+        push = self.pairs.push(asked)
         if kind == "centre":
-            gaps: tuple[Floats | None, Floats | None, Floats | None] = (None, None, None)
+            delta = self.pairs.delta(asked, None)
         else:
-            gaps = (self._lo - self._e, self._e - self._hi, self._gaps(self._y))
             push = push - self._slope
-            level_push = level_push - self._level_slope
-        return Right(
-            box,
-            level,
-            low,
-            high,
-            out,
-            np.where(self.box.free, push, 0.0),
-            np.where(self.level.free, level_push, 0.0),
-            self.low.delta(low, gaps[0]),
-            self.high.delta(high, gaps[1]),
-            self.out.delta(out, gaps[2]),
-            np.zeros(0),
-        )
+            delta = self.pairs.delta(asked, self._gaps(self._y, self._e))
+        return Right(asked, *self._spread(push), delta, self._store_flow(delta), np.zeros(0))
+
+    def _store_flow(self, delta: Floats) -> Floats:
+        """What the hinges of the stores' bounds ask for, as an inflow (K, T)."""
+        if not len(self.block.keep):
+            return np.zeros_like(self.block.keep)
+        low = self._by_store(self._has_low, delta[self._lows]) / self._c_low
+        held = self._soft * (low - self._by_store(self._has_high, delta[self._highs]) / self._c_high)
+        flow = held.copy()
+        flow[:, 1:] -= self.block.keep[:, 1:] * held[:, :-1]
+        return np.asarray(flow)
 
     def dual_residual(self) -> Floats:
-        """Gradient of the Lagrangian by the controls (N, T), zero where fixed."""
-        block = self.block
-        seen = self._z.T @ (self._duals()[:, None] * self._hot)
-        own = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor)
-        slope = own + seen + block.spread(block.worth(self._store_price()))
-        return np.where(self.box.free, slope - self.box.zl + self.box.zh, 0.0)
-
-    def level_residual(self) -> Floats:
-        """Gradient of the Lagrangian by the levels (L,), zero where fixed."""
-        slope = self.block.levels.cost + _STIFF_LEVEL * self.levels_now + self._zl.T @ self._duals()
-        return np.where(self.level.free, slope - self.level.zl + self.level.zh, 0.0)
+        """Gradient of the Lagrangian by the free controls and levels."""
+        block, duals = self.block, self._duals()
+        seen = self._z.T @ (duals[:, None] * self._hot)
+        slope = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor) + seen
+        if len(block.store_first):
+            slope[: len(block.gain)] += block.gain * block.worth(self._store_price())[block.store_of]
+        level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + self._zl.T @ duals
+        return self._flat(slope, level_slope) + self.pairs.box_price()
 
     def gap_of_residuals(self) -> float:
         """Most that the dual residuals at the last `factor` can hide [EUR]: a control may move over its whole range."""
-        box, level = self.box, self.level
-        hidden = (np.abs(self._slope) * (box.hi - box.lo)).sum()
-        return float(hidden + (np.abs(self._level_slope) * (level.hi - level.lo)).sum())
+        return float(np.abs(self._slope) @ self._range)
 
     def _store_price(self) -> Floats:
-        return np.where(self.high.has, self.high.pi, 0.0) - np.where(self.low.has, self.low.pi, 0.0)
+        pi = self.pairs.pi
+        return self._by_store(self._has_high, pi[self._highs]) - self._by_store(self._has_low, pi[self._lows])
 
     def constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
         """The constants of the response to `right`; `omega` are the children's prices of voltage, None for 'centre'."""
@@ -317,32 +321,29 @@ class CellSolver:
         for i, child in enumerate(children):
             k = k + self._zp[:, i] * child.k[:t_count][self._t] + self._zq[:, i] * child.k[t_count:][self._t]
         r0 = k[b:].copy()
-        ports = len(r0) - len(right.out_delta)
-        r0[: len(right.out_delta)] -= right.out_delta
+        delta = right.delta[self._outs]
+        ports = len(r0) - len(delta)
+        r0[: len(delta)] -= delta
         m = np.concatenate([child.m for child in children]) if children else np.zeros(0)
         if omega is not None and ports:
             r0[-ports:] -= self.child_v - self._y[self._first_port :]
             m = m + np.concatenate(omega) - self.omega
-        right.inner = self._h_inverse @ np.concatenate([r0, m])
+        right.inner = self._eliminated.solve(np.concatenate([r0, m]))
         return Constants(k[:b] + self._up.T @ right.inner, self._gv_all.T @ right.inner)
 
     def own_omega(self) -> Floats:
         """Price of the boundary voltage as this cell sees it, shape (V,)."""
-        return np.asarray(self._gv.T @ np.concatenate([self.out.pi, self.omega]))
+        return np.asarray(self._gv.T @ np.concatenate([self.pairs.pi[self._outs], self.omega]))
 
     def _own_step(self, right: Right, price: Floats | float) -> tuple[Floats, Floats]:
         """Steps of the controls (N, T) and of what stored energy is worth (K, T) when prices step by `price` (N, T)."""
         block = self.block
         step = self._m * (right.push - price)
         if not len(block.store_first):
-            return step, np.zeros_like(block.keep)
-        low = np.where(self.low.has, right.low_delta / self._c_low, 0.0)
-        high = np.where(self.high.has, right.high_delta / self._c_high, 0.0)
-        held = self._soft * (low - high)
-        flow = block.inflow(step) + held
-        flow[:, 1:] -= block.keep[:, 1:] * held[:, :-1]
-        tau = (self._n @ flow[:, :, None])[:, :, 0]
-        return step - self._m * block.spread(tau), tau
+            return step, right.flow
+        tau = (self._n @ (block.inflow(step) + right.flow)[:, :, None])[:, :, 0]
+        step[: len(block.gain)] -= self._gain_m * tau[block.store_of]
+        return step, tau
 
     # ---------------------------------------------------------------- downwards
 
@@ -357,35 +358,36 @@ class CellSolver:
         count = len(block.hinges.bound)
         self.d_price, self.d_v, self.d_omega = d_price, d_v, theta[count:]
         dual = np.concatenate([d_price.ravel(), theta])
-        du, tau = self._own_step(right, self._z.T @ (dual[:, None] * self._hot))
-        self.box.step(du, right.box)
-        self.level.step(self._ml * (right.level_push - self._zl.T @ dual), right.level)
-        self.out.step(theta[:count], right.out)
-        self._step_stores(right, block.carry(block.inflow(du)), tau)
+        self.du, tau = self._own_step(right, self._z.T @ (dual[:, None] * self._hot))
+        self.d_levels = self._ml * (right.level_push - self._zl.T @ dual)
+        dpi = np.concatenate([*self._store_steps(right, tau), theta[:count]])
+        self.pairs.step(self._flat(self.du, self.d_levels), dpi, right.asked)
         return self._to_children(dual), list(np.split(self.d_child_v, self._cut)) if block.children else []
 
-    def _step_stores(self, right: Right, de: Floats, tau: Floats) -> None:
-        """Duals of the store's bounds from `tau`, what energy is worth: exact where a compliance is nearly zero."""
+    def _store_steps(self, right: Right, tau: Floats) -> tuple[Floats, Floats]:
+        """Steps of the duals of the stores' lower and upper bounds, from `tau`, what energy is worth: exact where a
+        compliance is nearly zero."""
+        block = self.block
+        if not len(block.keep):
+            return np.zeros(0), np.zeros(0)
+        de = block.carry(block.inflow(self.du))
         nu = tau.copy()
-        nu[:, :-1] -= self.block.keep[:, 1:] * tau[:, 1:]
-        low = np.where(self.low.has, -(de + right.low_delta) / self._c_low, 0.0)
-        high = np.where(self.high.has, (de - right.high_delta) / self._c_high, 0.0)
-        by_high = self.high.has & (~self.low.has | (self._c_high < self._c_low))
-        self.high.step(np.where(by_high, nu + low, high), right.high)
-        self.low.step(np.where(by_high, low, high - nu), right.low)
+        nu[:, :-1] -= block.keep[:, 1:] * tau[:, 1:]
+        low = -(de + self._by_store(self._has_low, right.delta[self._lows])) / self._c_low
+        high = (de - self._by_store(self._has_high, right.delta[self._highs])) / self._c_high
+        by_high = self._c_high < self._c_low
+        low, high = np.where(by_high, low, high - nu), np.where(by_high, nu + low, high)
+        return low.ravel()[self._has_low], high.ravel()[self._has_high]
 
     def sizes(self) -> StepSizes:
         """How far this cell can follow the step."""
-        sizes = self.box.sizes()
-        for part in (self.level, self.low, self.high, self.out):
-            sizes = sizes.join(part.sizes())
-        return sizes
+        return self.pairs.sizes()
 
     def apply(self, primal: float, dual: float) -> None:
         """Take the step. The children's powers follow with `hear_children`."""
-        for part in (self.box, self.level, self.low, self.high, self.out):
-            part.apply(primal, dual)
-        self.u, self.levels_now = self.box.u, self.level.u
+        self.pairs.apply(primal, dual)
+        self.u = self.u + primal * self.du
+        self.levels_now = self.levels_now + primal * self.d_levels
         self.v = self.v.copy()
         self.v[self.active] += primal * self.d_v
         self.child_v = self.child_v + primal * self.d_child_v
@@ -399,6 +401,33 @@ class CellSolver:
     def cost(self) -> float:
         """Own cost [EUR] at the point of the last `factor`; no price of boundary power."""
         return self.block.own_cost(self.u, self.levels_now, self._y[self._first_hinge : self._first_port])
+
+
+@final
+class _Symmetric:
+    """A factored symmetric matrix. Without voltages to hand down it is positive definite, with them a saddle."""
+
+    def __init__(self, matrix: Floats, *, definite: bool) -> None:
+        # a unit diagonal first: hinges and voltages live on very different scales
+        self._scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1e-12))
+        scaled = matrix * self._scale[:, None] * self._scale
+        self._pivots = None
+        if definite:
+            self._factor, trouble = lapack.dpotrf(scaled, lower=1)
+            definite = trouble == 0
+        if not definite and len(matrix):
+            self._factor, self._pivots, _ = lapack.dgetrf(scaled)
+
+    def solve(self, right: Floats) -> Floats:
+        """Of one right-hand side (A,) or several (A, B)."""
+        if not right.size:
+            return right
+        scale = self._scale if right.ndim == 1 else self._scale[:, None]
+        if self._pivots is None:
+            answer, _ = lapack.dpotrs(self._factor, scale * right, lower=1)
+        else:
+            answer, _ = lapack.dgetrs(self._factor, self._pivots, scale * right)
+        return np.asarray(scale * answer)
 
 
 def _grouped(t: Ints, t_count: int) -> tuple[Ints, Ints]:
