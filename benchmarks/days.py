@@ -25,6 +25,7 @@ import archipel
 from archipel.report.session import STRATEGIES
 
 ALL = tuple(STRATEGIES)
+FORECASTS = ("perfect", "naive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Case:
     days: int = 1
     forecast: str = "perfect"
     strategies: tuple[str, ...] = ALL
+    """A gap is measured where both `alone` and `central` are among them."""
     trip: bool = True
     """Whether older inverters trip at over-voltage."""
 
@@ -58,22 +60,24 @@ def cases() -> list[Case]:
     """The fixed days first, the quick ones before the slow ones."""
     few = drawn(5, seed=1)
     fixed = ["2016-06-09", "2016-05-26"]
-    out = [Case("district", day, forecast=f) for f in ("perfect", "naive") for day in fixed + few]
+    three, two = ALL[:3], ("uncoordinated", "distributed")
+    out = [Case("district", day, forecast=f) for f in FORECASTS for day in fixed + few]
     out += [Case("city", "2016-06-09", strategies=("uncoordinated",), trip=False)]
     out += [Case("city", day) for day in fixed]
-    out += [Case("city-winter", "2016-12-24", strategies=("uncoordinated", "distributed"))]
-    out += [Case("city", day) for day in few]
-    out += [Case("city", day, forecast="naive", strategies=("uncoordinated", "distributed")) for day in fixed]
-    out += [Case("city-winter", "2016-12-01", days=7, strategies=("uncoordinated", "distributed"))]
+    out += [Case("city-winter", "2016-12-24", forecast=f, strategies=two) for f in FORECASTS]
+    out += [Case("city", day, strategies=three) for day in few]
+    out += [Case("city", day, forecast="naive", strategies=three) for day in fixed + few]
+    out += [Case("city-winter", f"2016-12-0{day}", strategies=two) for day in range(1, 8)]
     return out
 
 
-def run_one(case: Case, folder: Path) -> None:
+def run_one(case: Case, folder: Path, workers: int | None) -> None:
     """Run a case here and write its figures."""
     scenario = archipel.scenario(case.scenario)
     if not case.trip:
         scenario = replace(scenario, overvoltage_trip=False)
     how: dict[str, Any] = {"start": case.start, "days": case.days, "forecast": case.forecast}
+    how["workers"] = workers
     done = archipel.run(scenario, case.strategies, runs=folder / "runs", progress=_tell, **how)
     peak_kb = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     target = folder / f"{case.name}.json"
@@ -122,12 +126,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", metavar="PATTERN", help="cases whose name matches, such as 'city/*'")
     parser.add_argument("--folder", type=Path, default=Path("runs/days"), help="default: runs/days")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes of `distributed`; 1 to run two campaigns")
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--one", action="store_true", help="run the one case that matches, in this process")
     asked = parser.parse_args()
     chosen = [case for case in cases() if fnmatch.fnmatch(case.name, asked.only)]
     if asked.one:
-        run_one(chosen[0], asked.folder)
+        run_one(chosen[0], asked.folder, asked.workers)
         return 0
     failed = 0
     for number, case in enumerate(chosen, 1):
@@ -135,6 +140,7 @@ def main() -> int:
             continue
         print(f"{number} of {len(chosen)}: {case.name}", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "benchmarks.days", "--one", "--only", case.name, "--folder", str(asked.folder)]
+        command += ["--workers", str(asked.workers)] * (asked.workers is not None)
         failed += subprocess.run(command, check=False).returncode != 0
     print(table([case for case in chosen if (asked.folder / f"{case.name}.json").exists()], asked.folder))
     return int(failed > 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,8 +39,6 @@ def measure(
     ours = bill(blocks, parents, chosen, energy, v)
     joined = join(tuple(blocks), parents, energy, v)
     best = bill(blocks, parents, joined.controls(solve_piqp(joined, 1e-7).x), energy, v)
-    free = [replace(block, stiff=np.zeros_like(block.stiff)) for block in blocks]
-    undamped = solve_piqp(join(tuple(free), parents, energy, v), 1e-7).value
     limits = fixed_limits(parts)
     lone = [
         SoloCell(site, float(limits.import_kw[i]), float(limits.export_kw[i]))
@@ -54,7 +51,6 @@ def measure(
         "time": now,
         "distributed": ours.total,
         "central": best.total,
-        "central_undamped": undamped,
         "alone": alone.total - alone.limits,
         "alone_limits_eur": alone.limits,
         "gross_eur": ours.gross,
