@@ -41,7 +41,7 @@ COARSE_ROUND = _radians(0, 60, -60, 120, -120, 180)
 """The same where the present current is below `TURNS_BELOW` of the limit: it may turn anywhere on its way there."""
 TURNS_BELOW = 0.8
 SQUARE, FAR_BELOW = _radians(0, 90, -90, 180), 0.5
-"""And where it is far below: enough to keep the next pass, which meets this one half way, from overshooting wildly."""
+"""And where it is far below: enough to keep a pass from overshooting wildly."""
 SOON_STEPS = 6
 """Quarter hours that count as soon."""
 PER_INTERVAL = 2
