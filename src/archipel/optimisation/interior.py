@@ -142,6 +142,7 @@ class CellSolver:
         self._hot[np.arange(len(rows)), self._t] = 1.0
         self._same_t = self._hot @ self._hot.T
         self._by_t, self._slot = _grouped(self._t, t_count)
+        self._rows_of_t = [np.flatnonzero(self._t == t) for t in range(t_count)]
         self._cut = np.cumsum([len(a) for a in active])[:-1]
         gamma, t = out.on_v[rows[self._first_hinge :]], self._t[self._first_hinge :]
         self.active = np.unique(t[gamma != 0.0])
@@ -231,7 +232,8 @@ class CellSolver:
         if len(block.store_first):
             reach = self._z[:, : len(block.gain)] * self._gain_m[:, self._t].T
             reach = np.add.reduceat(reach, block.store_first, axis=1)
-            big -= self._sandwich(reach, self._n[:, :, self._t] * reach.T[:, None, :])
+            for rows, chain in zip(self._rows_of_t, self._n, strict=True):
+                big[rows] -= reach[rows] @ (chain.take(self._t, axis=0) * reach).T
         big += (self._zl * self._ml) @ self._zl.T
         if children:
             c = np.stack([response.c for response in children]).reshape(-1, 2, t_count, 2, t_count)
@@ -257,20 +259,15 @@ class CellSolver:
     def _factor_stores(self, compliance: Floats) -> None:
         """Each store's chain condensed on its inflow: a tridiagonal matrix inverted for all stores at once."""
         block = self.block
-        count, t_count = block.keep.shape
-        if not count:
+        if not len(block.keep):
             return
         self._c_low = self._by_store(self._has_low, compliance[self._lows], np.inf)
         self._c_high = self._by_store(self._has_high, compliance[self._highs], np.inf)
         self._soft = 1.0 / np.maximum(1.0 / self._c_low + 1.0 / self._c_high, _FREE_STORE)
         gain = block.gain
         self._gain_m = gain * self._m[: len(gain)]
-        i = np.arange(t_count)
-        tri = np.zeros((count, t_count, t_count))
-        tri[:, i, i] = self._soft + np.add.reduceat(gain * self._gain_m, block.store_first, axis=0)
-        tri[:, i[1:], i[1:]] += block.keep[:, 1:] ** 2 * self._soft[:, :-1]
-        tri[:, i[1:], i[:-1]] = tri[:, i[:-1], i[1:]] = -block.keep[:, 1:] * self._soft[:, :-1]
-        self._n = np.linalg.inv(tri)
+        give = np.add.reduceat(gain * self._gain_m, block.store_first, axis=0)
+        self._n = _chain_inverse(give, self._soft, block.keep)
 
     # ---------------------------------------------------------------- vector sweeps, upwards
 
@@ -341,7 +338,7 @@ class CellSolver:
         step = self._m * (right.push - price)
         if not len(block.store_first):
             return step, right.flow
-        tau = (self._n @ (block.inflow(step) + right.flow)[:, :, None])[:, :, 0]
+        tau = np.einsum("ijk,jk->ik", self._n, (block.inflow(step) + right.flow).T).T
         step[: len(block.gain)] -= self._gain_m * tau[block.store_of]
         return step, tau
 
@@ -428,6 +425,29 @@ class _Symmetric:
         else:
             answer, _ = lapack.dgetrs(self._factor, self._pivots, scale * right)
         return np.asarray(scale * answer)
+
+
+def _chain_inverse(give: Floats, soft: Floats, keep: Floats) -> Floats:
+    """Inverse of one symmetric tridiagonal matrix per store, (T, T, K), from arrays (K, T).
+
+    The matrix has give[t] + soft[t] + keep[t]^2 soft[t-1] on its diagonal and -keep[t] soft[t-1] beside it. Factored as
+    L D L' with d = rest + soft, where rest[t] = give[t] + keep[t]^2 soft[t-1] rest[t-1] / d[t-1]: nothing is
+    subtracted, so no digit is lost however stiff a bound is. The inverse then follows from its last row upwards.
+    """
+    rest, soft, keep = give.T.copy(), soft.T.copy(), keep.T
+    t_count, count = rest.shape
+    d = rest + soft
+    for t in range(1, t_count):
+        rest[t] += keep[t] ** 2 * soft[t - 1] * rest[t - 1] / d[t - 1]
+        d[t] = rest[t] + soft[t]
+    back = keep[1:] * soft[:-1] / d[:-1]
+    out = np.empty((t_count, t_count, count))
+    out[-1, -1] = 1.0 / d[-1]
+    for t in range(t_count - 2, -1, -1):
+        out[t, t + 1 :] = back[t] * out[t + 1, t + 1 :]
+        out[t + 1 :, t] = out[t, t + 1 :]
+        out[t, t] = 1.0 / d[t] + back[t] * out[t, t + 1]
+    return out
 
 
 def _grouped(t: Ints, t_count: int) -> tuple[Ints, Ints]:
