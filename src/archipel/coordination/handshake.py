@@ -1,0 +1,201 @@
+"""Acting on an agreement only when the other end has accepted the very same record.
+
+With a deadline and lossy messages no protocol makes an agreement common knowledge (J. Gray, "Notes on data base
+operating systems", 1978: the two generals). What can be promised is kept here, for one end of one tie:
+
+    accept(record)         "from its start I act on this record or on none": older records are void from then on
+    hear(acceptance)       the other end accepted the same record, and before its start
+    holding(now)           the record in force, or the default when nothing is
+
+    end A   accept R2 ---- A accepted R2 ---->  end B acts on R2 from its start only when it holds A's acceptance, and
+            accept R2 <--- B accepted R2 -----        A, having accepted, no longer acts on R1 then: never two values
+
+One end may still act while the other is at the default: a *split*. Acceptances are repeated until the start, so with a
+share `loss` of messages lost and n repeats a split has probability 2 loss^n (1 - loss^n). It must be safe (checked before
+accepting) and the meters end it: see `contradicted`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, final
+
+STEP = timedelta(minutes=15)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What two ends agree on for a tie: the power metered at its named end, quarter hour by quarter hour."""
+
+    tie: str
+    plan: int
+    """Number of the plan it came from; grows."""
+    start: datetime
+    """First moment it holds, UTC."""
+    p_kw: tuple[float, ...]
+    """Positive into the lower cell, one per quarter hour from `start`."""
+
+    @property
+    def until(self) -> datetime:
+        """When it lapses."""
+        return self.start + len(self.p_kw) * STEP
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content: equal digests, equal records."""
+        said = [self.tie, self.plan, self.start.isoformat(), [value.hex() for value in self.p_kw]]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    def at(self, now: datetime) -> float | None:
+        """Power agreed for the quarter hour that holds `now` [kW]; None before the start and after the end."""
+        if not self.start <= now < self.until:
+            return None
+        return self.p_kw[int((now - self.start) / STEP)]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """One end's word for a record. The message that carries it is signed by its sender."""
+
+    tie: str
+    plan: int
+    digest: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What an end does on its tie now."""
+
+    p_kw: float
+    record: Record | None
+    """None at the default."""
+    why: str
+
+
+Event = Literal["accepted", "confirmed", "refused", "contradicted"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """For the journal. An `accepted` entry must be on disk before the acceptance is sent."""
+
+    event: Event
+    record: Record
+    why: str = ""
+
+
+@final
+@dataclass(slots=True)
+class TieEnd:
+    """One end of one tie."""
+
+    tie: str
+    default_kw: float
+    """Exchange when nothing is agreed, named in the scenario."""
+    repeat: timedelta = timedelta(seconds=2)
+    """Time between two sendings of an acceptance."""
+    _current: Record | None = None
+    _next: Record | None = None
+    _confirmed: set[str] = field(default_factory=set)
+    _void: dict[str, str] = field(default_factory=dict)
+    """Digests of records never to be acted on (again), and why."""
+    _last_plan: int = -1
+    _sent: datetime | None = None
+
+    def accept(self, record: Record, now: datetime) -> Entry:
+        """Promise to act on `record` from its start, or on nothing.
+
+        Raises:
+            ValueError: for another tie, for a plan not newer than the last accepted, or when it has started already.
+        """
+        if record.tie != self.tie:
+            raise ValueError(f"tie {self.tie}: the record is of tie {record.tie}; expected one of this tie")
+        if record.plan <= self._last_plan:
+            raise ValueError(
+                f"tie {self.tie}: plan {record.plan} was offered after plan {self._last_plan} was accepted; an end "
+                "accepts one record per plan, in their order"
+            )
+        if now >= record.start:
+            raise ValueError(
+                f"tie {self.tie}: the record of plan {record.plan} starts at {record.start:%H:%M:%S} and it is "
+                f"{now:%H:%M:%S}; a record is accepted before it starts"
+            )
+        self._settle(now)
+        self._next, self._last_plan, self._sent = record, record.plan, None
+        return Entry("accepted", record)
+
+    def hear(self, heard: Acceptance, now: datetime) -> Entry | None:
+        """The other end's word. Counts once, before the start, and only for the record this end accepted itself."""
+        record = self._next
+        if record is None or heard.tie != self.tie or heard.plan != record.plan or record.digest in self._confirmed:
+            return None
+        if now >= record.start:
+            return None
+        if heard.digest != record.digest:
+            why = f"the other end accepted another record of plan {record.plan}"
+            self._void[record.digest] = why
+            return Entry("refused", record, why)
+        if record.digest in self._void:
+            return None
+        self._confirmed.add(record.digest)
+        return Entry("confirmed", record)
+
+    def outbox(self, now: datetime) -> list[Acceptance]:
+        """What to send now: the acceptance of the record to come, again and again until it starts."""
+        record = self._next
+        if record is None or now >= record.start or (self._sent is not None and now - self._sent < self.repeat):
+            return []
+        self._sent = now
+        return [Acceptance(self.tie, record.plan, record.digest)]
+
+    def holding(self, now: datetime) -> Holding:
+        """What this end acts on now."""
+        self._settle(now)
+        record = self._current
+        if record is None:
+            return Holding(self.default_kw, None, "nothing is agreed")
+        if record.digest in self._void:
+            return Holding(self.default_kw, None, self._void[record.digest])
+        if record.digest not in self._confirmed:
+            return Holding(self.default_kw, None, f"the other end's acceptance of plan {record.plan} was not heard")
+        p_kw = record.at(now)
+        if p_kw is None:
+            return Holding(self.default_kw, None, f"plan {record.plan} lapsed at {record.until:%H:%M}")
+        return Holding(p_kw, record, f"plan {record.plan}")
+
+    def contradicted(self, now: datetime, why: str) -> Entry | None:
+        """A meter shows that the other end does not act on the record in force: back to the default at once."""
+        record = self.holding(now).record
+        if record is None:
+            return None
+        self._void[record.digest] = why
+        return Entry("contradicted", record, why)
+
+    def restore(self, entries: list[Entry], now: datetime) -> None:
+        """Take up again what the journal holds, in its order. Acceptances heard but not written are heard again."""
+        for entry in entries:
+            if entry.record.tie != self.tie:
+                continue
+            if entry.event == "accepted" and entry.record.plan > self._last_plan:
+                self._settle(entry.record.start - timedelta(microseconds=1))
+                self._next, self._last_plan = entry.record, entry.record.plan
+            elif entry.event == "confirmed":
+                self._confirmed.add(entry.record.digest)
+            elif entry.event in {"refused", "contradicted"}:
+                self._void[entry.record.digest] = entry.why
+        self._settle(now)
+
+    def _settle(self, now: datetime) -> None:
+        """A record whose start has come takes the place of the one before, whether it was confirmed or not."""
+        if self._next is not None and now >= self._next.start:
+            self._current, self._next = self._next, None
+            known = {self._current.digest}
+            self._confirmed &= known
+            self._void = {digest: why for digest, why in self._void.items() if digest in known}
