@@ -10,9 +10,9 @@ operating systems", 1978: the two generals). What can be promised is kept here, 
     end A   accept R2 ---- A accepted R2 ---->  end B acts on R2 from its start only when it holds A's acceptance, and
             accept R2 <--- B accepted R2 -----        A, having accepted, no longer acts on R1 then: never two values
 
-One end may still act while the other is at the default: a *split*. Acceptances are repeated until the start, so with a
-share `loss` of messages lost and n repeats a split has probability 2 loss^n (1 - loss^n). It must be safe (checked before
-accepting) and the meters end it: see `contradicted`.
+One end may still act while the other is at the default: a *split*. Acceptances are repeated until the start, so with
+a share `loss` of messages lost and n repeats a split has probability 2 loss^n (1 - loss^n). It must be safe (checked
+before accepting) and the meters end it: see `contradicted`.
 """
 
 from __future__ import annotations
