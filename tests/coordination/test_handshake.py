@@ -86,7 +86,7 @@ def test_what_the_meter_contradicts_is_dropped_until_there_is_a_newer_record() -
 
 
 def one_story(seed: int, loss: float, crashes: bool) -> tuple[int, int, int]:
-    """Two ends, ten plans, messages lost, doubled, late, ends that crash: quarter hours (agreed, split, in conflict)."""
+    """Two ends, messages lost, doubled, late, ends that crash: quarter hours (agreed, split, in conflict)."""
     rng = np.random.default_rng(seed)
     ends = [end(), end()]
     journals: list[list[Entry]] = [[], []]
