@@ -180,9 +180,11 @@ def test_a_switch_with_a_fallback_goes_there_when_its_lease_lapses() -> None:
     assert not device.closed
     assert device.write(COMMAND_AT, command(1, 60, 1)) is None
     assert device.closed
-    run(device, 60.0, Truth(p_kw=-80.0, q_kvar=5.0))
-    assert not device.closed
+    run(device, 59.0, Truth(p_kw=-80.0, q_kvar=5.0))
     assert register(device, "p") == 2**32 - 80_000, "it shows what flows, which is the caller's to say"
+    run(device, 1.0, Truth(p_kw=-80.0, q_kvar=5.0))
+    assert not device.closed
+    assert register(device, "p") == 0, "nothing flows through an open switch, whatever the last power flow said"
 
 
 def test_the_sample_counts_measurements_and_stands_still_when_frozen() -> None:
@@ -207,3 +209,10 @@ def test_a_dead_node_stops_it_and_a_device_that_ignores_orders_draws_what_it_lik
     device.fault = Fault(ignores_setpoints=True)
     assert device.write(COMMAND_AT, command(1, 600, 0)) is None
     assert run(device, 60.0) == pytest.approx(11.0)
+
+
+def test_a_charger_shows_the_session_as_far_as_it_is_known() -> None:
+    device = charger()
+    assert [register(device, name) for name in ("soc", "e_wanted", "ends_in")] == [0xFFFF, 2**32 - 1, 2**32 - 1]
+    run(device, 1.0, Truth(soc=0.4, e_kwh_wanted=12.5, ends_in_s=7200.0))
+    assert [register(device, name) for name in ("soc", "e_wanted", "ends_in")] == [4_000, 12_500, 7_200]

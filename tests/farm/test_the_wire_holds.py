@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+import subprocess
+import sys
 
 import pytest
 from farm_peers import Bare, battery, charger, command, farming, pv
@@ -185,3 +187,38 @@ def test_the_farm_says_which_ids_are_doubled_or_unknown_and_that_time_runs_forwa
         assert str(at["pv"]).startswith("modbus://127.0.0.1:")
 
     farming([pv()], talk)
+
+
+def test_stopping_hangs_up_on_everyone_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> bytes:
+        farm = Farm()
+        at = (await farm.start([pv(), charger()]))["pv"]
+        async with Bare(at) as idle, Bare(at) as waiting:
+            assert await idle.read(40000, 2) == SUNS
+            farm.devices["pv"].fault = Fault(delay_s=60.0)
+            waiting.send(b"\x03\x9c\x40\x00\x02")
+            await asyncio.sleep(0.05)
+            await farm.stop()
+            left = await idle.reader.read() + await waiting.reader.read()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(at.host, at.port)
+        return left
+
+    assert asyncio.run(run()) == b""
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("package", ["pymodbus", "sunspec2"])
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(package: str) -> None:
+    script = f"""
+import sys
+sys.modules[{package!r}] = None
+from archipel.model.errors import ExtraMissing
+try:
+    from archipel.farm import Meter, MeterPlate
+    Meter(MeterPlate("m", 1.0))
+except ExtraMissing as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30).stdout
+    assert "archipel[field]" in said

@@ -36,7 +36,13 @@ class Truth:
     """The same for reactive power."""
 
     soc: float | None = None
-    """State of charge, if the caller keeps it; None: a battery counts for itself."""
+    """State of charge, if the caller keeps it; None: a battery counts for itself. Heat pumps and chargers show it."""
+
+    e_kwh_wanted: float | None = None
+    """Chargers: energy this session still wants; None: not known."""
+
+    ends_in_s: float | None = None
+    """Chargers: seconds until the car leaves; None: not known."""
 
 
 @final
@@ -56,8 +62,17 @@ class Device(ABC):
             raise ValueError(f"device {id}: Modbus unit {unit}; expected 1 to 247")
         self.id = id
         self.unit = unit
-        self.fault: Fault = HEALTHY
-        self._stale = True
+        self._fault: Fault = HEALTHY
+
+    @property
+    def fault(self) -> Fault:
+        """What is wrong with it now; may be set at any time."""
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault: Fault) -> None:
+        self._show(0, len(self.registers))  # a reading that gets stuck now stays where it is now
+        self._fault = fault
 
     @abstractmethod
     def advance(self, dt_s: float, truth: Truth) -> None:
@@ -87,8 +102,8 @@ class Device(ABC):
         """Names of the points that these registers belong to."""
 
     @abstractmethod
-    def _show(self) -> None:
-        """Bring the measured registers up to date."""
+    def _show(self, at: int, count: int) -> None:
+        """Bring the measured ones among `count` registers from position `at` up to date."""
 
     @abstractmethod
     def _order(self, address: int, values: Sequence[int]) -> Refusal | None:
@@ -101,9 +116,7 @@ class Device(ABC):
         at = address - self.base_address
         if at < 0 or at + count > len(self.registers):
             return Refusal.ILLEGAL_ADDRESS
-        if self._stale:
-            self._show()
-            self._stale = False
+        self._show(at, count)
         return self.registers[at : at + count]
 
     def write(self, address: int, values: Sequence[int]) -> Refusal | None:
@@ -113,5 +126,4 @@ class Device(ABC):
         at = address - self.base_address
         if at < 0 or not values or at + len(values) > len(self.registers):
             return Refusal.ILLEGAL_ADDRESS
-        self._stale = True
         return self._order(address, values)

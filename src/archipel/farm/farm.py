@@ -128,6 +128,8 @@ class Farm:
         p_kw: _Values = None,
         q_kvar: _Values = None,
         soc: _Values = None,
+        e_kwh_wanted: _Values = None,
+        ends_in_s: _Values = None,
     ) -> None:
         """Tell devices what the world is like from now on, by id; what is not named stays as it was.
 
@@ -143,6 +145,8 @@ class Farm:
             "p_kw": p_kw,
             "q_kvar": q_kvar,
             "soc": soc,
+            "e_kwh_wanted": e_kwh_wanted,
+            "ends_in_s": ends_in_s,
         }
         changes: dict[str, dict[str, float]] = {}
         for name, values in found.items():

@@ -65,7 +65,7 @@ class Inverter(Device):
         self._service = Service()
         self._truth = Truth()
         self._meters = Meters(soc=None if storage is None else storage.soc)
-        self._show()
+        self._show(0, len(self.registers))
 
     @property
     def base_address(self) -> int:
@@ -92,7 +92,7 @@ class Inverter(Device):
 
     def advance(self, dt_s: float, truth: Truth) -> None:
         """Let time pass; a timer that lapses in between takes effect in between."""
-        self._truth, self._stale = truth, True
+        self._truth = truth
         left_s = dt_s
         while left_s > 1e-12:
             step_s = min([left_s, *(timer.left_s for timer in self._timers if timer.left_s is not None)])
@@ -120,11 +120,12 @@ class Inverter(Device):
             timer.written(self.image, paths)
         return None
 
-    def _show(self) -> None:
+    def _show(self, at: int, count: int) -> None:
         for timer in self._timers:
             timer.show(self.image)
         self._service.show(self.image)
-        inverter_readings.show(self.image, self._meters, self._truth, self.plate, self.fault)
+        span = range(at, at + count)
+        inverter_readings.show(self.image, span, self._meters, self._truth, self.plate, self.fault)
 
     def _move(self, dt_s: float) -> None:
         """Power and energy `dt_s` later, under one set of orders."""

@@ -46,8 +46,11 @@ class Meters:
             self.soc = min(max(self.soc - out * hours / storage.e_kwh, 0.0), 1.0)
 
 
-def show(image: SunSpecImage, meters: Meters, truth: Truth, plate: InverterPlate, fault: Fault) -> None:
-    """Bring all measured points up to date, as far as the fault lets them be true."""
+def show(image: SunSpecImage, span: range, meters: Meters, truth: Truth, plate: InverterPlate, fault: Fault) -> None:
+    """Bring the measured points in a span of registers up to date, as far as the fault lets them be true.
+
+    Only those in the span, because a whole device has over eighty and a client reads one model at a time.
+    """
     if fault.frozen:
         return
     p_w, q_var = 1000.0 * meters.p_kw_given, 1000.0 * meters.q_kvar_given
@@ -85,11 +88,12 @@ def show(image: SunSpecImage, meters: Meters, truth: Truth, plate: InverterPlate
     if meters.soc is not None:
         values |= _battery(image, meters, meters.soc, p_w)
     for path, value in values.items():
-        image.show(path, value)
+        if image.in_span(path, span):
+            image.show(path, value)
     powers = dict.fromkeys(("103.W", "701.W", "103.DCW", "714.DCW", "714.Prt.1.DCW", "802.W"), p_w)
     powers |= dict.fromkeys(("701.WL1", "701.WL2", "701.WL3"), p_w / 3.0)
     for path, value in powers.items():
-        if path in image.points:
+        if image.in_span(path, span):
             image.show(path, distorted(value, fault.reading, image.value(path)))
 
 

@@ -86,7 +86,7 @@ class MappedDevice(Device):
         self.locked: Result | None = None
         """Set to LOCAL or INTERLOCKED when a person or a safety tag forbids orders; the device then refuses them."""
         self._engrave()
-        self._show()
+        self._show(0, SIZE)
 
     @property
     def base_address(self) -> int:
@@ -114,7 +114,7 @@ class MappedDevice(Device):
 
     def advance(self, dt_s: float, truth: Truth) -> None:
         """Let time pass; a lease that lapses in between takes effect in between."""
-        self._truth, self._stale = truth, True
+        self._truth = truth
         if not self.fault.frozen:
             self._sample = (self._sample + 1) & 0xFFFF
         left_s = dt_s
@@ -131,7 +131,7 @@ class MappedDevice(Device):
 
     def restart(self) -> None:
         """Lose power for a moment: no lease any more, fallback and sequence are kept."""
-        self._left_s, self._stale = None, True
+        self._left_s = None
         self._set("result", Result.NONE)
         self._operate()
 
@@ -227,14 +227,17 @@ class MappedDevice(Device):
         wish = set_kw if self.plate.kind is Kind.HEAT_PUMP else min(own, set_kw)
         return min(wish, self.plate.p_kw)
 
-    def _show(self) -> None:
+    def _show(self, at: int, count: int) -> None:
+        del at, count
         active, q_active = self._active()
         self._set("remaining", 0 if self._left_s is None else math.ceil(self._left_s - 1e-9))
         self._set("active", active)
         self._set("q_active", q_active)
         if self.fault.frozen:
             return
-        p_kw, q_kvar = (self._truth.p_kw, self._truth.q_kvar) if self._is_switch else (self._p_kw, self._q_kvar)
+        p_kw, q_kvar = self._p_kw, self._q_kvar
+        if self._is_switch:
+            p_kw, q_kvar = (self._truth.p_kw, self._truth.q_kvar) if self._closed else (0.0, 0.0)
         self._set("sample", self._sample)
         self._set("state", self._state())
         self._set("p", _rounded(distorted(1000.0 * p_kw, self.fault.reading, self._get("p"))))
@@ -242,6 +245,9 @@ class MappedDevice(Device):
         self._set("v", round(10.0 * self._truth.v_pu * self.plate.v_nominal_v))
         self._set("e_drawn", round(1000.0 * self._e_kwh))
         self._set("soc", None if self._truth.soc is None else round(10_000 * self._truth.soc))
+        wanted, ends_in_s = self._truth.e_kwh_wanted, self._truth.ends_in_s
+        self._set("e_wanted", None if wanted is None else round(1000.0 * wanted))
+        self._set("ends_in", None if ends_in_s is None else round(ends_in_s))
 
     def _state(self) -> State:
         if self._is_switch:
@@ -265,7 +271,7 @@ class MappedDevice(Device):
             "q_most": round(1000.0 * plate.q_kvar),
             "v_nominal": round(10.0 * plate.v_nominal_v),
             "fallback": round(fallback),
-            **dict.fromkeys(("e_wanted", "ends_in", "setpoint", "q_setpoint", "q_fallback")),
+            **dict.fromkeys(("setpoint", "q_setpoint", "q_fallback")),
         }.items():
             self._set(name, number)
         for name, text in {"maker": "Archipel", "model": plate.kind.name, "serial": plate.id}.items():

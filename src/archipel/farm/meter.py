@@ -60,7 +60,7 @@ class Meter(Device):
         self._truth = Truth()
         self._e_kwh_imported = 0.0
         self._e_kwh_exported = 0.0
-        self._show()
+        self._show(0, len(self.registers))
 
     @property
     def base_address(self) -> int:
@@ -82,7 +82,7 @@ class Meter(Device):
 
     def advance(self, dt_s: float, truth: Truth) -> None:
         """Count the energy that flowed."""
-        self._truth, self._stale = truth, True
+        self._truth = truth
         self._e_kwh_imported += max(truth.p_kw, 0.0) * dt_s / 3600.0
         self._e_kwh_exported += max(-truth.p_kw, 0.0) * dt_s / 3600.0
 
@@ -91,7 +91,8 @@ class Meter(Device):
         taken = self.image.take(address - BASE_ADDRESS, values)
         return taken if isinstance(taken, Refusal) else Refusal.ILLEGAL_ADDRESS
 
-    def _show(self) -> None:
+    def _show(self, at: int, count: int) -> None:
+        del at, count
         if self.fault.frozen:
             return
         truth, phases, name = self._truth, _PHASES[self.plate.model], f"{self.plate.model}."

@@ -9,9 +9,11 @@ Points are named by their path: `704.WSet`, `704.PFWInj.PF`, `705.Crv.2.Pt.1.V` 
 from __future__ import annotations
 
 import importlib
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, final
 
 from archipel.farm.faults import Refusal
@@ -60,7 +62,7 @@ class Point:
 
     path: str
     at: int
-    """Registers from the start of the image."""
+    """Registers from the start of its model, or of the image."""
     length: int
     type: str
     scale: int
@@ -75,21 +77,23 @@ class SunSpecImage:
     """The registers of one device. Points that are given no value at the start are not implemented and stay so."""
 
     def __init__(self, models: Sequence[tuple[int, Data]]) -> None:
-        device = _pysunspec("sunspec2.device")
         content = bytearray(b"SunS")
         self.points: dict[str, Point] = {}
         for number, data in models:
-            model = device.Model(number, data=dict(data))
-            if model.error_info:
-                raise ValueError(f"SunSpec model {number}: {model.error_info}")
-            for point in _points(model, f"{number}.", len(content) // 2):
-                self.points[point.path] = point
-            content += model.get_mb()
+            points, encoded = _model(number, json.dumps(data, sort_keys=True))
+            for point in points:
+                self.points[point.path] = replace(point, at=point.at + len(content) // 2)
+            content += encoded
         content += b"\xff\xff\x00\x00"
         self.registers = [int.from_bytes(content[i : i + 2], "big") for i in range(0, len(content), 2)]
         self._at: list[Point | None] = [None] * len(self.registers)
         for point in self.points.values():
             self._at[point.at : point.at + point.length] = [point] * point.length
+
+    def in_span(self, path: str, span: range) -> bool:
+        """Whether the device has this point and any of its registers is in the span."""
+        point = self.points.get(path)
+        return point is not None and point.at < span.stop and span.start < point.at + point.length
 
     def raw(self, path: str) -> int | None:
         """The number in the registers, signed where the type is; None when it is not implemented."""
@@ -163,6 +167,15 @@ class SunSpecImage:
             point = self.points[path]
             for i in range(point.length):
                 self.registers[point.at + i] = raw >> 16 * (point.length - 1 - i) & 0xFFFF
+
+
+@lru_cache(maxsize=1024)
+def _model(number: int, data: str) -> tuple[tuple[Point, ...], bytes]:
+    """Points and first bytes of one model. Kept, because a farm has many devices of few types."""
+    model = _pysunspec("sunspec2.device").Model(number, data=json.loads(data))
+    if model.error_info:
+        raise ValueError(f"SunSpec model {number}: {model.error_info}")
+    return tuple(_points(model, f"{number}.", 0)), bytes(model.get_mb())
 
 
 def _pysunspec(name: str) -> Any:

@@ -45,6 +45,7 @@ class Line:
         self._framer = FramerSocket(self._decoder)
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def open(self, host: str, port: int = 0) -> int:
         """Listen; port 0 lets the system choose. The port."""
@@ -55,12 +56,13 @@ class Line:
         """Stop listening and hang up on everyone."""
         if self._server is None:
             return
+        self._closing = True
         self._server.close()
         for talk in self._talks:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
         await self._server.wait_closed()
-        self._server = None
+        self._server, self._closing = None, False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talk = asyncio.current_task()
@@ -70,6 +72,9 @@ class Line:
             await self._talk(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the peer left, as peers do
+        except asyncio.CancelledError:
+            if not self._closing:  # our own hanging up is no news; asyncio would print it as an error
+                raise
         finally:
             self._talks.discard(talk)
             writer.close()
