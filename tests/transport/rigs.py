@@ -46,8 +46,8 @@ class MemoryRig:
 
     def open(self, name: str) -> Messenger:
         self.epoch += 1
-        station = Station(self.trust(name), epoch=self.epoch, rights=RIGHTS, neighbours=NEIGHBOURS[name])
-        return self.fabric.messenger(station)
+        station = Station(self.trust(name), epoch=self.epoch, rights=RIGHTS, neighbours=NEIGHBOURS[name], repeat_s=0.25)
+        return self.fabric.messenger(station, grace_s=0.5)
 
     def kill(self, name: str) -> None:
         self.fabric.leave(name)
@@ -73,7 +73,9 @@ class ZenohRig:
     def open(self, name: str) -> Transport:
         self.epoch += 1
         identity = Identity.load(self.folder / name, self.now())
-        station = Station(CertifiedTrust(identity), epoch=self.epoch, rights=RIGHTS, neighbours=NEIGHBOURS[name])
+        station = Station(
+            CertifiedTrust(identity), epoch=self.epoch, rights=RIGHTS, neighbours=NEIGHBOURS[name], repeat_s=0.25
+        )
         connect = {other: f"127.0.0.1:{self.ports[other]}" for other in NEIGHBOURS[name] if other < name}
         self.opened[name] = zenoh_messenger(station, identity, listen=f"127.0.0.1:{self.ports[name]}", connect=connect)
         return self.opened[name]

@@ -24,7 +24,10 @@ PATIENCE = 400
 
 
 class Rig(Protocol):
-    """What the suite needs of a transport: cells that come and go, and time."""
+    """What the suite needs of a transport: cells that come and go, and time.
+
+    It is quick when cells repeat after 0.25 s (`repeat_s`) and complain after 0.5 s (`grace_s`).
+    """
 
     def open(self, name: str) -> Transport:
         """Open the cell `name` of `NEIGHBOURS`, with a larger epoch every time."""
@@ -168,7 +171,7 @@ class Line:
         c.acknowledge(received, self.rig.now())
         self.until("an acknowledgement arrives", lambda: a.stats().acknowledged == before.acknowledged + 1)
         repeated = a.stats().repeated
-        self.rest(30)
+        self.rest(25)
         _hold("what is acknowledged is not repeated", a.stats().repeated == repeated)
         a.send("c", "tie-1/12:00", "agreement", b"5 kW", self.rig.now(), expires_at=expires_at)
         self.until("the same key again is acknowledged again", lambda: a.stats().acknowledged > before.acknowledged + 1)

@@ -24,7 +24,7 @@ SIGNATURE_BYTES = 64
 
 _MAGIC = b"AR"
 _HEAD = struct.Struct(">2sBBQQq6BI")
-_NAME = re.compile(r"[\w.:+=,()-]{1,64}")
+_NAME = re.compile(r"\w[\w.:+=,()-]{0,63}")
 """What a cell, an area or a kind may be called: it is also a common name in a certificate and a part of a topic."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 255
@@ -62,7 +62,10 @@ class Form(IntEnum):
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can name a cell, an area or a kind: 1 to 64 letters, digits and `_ . : + = , ( ) -`."""
+    """Whether `text` can name a cell, an area or a kind.
+
+    1 to 64 letters, digits and `_ . : + = , ( ) -`, at most 64 bytes; a letter, digit or `_` first.
+    """
     return _NAME.fullmatch(text) is not None and len(text.encode()) <= 64
 
 

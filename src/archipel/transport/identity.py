@@ -65,6 +65,11 @@ class Identity:
         """Its area."""
         return self.certified.area
 
+    @property
+    def authority_fingerprint(self) -> str:
+        """SHA-256 of the authority's certificate, in hex: two cells of one area have the same."""
+        return self.authority.fingerprint(hashes.SHA256()).hex()
+
     @staticmethod
     def load(folder: str | Path, now: datetime) -> Identity:
         """Read a cell's folder. Raises `IdentityUnusable` when anything in it is missing, wrong, or lies open."""

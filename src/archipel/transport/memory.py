@@ -13,6 +13,7 @@ from typing import final
 from archipel.transport.base import Alarm
 from archipel.transport.messenger import Messenger
 from archipel.transport.station import Parcel, Station
+from archipel.transport.watch import GRACE_S
 
 MOST_QUEUED = 8192
 """Arrivals a cell that does not look may pile up; then the oldest are lost."""
@@ -34,7 +35,9 @@ class MemoryFabric:
         self._cells: dict[str, MemoryCarrier] = {}
         self._reach: dict[str, frozenset[str]] = {}
 
-    def messenger(self, station: Station, on_alarm: Callable[[Alarm], None] | None = None) -> Messenger:
+    def messenger(
+        self, station: Station, on_alarm: Callable[[Alarm], None] | None = None, grace_s: float = GRACE_S
+    ) -> Messenger:
         """Attach a cell. Raises `ValueError` when one of that name is attached."""
         name = station.trust.name
         if name in self._cells:
@@ -42,7 +45,7 @@ class MemoryFabric:
         carrier = MemoryCarrier(self, name)
         self._cells[name] = carrier
         self._reach.clear()
-        return Messenger(station, carrier, on_alarm)
+        return Messenger(station, carrier, on_alarm, grace_s)
 
     def cut(self, a: str, b: str) -> None:
         """The link between `a` and `b` fails."""

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Protocol, Self, final
 
 from archipel.transport.base import Alarm, Enqueue, Links, Received, Stats
-from archipel.transport.envelope import Form
+from archipel.transport.envelope import Form, Refusal
 from archipel.transport.gate import OUR_TOPICS
 from archipel.transport.outbox import Pending
 from archipel.transport.station import Parcel, Station
-from archipel.transport.watch import Watch
+from archipel.transport.watch import GRACE_S, Watch
 
 
 class Carrier(Protocol):
@@ -53,11 +53,20 @@ class Carrier(Protocol):
 class Messenger:
     """Implements `Transport` over any carrier. Use it in a `with` statement."""
 
-    def __init__(self, station: Station, carrier: Carrier, on_alarm: Callable[[Alarm], None] | None = None) -> None:
-        """The station's neighbours are the links expected; `on_alarm` is told once when a trouble begins."""
+    def __init__(
+        self,
+        station: Station,
+        carrier: Carrier,
+        on_alarm: Callable[[Alarm], None] | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """The station's neighbours are the links expected; `on_alarm` is told once when a trouble begins.
+
+        A link may be missing for `grace_s` before it is one.
+        """
         self.station = station
         self._carrier = carrier
-        self._watch = Watch(station, on_alarm)
+        self._watch = Watch(station, on_alarm, grace_s)
         self._subscribed: set[str] = set()
         self._closed = False
         trust = station.trust
@@ -107,6 +116,14 @@ class Messenger:
         self.station.tick(self.members(), now)
         self._watch.look(self.links(), now)
         self._carry()
+
+    def spread(self, revocations: bytes, now: datetime) -> Refusal | None:
+        """Take in a revocation list (from a file) and publish it at once; says why when it is refused."""
+        refusal = self.station.trust.adopt(revocations)
+        if refusal is None:
+            self.station.introduce(now)
+            self._carry()
+        return refusal
 
     def members(self) -> frozenset[str]:
         """Cells of the area that are alive now, this one left out."""

@@ -39,13 +39,13 @@ def _none(word: str) -> float:
 
 
 def _nesting_within(value: Any, most: int) -> bool:
-    layer = [value]
-    for _ in range(most + 1):
+    layer = [value] if isinstance(value, dict | list) else []
+    for _ in range(most):
         layer = [
             inner
             for each in layer
-            if isinstance(each, dict | list)
             for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
         ]
         if not layer:
             return True

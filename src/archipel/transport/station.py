@@ -144,7 +144,7 @@ class Station:
         appeared = members - self._members
         self._members = members
         if self._is_due("introduction", INTRODUCE_S, now) or appeared:
-            self._introduce(now)
+            self.introduce(now)
         for peer in sorted(self.partners & members):
             unknown = self.clocks.offset(peer, now) is None
             if self._is_due(f"ping {peer}", PING_S / 5 if unknown else PING_S, now):
@@ -158,6 +158,12 @@ class Station:
             elif name not in self._sent_at or not timedelta(0) <= now - self._sent_at[name] < self._repeat:
                 self._counts["repeated"] += name in self._sent_at
                 self._send_again(item, now)
+
+    def introduce(self, now: datetime) -> None:
+        """Publish our certificate and the newest revocation list."""
+        for kind, payload in ((CERTIFICATE, self.trust.introduction()), (REVOCATIONS, self.trust.revocations())):
+            if payload:
+                self._post(now, topic=OUR_TOPICS[kind], kind=kind, payload=payload)
 
     def post(self) -> list[Parcel]:
         """What is to be carried now; asked for, it is forgotten here."""
@@ -241,11 +247,6 @@ class Station:
         bad = refusal in {Refusal.WRONG_CERTIFICATE, Refusal.EXPIRED, Refusal.REVOKED}
         if envelope.kind == CERTIFICATE and bad and len(self.wrong) < MOST_OPEN:
             self.wrong[envelope.sender] = refusal
-
-    def _introduce(self, now: datetime) -> None:
-        for kind, payload in ((CERTIFICATE, self.trust.introduction()), (REVOCATIONS, self.trust.revocations())):
-            if payload:
-                self._post(now, topic=OUR_TOPICS[kind], kind=kind, payload=payload)
 
     def _send_again(self, item: Pending, now: datetime) -> None:
         self._sent_at[item.receiver, item.key] = now

@@ -11,7 +11,7 @@ from archipel.transport.envelope import Refusal
 from archipel.transport.station import Station
 
 WEEK = timedelta(days=7)
-GRACE = timedelta(seconds=3)
+GRACE_S = 3.0
 """How long a link may be missing before anyone is told: it may be coming up."""
 
 
@@ -19,8 +19,11 @@ GRACE = timedelta(seconds=3)
 class Watch:
     """Compares expected with actual links, and certificates with the calendar."""
 
-    def __init__(self, station: Station, on_alarm: Callable[[Alarm], None] | None = None) -> None:
-        """`on_alarm` is told once when a trouble begins."""
+    def __init__(
+        self, station: Station, on_alarm: Callable[[Alarm], None] | None = None, grace_s: float = GRACE_S
+    ) -> None:
+        """`on_alarm` is told once when a trouble begins; a link may be missing for `grace_s`."""
+        self._grace = timedelta(seconds=grace_s)
         self._station, self._on_alarm = station, on_alarm
         self._missing_since: dict[str, datetime] = {}
         self._active: dict[tuple[Trouble, str], Alarm] = {}
@@ -59,7 +62,7 @@ class Watch:
     def _link_troubles(self, links: Links, now: datetime) -> Iterator[tuple[Trouble, str, str]]:
         self._missing_since = {who: self._missing_since.get(who, now) for who in links.missing}
         for who, since in self._missing_since.items():
-            if not timedelta(0) <= now - since < GRACE:
+            if not timedelta(0) <= now - since < self._grace:
                 text = (
                     f"no link to {who} since {since:%H:%M:%S} UTC. Either it is down or cut off, or one of the two "
                     "certificates is refused (wrong authority, expired): compare them with archipel certs show"

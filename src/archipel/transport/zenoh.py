@@ -32,6 +32,7 @@ from archipel.transport.identity import Identity
 from archipel.transport.memory import MOST_QUEUED, covers
 from archipel.transport.messenger import Messenger
 from archipel.transport.station import Parcel, Station
+from archipel.transport.watch import GRACE_S
 
 LEASE_MS = 2000
 """A neighbour that is silent this long is gone."""
@@ -57,6 +58,7 @@ def zenoh_messenger(
     connect: Mapping[str, str],
     on_alarm: Callable[[Alarm], None] | None = None,
     on_arrival: Callable[[], None] | None = None,
+    grace_s: float = GRACE_S,
 ) -> Messenger:
     """Open a cell's end. Raises `LinkUnusable` when it cannot listen.
 
@@ -64,7 +66,7 @@ def zenoh_messenger(
     neighbours one dials). Only the station's neighbours may attach. `on_arrival` is called from another thread when
     something came: it should wake the thread that calls `pump`, and do nothing else.
     """
-    return Messenger(station, ZenohCarrier(station, identity, listen, connect, on_arrival), on_alarm)
+    return Messenger(station, ZenohCarrier(station, identity, listen, connect, on_arrival), on_alarm, grace_s)
 
 
 @final
