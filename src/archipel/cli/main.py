@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from archipel import __version__
-from archipel.cli import device_command, report_commands, run_command, scenario_commands
+from archipel.cli import certs_command, device_command, report_commands, run_command, scenario_commands
 
 EPILOG = """\
 examples:
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     scenario_commands.add_parsers(commands)
     report_commands.add_parsers(commands)
     device_command.add_parsers(commands)
+    certs_command.add_parsers(commands)
     return top
 
 
