@@ -1,0 +1,1 @@
+"""Devices that follow the Archipel register map (archipel.model.register_map)."""
