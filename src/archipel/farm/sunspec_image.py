@@ -86,6 +86,7 @@ class SunSpecImage:
             content += encoded
         content += b"\xff\xff\x00\x00"
         self.registers = [int.from_bytes(content[i : i + 2], "big") for i in range(0, len(content), 2)]
+        self._known: dict[str, int | None] = {}  # numbers decoded since they last changed
         self._at: list[Point | None] = [None] * len(self.registers)
         for point in self.points.values():
             self._at[point.at : point.at + point.length] = [point] * point.length
@@ -97,8 +98,10 @@ class SunSpecImage:
 
     def raw(self, path: str) -> int | None:
         """The number in the registers, signed where the type is; None when it is not implemented."""
-        point = self.points[path]
-        return _decoded(point.type, self.registers[point.at : point.at + point.length])
+        if path not in self._known:
+            point = self.points[path]
+            self._known[path] = _decoded(point.type, self.registers[point.at : point.at + point.length])
+        return self._known[path]
 
     def value(self, path: str) -> float | None:
         """The value at its scale; None when it is not implemented."""
@@ -127,12 +130,12 @@ class SunSpecImage:
         else:
             low, high = _RANGE[point.type]
             raw = round(min(max(value * 10.0**-point.scale, low), high))
-        for i in range(point.length):
-            self.registers[point.at + i] = raw >> 16 * (point.length - 1 - i) & 0xFFFF
+        self._put(point, raw)
 
     def copy(self, source: str, target: str) -> None:
         """Copy the registers of one point to another of the same type."""
         here, there = self.points[source], self.points[target]
+        self._known.pop(target, None)
         self.registers[there.at : there.at + there.length] = self.registers[here.at : here.at + here.length]
 
     def names(self, at: int, count: int) -> tuple[str, ...]:
@@ -164,9 +167,12 @@ class SunSpecImage:
     def apply(self, taken: Mapping[str, int]) -> None:
         """Let a write that was taken stand in the registers."""
         for path, raw in taken.items():
-            point = self.points[path]
-            for i in range(point.length):
-                self.registers[point.at + i] = raw >> 16 * (point.length - 1 - i) & 0xFFFF
+            self._put(self.points[path], raw)
+
+    def _put(self, point: Point, raw: int) -> None:
+        self._known.pop(point.path, None)
+        for i in range(point.length):
+            self.registers[point.at + i] = raw >> 16 * (point.length - 1 - i) & 0xFFFF
 
 
 @lru_cache(maxsize=1024)
