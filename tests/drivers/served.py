@@ -82,6 +82,8 @@ CONTROLS = {
     "WSetMod": 1,
     "WSet": 0,
     "WSetRvrt": 0,
+    "WSetPct": 0,
+    "WSetPctRvrt": 0,
     "WSetEnaRvrt": 0,
     "WSetRvrtTms": 0,
     "VarSetEna": 0,
@@ -89,10 +91,14 @@ CONTROLS = {
     "VarSetPri": 0,
     "VarSet": 0,
     "VarSetRvrt": 0,
+    "VarSetPct": 0,
+    "VarSetPctRvrt": 0,
     "VarSetEnaRvrt": 0,
     "VarSetRvrtTms": 0,
     "WMaxLimPct_SF": -1,
     "WSet_SF": 1,
+    "WSetPct_SF": 0,
+    "VarSetPct_SF": 0,
     "VarSet_SF": 1,
 }
 """Model 704 of an inverter with all three functions, in steps of 0.1 %, 10 W and 10 var."""

@@ -26,12 +26,15 @@ def test_a_lease_that_shall_end_earlier_is_written_at_once_and_a_countdown_is_no
     assert pace.due({"p": 5.0}, 20, 105.0) == ("p",)
 
 
-def test_what_is_forgotten_is_due() -> None:
+def test_what_was_begun_and_not_taken_is_due_and_waits_behind_the_others() -> None:
     pace = Pace()
     pace.took("p", 5.0, 60, 100.0)
-    pace.forget("p")
-    assert pace.due({"p": 5.0}, 60, 101.0) == ("p",)
+    pace.began("p", 101.0)
     assert pace.held == frozenset()
+    assert pace.wait_s(101.25) == 0.75
+    assert pace.due({"p": 5.0, "q": 1.0}, 60, 102.0) == ("q", "p")
+    pace.began("q", 102.0)
+    assert pace.due({"p": 5.0, "q": 1.0}, 60, 103.0) == ("p", "q")
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=5, max_size=40))
@@ -42,7 +45,7 @@ def test_a_device_is_written_once_a_second_and_no_function_starves(values: list[
             wanted = {"p": p, "q": q}
             due = pace.due(wanted, 8, now_s)
             if due and pace.wait_s(now_s) == 0:
-                pace.began(now_s)
+                pace.began(due[0], now_s)
                 pace.took(due[0], wanted[due[0]], 8, now_s)
                 writes.append((now_s, due[0]))
             now_s += 0.3

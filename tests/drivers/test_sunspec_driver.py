@@ -135,8 +135,7 @@ def test_reactive_power_drawn_is_negative_for_the_device() -> None:
 
 
 def test_a_device_that_takes_shares_only_is_told_shares() -> None:
-    points = {**CONTROLS, "WSet": None, "WSetPct": 0, "WSetPctRvrt": 0, "WSetPct_SF": 0}
-    points |= {"VarSet": None, "VarSetPct": 0, "VarSetPctRvrt": 0, "VarSetPct_SF": 0}
+    points = {**CONTROLS, "WSet": None, "WSetRvrt": None, "VarSet": None, "VarSetRvrt": None}
     served = inverter(0, 0, BATTERY, controls=points)
 
     async def story(device: SunSpecDevice, clock: Clock) -> None:
@@ -147,6 +146,12 @@ def test_a_device_that_takes_shares_only_is_told_shares() -> None:
     run(served, story, writable=True)
     image = controls(served)
     assert [image.value(f"WSet{name}") for name in ("Mod", "Pct", "")] == [0, 50, None]
+    at = 40000 + len(served.registers) - len(BATTERY) - 2 - len(image.registers)
+    absent = {at + image.place(name)[0] for name in ("WSet", "WSetRvrt", "VarSet", "VarSetRvrt")}
+    written = served.writes
+    assert not absent & {address + k for address, values in written for k in range(len(values))}
+    assert written[0][0] > written[1][0], "the timer is written before the value"
+    assert image.value("WSetRvrtTms") == 60
     assert [image.value(f"VarSet{name}") for name in ("Mod", "Pct", "")] == [1, -50, None]
 
 
@@ -200,6 +205,35 @@ def test_release_brings_all_functions_to_their_fallback_at_once() -> None:
     image = controls(served)
     assert [image.value(name) for name in ("WSetEna", "WSetRvrtTms", "VarSetEna")] == [0, 0, 0]
     assert [image.value(name) for name in ("WMaxLimPctEna", "WMaxLimPct", "WMaxLimPctRvrtTms")] == [1, 50, 0]
+
+
+def test_a_function_that_cannot_be_released_does_not_keep_the_others() -> None:
+    served = inverter(0, 0, BATTERY)
+
+    async def story(device: SunSpecDevice, clock: Clock) -> None:
+        await device.write_setpoint(p_kw=5.0, lease_s=60)
+        clock.now_s += 1
+        await device.write_setpoint(p_kw=5.0, q_kvar=1.0, lease_s=60)
+        served.answer = lambda address, values: ExcCodes.DEVICE_BUSY if len(values) == 11 else None
+        with pytest.raises(DeviceRefused, match="device busy"):
+            await device.release()
+
+    run(served, story, writable=True)
+    assert [controls(served).value(f"{name}Ena") for name in ("WMaxLimPct", "WSet", "VarSet")] == [0, 1, 0]
+
+
+def test_a_function_that_is_refused_does_not_starve_the_others() -> None:
+    served = inverter(0, 0, BATTERY)
+
+    async def story(device: SunSpecDevice, clock: Clock) -> None:
+        served.answer = lambda address, values: ExcCodes.DEVICE_BUSY if len(values) == 11 else None
+        with pytest.raises(DeviceRefused):
+            await device.write_setpoint(p_kw=5.0, q_kvar=1.0, lease_s=60)
+        clock.now_s += 1
+        assert (await device.write_setpoint(p_kw=5.0, q_kvar=1.0, lease_s=60)).status is Status.PARTLY
+        assert controls(served).value("VarSet") == -1000
+
+    run(served, story, writable=True)
 
 
 def test_a_refused_write_is_an_error_and_is_tried_again_a_second_later() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -27,7 +28,7 @@ class Pace:
     """Decides which control functions of one device are due. Knows no clock: the time is an argument."""
 
     _held: dict[str, _Held] = field(default_factory=dict)
-    _last_s: float | None = None
+    _tried_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def held(self) -> frozenset[str]:
@@ -35,13 +36,13 @@ class Pace:
         return frozenset(self._held)
 
     def due(self, wanted: Mapping[str, Hashable], lease_s: float, now_s: float) -> tuple[str, ...]:
-        """Functions to write, the one written longest ago first, so that none starves.
+        """Functions to write, the one tried longest ago first, so that none starves, not even behind one that fails.
 
         Due is what has another content than the one in force, what is past half its lease, and what shall lapse
         earlier than it now would.
         """
         names = [name for name, content in wanted.items() if self._is_due(name, content, lease_s, now_s)]
-        return tuple(sorted(names, key=lambda name: self._held[name].at_s if name in self._held else -float("inf")))
+        return tuple(sorted(names, key=lambda name: self._tried_s.get(name, -math.inf)))
 
     def _is_due(self, name: str, content: Hashable, lease_s: float, now_s: float) -> bool:
         held = self._held.get(name)
@@ -52,18 +53,13 @@ class Pace:
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until the next write is allowed; 0 when it is now."""
-        if self._last_s is None:
-            return 0.0
-        return max(0.0, self._last_s + SECONDS_BETWEEN_WRITES - now_s)
+        return max(0.0, max(self._tried_s.values(), default=-math.inf) + SECONDS_BETWEEN_WRITES - now_s)
 
-    def began(self, now_s: float) -> None:
-        """A write is about to go out, whatever becomes of it."""
-        self._last_s = now_s
+    def began(self, name: str, now_s: float) -> None:
+        """A write is about to go out, whatever becomes of it; until `took`, what the device holds is not known."""
+        self._tried_s[name] = now_s
+        self._held.pop(name, None)
 
     def took(self, name: str, content: Hashable, lease_s: float, now_s: float) -> None:
         """The device confirmed a function."""
         self._held[name] = _Held(content, now_s, lease_s)
-
-    def forget(self, name: str) -> None:
-        """What the device holds is not known, or it was released."""
-        self._held.pop(name, None)

@@ -26,7 +26,7 @@ _FOLLOWS = {
 }
 """The order that each kind takes."""
 
-_ORDER = "order"
+_ORDER, _FALLBACK = "order", "fallback"
 
 
 @final
@@ -93,7 +93,7 @@ class MappedDevice:
         address = table.BASE_ADDRESS + table.FALLBACK[0].offset
         if not self.writable or await self.endpoint.read(address, len(registers)) == registers:
             return
-        self._pace.began(self.clock())
+        self._pace.began(_FALLBACK, self.clock())
         await self.endpoint.write(address, registers)
         found = await self.endpoint.read(address, len(registers))
         if found != registers:
@@ -204,8 +204,7 @@ class MappedDevice:
         }
         address = table.BASE_ADDRESS + table.COMMAND[0].offset
         write = Write("command", address, codec.encode(table.COMMAND, values))
-        self._pace.forget(_ORDER)
-        self._pace.began(self.clock())
+        self._pace.began(_ORDER, self.clock())
         if not self.writable:
             return write
         try:

@@ -2,7 +2,8 @@
 
 Each of the three functions (limit of generation, active power, reactive power) has its enable, value, value after
 reversion and reversion time in adjacent registers, so value and lease go to the device in one request and it never
-holds one without the other. When the time runs out the device takes the reversion values by itself.
+holds one without the other. Only a device that lacks points in between needs two, the timer first. When the time runs
+out the device takes the reversion values by itself.
 """
 
 from __future__ import annotations
@@ -57,12 +58,12 @@ FUNCTIONS: Final = {each.stem: each for each in (LIMIT, ACTIVE, REACTIVE)}
 @final
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one write request sets, and what must be found there afterwards."""
+    """What to write for one function, and what must be found there afterwards."""
 
     function: Function
-    offset: int
-    """First register within model 704."""
-    registers: tuple[int, ...]
+    requests: tuple[tuple[int, tuple[int, ...]], ...]
+    """First register within model 704 and registers of each write request, in the order to write them. One, unless the
+    device lacks points in between: registers that it does not implement are not written."""
     points: Mapping[str, tuple[int, ...]]
     """The points that it sets; the others keep what the device had."""
 
@@ -220,10 +221,14 @@ def _percent(image: Image, path: str, given: float, most: float | None, rounding
 
 
 def _block(image: Image, function: Function, points: Mapping[str, tuple[int, ...]]) -> Block:
-    start, _ = image.place(function.enable)
-    end, last = image.place(function.timer)
-    registers = list(image.registers[start : end + last.size])
-    for path, values in points.items():
+    first, (last, timer) = image.place(function.enable)[0], image.place(function.timer)
+    runs: list[tuple[int, list[int]]] = []
+    for path in image.paths:
         at, _ = image.place(path)
-        registers[at - start : at - start + len(values)] = values
-    return Block(function, start, tuple(registers), points)
+        if not first <= at < last + timer.size or (path not in points and image.value(path) is None):
+            continue
+        if not runs or runs[-1][0] + len(runs[-1][1]) != at:
+            runs.append((at, []))
+        runs[-1][1].extend(points.get(path) or image.raw(path) or ())
+    # the timer stands last: with more than one request it is written first, the value last, which starts it
+    return Block(function, tuple((at, tuple(registers)) for at, registers in reversed(runs)), points)

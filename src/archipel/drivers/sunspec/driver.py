@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from archipel.drivers.base import Order, Reading, Status, Write, Written
-from archipel.drivers.errors import DecodeError, DeviceRefused, NotControllable
+from archipel.drivers.errors import DecodeError, DeviceRefused, DriverError, NotControllable
 from archipel.drivers.modbus import READ_MOST, Endpoint
 from archipel.drivers.pace import Pace
 from archipel.drivers.sunspec import controls, measure
@@ -221,52 +221,61 @@ class SunSpecDevice:
             due, wait_s = self._pace.due(wanted, lease_s, now_s), self._pace.wait_s(now_s)
             if not due or wait_s > 0:
                 return Written(self._status(due), (), wait_s if due else 0.0)
-            write = await self._next(due[0], order, lease_s)
-            return Written(self._status(due[1:]), (write,), self._pace.wait_s(self.clock()) if due[1:] else 0.0)
+            writes = await self._next(due[0], order, lease_s)
+            return Written(self._status(due[1:]), writes, self._pace.wait_s(self.clock()) if due[1:] else 0.0)
 
     def _status(self, waiting: tuple[str, ...]) -> Status:
         if not self.writable:
             return Status.SHADOW
         return Status.PARTLY if waiting else Status.WRITTEN
 
-    async def _next(self, stem: str, order: Order, lease_s: float) -> Write:
+    async def _next(self, stem: str, order: Order, lease_s: float) -> tuple[Write, ...]:
         """Write one function: as ordered, or, when the order does not name it, its fallback."""
         function, image, now_s = controls.FUNCTIONS[stem], await self.read_controls(), self.clock()
         value = controls.content(function, order)
         if value is None:
             return await self._put(controls.released(image, function, self.fallback, self.rated))
-        write = await self._put(controls.ordered(image, function, order, self.fallback, lease_s, self.rated))
+        writes = await self._put(controls.ordered(image, function, order, self.fallback, lease_s, self.rated))
         self._pace.took(stem, value, int(lease_s), now_s)
-        return write
+        return writes
 
-    async def _put(self, block: controls.Block) -> Write:
+    async def _put(self, block: controls.Block) -> tuple[Write, ...]:
         """Write one block and read it back. What the device holds is unknown until that has succeeded."""
-        write = self._write(block)
-        self._pace.forget(block.function.stem)
-        self._pace.began(self.clock())
-        if not self.writable:
-            return write
-        await self.endpoint.write(write.address, write.registers)
-        controls.compare(await self.read_controls(), block, f"{self.endpoint}: {write.what}")
-        return write
+        writes = self._writes(block)
+        self._pace.began(block.function.stem, self.clock())
+        if self.writable:
+            for write in writes:
+                await self.endpoint.write(write.address, write.registers)
+            controls.compare(await self.read_controls(), block, f"{self.endpoint}: {block.function.what}")
+        return writes
 
-    def _write(self, block: controls.Block) -> Write:
+    def _writes(self, block: controls.Block) -> tuple[Write, ...]:
         assert self._controls is not None
-        return Write(block.function.what, self._controls.address + block.offset, block.registers)
+        start = self._controls.address
+        return tuple(Write(block.function.what, start + at, registers) for at, registers in block.requests)
 
     async def release(self) -> Written:
-        """Return every control function to its fallback now, whoever has set it. Raises `DriverError`.
+        """Return every control function to its fallback now, whoever has set it.
 
-        Not held back by the pace of writes. In shadow it says what would be written.
+        Not held back by the pace of writes. In shadow it says what would be written. Functions are tried one by one:
+        one that fails does not keep the others from being released.
+
+        Raises:
+            DriverError: the first failure, after all were tried.
         """
         async with self._turn:
             image = await self.read_controls()
-            blocks = [
-                controls.released(image, function, self.fallback, self.rated)
-                for function in controls.FUNCTIONS.values()
-                if controls.has(image, function)
-            ]
-            return Written(self._status(()), tuple([await self._put(block) for block in blocks]))
+            writes, failures = list[Write](), list[DriverError]()
+            for function in controls.FUNCTIONS.values():
+                if not controls.has(image, function):
+                    continue
+                try:
+                    writes += await self._put(controls.released(image, function, self.fallback, self.rated))
+                except DriverError as failure:
+                    failures.append(failure)
+            if failures:
+                raise failures[0]
+            return Written(self._status(()), tuple(writes))
 
     def _connected(self) -> Entry:
         if self._main is None:
