@@ -13,10 +13,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from archipel.transport.envelope import Refusal
-from archipel.transport.errors import IdentityUnusable
 from archipel.transport.files import write_whole
 from archipel.transport.revocation import Revocations, read_revocations
 
@@ -33,6 +32,9 @@ except ModuleNotFoundError as error:
 
 from archipel.transport import certificates
 from archipel.transport.certificates import CELL_DAYS, Certified
+
+if TYPE_CHECKING:
+    from archipel.model.errors import ArchipelError
 
 AUTHORITY_KEY, AUTHORITY, ISSUED, CELL, REVOKED = (
     "authority.key",
@@ -75,7 +77,7 @@ class Identity:
         """Read a cell's folder. Raises `IdentityUnusable` when anything in it is missing, wrong, or lies open."""
         folder = Path(folder)
         if (folder / AUTHORITY_KEY).exists():
-            raise IdentityUnusable(
+            raise _unusable(
                 f"{folder}: found {AUTHORITY_KEY}, expected it nowhere near a cell. "
                 "Move it to a machine that runs no cell; if others could read it, make a new area."
             )
@@ -84,7 +86,7 @@ class Identity:
         blocks = _private_blocks(path)
         found = certificates.read_certificate(blocks[0], authority, now)
         if isinstance(found, Refusal):
-            raise IdentityUnusable(
+            raise _unusable(
                 f"{path}: found a certificate that is refused ({found}), expected one that {AUTHORITY} beside it "
                 f"signed and that is valid at {now:%Y-%m-%d %H:%M} UTC. Make a new one: archipel certs rotate {folder}"
             )
@@ -96,7 +98,7 @@ class Identity:
             and x509.load_pem_x509_certificate(found.pem).public_key() == link.public_key()
         )
         if not fits or not isinstance(signing, Ed25519PrivateKey):
-            raise IdentityUnusable(
+            raise _unusable(
                 f"{path}: found keys that are not the certificate's. Make new ones: archipel certs rotate {folder}"
             )
         revoked = folder / REVOKED
@@ -117,11 +119,11 @@ class Authority:
         """A new area in a new or empty folder. Raises `IdentityUnusable` when something lies there already."""
         folder = Path(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise IdentityUnusable(f"{folder}: expected a new or empty folder for the authority. Name another one.")
+            raise _unusable(f"{folder}: expected a new or empty folder for the authority. Name another one.")
         try:
             key, certificate = certificates.new_authority(area, now)
         except ValueError as error:
-            raise IdentityUnusable(f"{error}. Choose another name.") from error
+            raise _unusable(f"{error}. Choose another name.") from error
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
         write_whole(folder / AUTHORITY_KEY, certificates.private_pem(key), 0o600)
@@ -141,19 +143,19 @@ class Authority:
         try:
             key = load_pem_private_key(path.read_bytes(), None)
         except (ValueError, TypeError) as error:
-            raise IdentityUnusable(f"{path}: found no key ({error}). Restore it from your backup.") from error
+            raise _unusable(f"{path}: found no key ({error}). Restore it from your backup.") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            raise IdentityUnusable(f"{path}: found a key that is not that of {AUTHORITY} beside it. Restore both.")
+            raise _unusable(f"{path}: found a key that is not that of {AUTHORITY} beside it. Restore both.")
         return Authority(folder, key, certificate)
 
     def issue(self, name: str, folder: str | Path, now: datetime, days: float = CELL_DAYS) -> Certified:
         """A new cell's folder. Raises `IdentityUnusable` when there is one, or when it is the authority's own."""
         folder = Path(folder)
         if (folder / CELL).exists():
-            raise IdentityUnusable(f"{folder}: found {CELL} already. To renew it: archipel certs rotate {folder}")
+            raise _unusable(f"{folder}: found {CELL} already. To renew it: archipel certs rotate {folder}")
         here, there = self.folder.resolve(), folder.resolve()
         if here == there or here in there.parents or there in here.parents:
-            raise IdentityUnusable(
+            raise _unusable(
                 f"{folder}: expected a folder apart from the authority's, whose key must never lie on a cell."
             )
         return self._write_cell(name, folder, now, days)
@@ -168,9 +170,9 @@ class Authority:
         name = certificates.common_name(old)
         mine = [row for row in self._issued() if row["serial"] == f"{old.serial_number:x}" and row["name"] == name]
         if not mine:
-            raise IdentityUnusable(f"{folder}: found a certificate that {self.folder} did not issue. Issue one anew.")
+            raise _unusable(f"{folder}: found a certificate that {self.folder} did not issue. Issue one anew.")
         if old.serial_number in self.revocations().serials:
-            raise IdentityUnusable(f"{folder}: the certificate of {name} is revoked. Issue one in a new folder.")
+            raise _unusable(f"{folder}: the certificate of {name} is revoked. Issue one in a new folder.")
         return self._write_cell(name, folder, now, days, after=old.not_valid_before_utc)
 
     def revoke(self, name: str, now: datetime) -> Revocations:
@@ -178,7 +180,7 @@ class Authority:
         serials = {int(row["serial"], 16) for row in self._issued() if row["name"] == name}
         if not serials:
             known = ", ".join(sorted({row["name"] for row in self._issued()})) or "none"
-            raise IdentityUnusable(f"{self.folder}: no certificate was issued for {name!r}; issued: {known}")
+            raise _unusable(f"{self.folder}: no certificate was issued for {name!r}; issued: {known}")
         last = self.revocations()
         # what has expired need not be listed for ever
         alive = {int(row["serial"], 16) for row in self._issued() if datetime.fromisoformat(row["valid_until"]) > now}
@@ -193,7 +195,7 @@ class Authority:
             data, self.area, lambda sig, body: certificates.authority_signed(self.certificate, sig, body)
         )
         if isinstance(found, Refusal):
-            raise IdentityUnusable(f"{path}: the list is refused ({found}). Restore it from your backup or a cell.")
+            raise _unusable(f"{path}: the list is refused ({found}). Restore it from your backup or a cell.")
         return found
 
     def _write_cell(
@@ -204,11 +206,11 @@ class Authority:
         try:
             certificate = certificates.certify(self._key, self.certificate, name, keys, now, days, after)
         except ValueError as error:
-            raise IdentityUnusable(f"{error}. Choose another name.") from error
+            raise _unusable(f"{error}. Choose another name.") from error
         pem = certificates.certificate_pem(certificate)
         found = certificates.read_certificate(pem, self.certificate, now)
         if isinstance(found, Refusal):
-            raise IdentityUnusable(f"{self.folder}: its new certificates are refused ({found}); is it itself expired?")
+            raise _unusable(f"{self.folder}: its new certificates are refused ({found}); is it itself expired?")
         # first into the ledger: a certificate that nobody wrote down could not be revoked
         row = {"name": name, "serial": f"{found.serial:x}", "valid_until": found.valid_until.isoformat()}
         self._write_issued([*self._issued(), row])
@@ -229,9 +231,7 @@ class Authority:
         try:
             rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise IdentityUnusable(
-                f"{path}: expected the list of issued certificates ({error}). Restore it."
-            ) from error
+            raise _unusable(f"{path}: expected the list of issued certificates ({error}). Restore it.") from error
         return rows
 
     def _write_issued(self, rows: list[dict[str, Any]]) -> None:
@@ -243,20 +243,27 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _unusable(text: str) -> ArchipelError:
+    # imported only now: with it comes numpy, which a process that only relays need not hold
+    from archipel.transport.errors import IdentityUnusable
+
+    return IdentityUnusable(text)
+
+
 def _certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except OSError as error:
-        raise IdentityUnusable(f"{path}: not there. archipel certs issue puts it there.") from error
+        raise _unusable(f"{path}: not there. archipel certs issue puts it there.") from error
     except ValueError as error:
-        raise IdentityUnusable(f"{path}: found no certificate ({error}). Copy it again from the authority.") from error
+        raise _unusable(f"{path}: found no certificate ({error}). Copy it again from the authority.") from error
 
 
 def _private_blocks(path: Path) -> tuple[bytes, bytes, bytes]:
     _guarded(path, "archipel certs issue CELL")
     blocks = [(match.group(1), match.group()) for match in _BLOCK.finditer(path.read_bytes())]
     if [kind for kind, _ in blocks] != [b"CERTIFICATE", b"PRIVATE KEY", b"PRIVATE KEY"]:
-        raise IdentityUnusable(f"{path}: expected a certificate and two keys. Make it anew: archipel certs issue CELL")
+        raise _unusable(f"{path}: expected a certificate and two keys. Make it anew: archipel certs issue CELL")
     certificate, link, signing = (block for _, block in blocks)
     return certificate, link, signing
 
@@ -264,9 +271,9 @@ def _private_blocks(path: Path) -> tuple[bytes, bytes, bytes]:
 def _guarded(path: Path, command: str) -> None:
     """Refuse a secret that is missing or that others of this machine can read."""
     if not path.is_file():
-        raise IdentityUnusable(f"{path}: not there. Make it with: {command}")
+        raise _unusable(f"{path}: not there. Make it with: {command}")
     if path.stat().st_mode & 0o077:
-        raise IdentityUnusable(
+        raise _unusable(
             f"{path}: others may read it (mode {path.stat().st_mode & 0o777:o}, expected 600). "
             "If they could have, make a new one; otherwise: chmod 600"
         )

@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 try:
     import zenoh
@@ -27,12 +27,14 @@ except ModuleNotFoundError as error:
 
 from archipel.transport import certificates
 from archipel.transport.base import Alarm
-from archipel.transport.errors import LinkUnusable
 from archipel.transport.identity import Identity
 from archipel.transport.memory import MOST_QUEUED, covers
 from archipel.transport.messenger import Messenger
 from archipel.transport.station import Parcel, Station
 from archipel.transport.watch import GRACE_S
+
+if TYPE_CHECKING:
+    from archipel.model.errors import ArchipelError
 
 LEASE_MS = 2000
 """A neighbour that is silent this long is gone."""
@@ -84,7 +86,7 @@ class ZenohCarrier:
         """Made by `zenoh_messenger`."""
         strangers = set(connect) - station.neighbours
         if strangers:
-            raise LinkUnusable(f"{identity.name}: would dial {', '.join(sorted(strangers))}, expected neighbours only")
+            raise _unusable(f"{identity.name}: would dial {', '.join(sorted(strangers))}, expected neighbours only")
         self._area, self._name = identity.area, identity.name
         self._queue: deque[Parcel] = deque(maxlen=MOST_QUEUED)
         self._came = self._taken = 0
@@ -95,7 +97,7 @@ class ZenohCarrier:
         try:
             self._session = zenoh.open(configuration(identity, listen, connect, station.neighbours))
         except zenoh.ZError as error:
-            raise LinkUnusable(
+            raise _unusable(
                 f"{identity.name}: cannot listen on {listen} ({error}). Is another process of this cell running?"
             ) from error
         _OPEN.add(self)
@@ -232,6 +234,13 @@ def configuration(
     for name, value in settings.items():
         config.insert_json5(name, json.dumps(value))
     return config
+
+
+def _unusable(text: str) -> ArchipelError:
+    # imported only now: with it comes numpy, which a process that only relays need not hold
+    from archipel.transport.errors import LinkUnusable
+
+    return LinkUnusable(text)
 
 
 def _text(pem: bytes) -> str:
