@@ -256,3 +256,71 @@ def test_a_fixed_power_factor_shrinks_both_powers_to_the_rating() -> None:
     run(device, 60.0)
     run(device, 60.0)
     assert (device.demand().p_kw, device.demand().q_kvar) == (pytest.approx(-8.0), pytest.approx(6.0))
+
+
+@pytest.mark.parametrize(("first", "p_kw", "q_kvar"), [(0, -10.0, 0.0), (1, -8.0, -6.0)])
+def test_the_priority_says_which_power_gives_way_at_the_rating(first: int, p_kw: float, q_kvar: float) -> None:
+    device = pv()
+    order(device, VarSet=6_000, VarSetPri=first, VarSetEna=1)
+    run(device, 60.0)
+    run(device, 60.0)
+    assert (device.demand().p_kw, device.demand().q_kvar) == (pytest.approx(p_kw), pytest.approx(q_kvar, abs=1e-6))
+
+
+def test_a_setpoint_may_be_a_share_of_the_rating() -> None:
+    device = battery()
+    order(device, WSetMod=0, WSetPct=-40.0, WSetEna=1, VarSetMod=1, VarSetPct=50.0, VarSetEna=1)
+    run(device, 60.0)
+    assert (device.demand().p_kw, device.demand().q_kvar) == (pytest.approx(20.0), pytest.approx(-25.0))
+    order(device, VarSetMod=2)
+    run(device, 60.0)
+    assert device.demand().q_kvar == pytest.approx(-0.5 * math.sqrt(50.0**2 - 20.0**2)), "of what is available"
+
+
+def test_a_charging_battery_has_a_power_factor_of_its_own() -> None:
+    device = battery()
+    order(device, WSet=-30_000, WSetEna=1)
+    assert write(device, "704.PFWAbs.PF", 800, 0) is None
+    order(device, PFWAbsEna=1)
+    run(device, 60.0)
+    assert (device.demand().p_kw, device.demand().q_kvar) == (pytest.approx(30.0), pytest.approx(-22.5))
+
+
+def test_watt_var_draws_reactive_power_when_it_gives_much() -> None:
+    device = pv(s_kva=12.0)
+    assert write(device, "712.Ena", 1) is None
+    for available_kw, q_kvar in [(5.0, 0.0), (7.5, 0.22 * 12.0), (10.0, 0.44 * 12.0)]:
+        run(device, 60.0, Truth(available_kw=available_kw))
+        run(device, 60.0, Truth(available_kw=available_kw))
+        assert device.demand().q_kvar == pytest.approx(q_kvar, abs=1e-3)
+
+
+def test_a_curve_has_a_reversion_time_too() -> None:
+    device = pv()
+    high = Truth(v_pu=1.08, available_kw=0.0)
+    assert write(device, "705.Crv.3.Pt.4.Var", 0xFF9C) is None, "-10 %"
+    for path, words in (("705.RvrtTms", (0, 60)), ("705.AdptCrvReq", (3,)), ("705.Ena", (1,))):
+        assert write(device, path, *words) is None
+    run(device, 59.0, high)
+    assert (device.demand().q_kvar, shown(device, "705.RvrtRem")) == (pytest.approx(1.0), 1.0)
+    run(device, 60.0, high)
+    assert device.demand().q_kvar == pytest.approx(4.4), "back to the curve of slot 2"
+
+
+def test_a_refused_device_stays_out_while_the_voltage_is_too_high_to_enter() -> None:
+    device = pv()
+    run(device, 1.0, Truth(v_pu=1.25))
+    assert run(device, 600.0, Truth(v_pu=1.12)) == 0.0, "it would have stayed at 1.12, but may not come back there"
+    assert shown(device, "703.ESDlyRemTms") == 60.0
+    assert run(device, 120.0, Truth(v_pu=1.05)) == pytest.approx(-10.0)
+
+
+def test_a_plate_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected 0 < p_kw <= s_kva"):
+        pv(s_kva=9.0)
+    with pytest.raises(ValueError, match=r"soc in 0\.\.1"):
+        battery(soc=1.5)
+    with pytest.raises(ValueError, match="expected 1 to 247"):
+        pv(unit=0)
+    with pytest.raises(ValueError, match="delay_s"):
+        Fault(delay_s=-1.0)

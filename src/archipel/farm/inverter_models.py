@@ -68,6 +68,11 @@ def scale_for(most: float, *, least: int = -3) -> int:
     return max(least, math.ceil(math.log10(4.0 * most / 0x7FFF)))
 
 
+def _phase_a(plate: InverterPlate) -> float:
+    """Rated current of one phase [A]."""
+    return 1000.0 * plate.s_kva_rated / (math.sqrt(3.0) * plate.v_nominal_v)
+
+
 def common(model: str, serial: str) -> tuple[int, Data]:
     """Model 1: who made it. The serial number is cut to 32 bytes."""
     short = serial.encode("ascii", "replace")[:32].decode()
@@ -79,46 +84,53 @@ def inverter_models(
 ) -> list[tuple[int, Data]]:
     """All models of one inverter, in the order of the chain. Measured points get their first value later."""
     w_sf = scale_for(1000.0 * plate.s_kva_rated)
+    a_sf = scale_for(3.0 * _phase_a(plate), least=-1)
+    v_sf = scale_for(plate.v_nominal_v, least=-1)
+    dc_sf = scale_for(1000.0 * plate.s_kva_rated / DC_V, least=-1)
     models: list[tuple[int, Data]] = [
         common("Farm battery" if storage else "Farm PV inverter", plate.id),
-        (103, _model_103(w_sf)),
-        (701, _model_701(w_sf)),
-        (702, _model_702(plate, storage, w_sf)),
+        (103, _model_103(w_sf, a_sf, v_sf)),
+        (701, _model_701(w_sf, a_sf, v_sf)),
+        (702, _model_702(plate, storage, w_sf, a_sf)),
         (703, ENTER_DATA),
         (704, _model_704(plate)),
         (705, volt_var.data(CATEGORY_B_VOLT_VAR)),
         (712, watt_var.data(WATT_VAR)),
     ]
     if storage is not None:
-        models += [(713, _model_713(storage)), (714, _model_714(1, w_sf)), (802, _model_802(plate, storage, w_sf))]
+        models += [
+            (713, _model_713(storage)),
+            (714, _model_714(1, w_sf, dc_sf)),
+            (802, _model_802(plate, storage, w_sf, dc_sf)),
+        ]
     else:
-        models.append((714, _model_714(0, w_sf)))
+        models.append((714, _model_714(0, w_sf, dc_sf)))
     return models
 
 
-def _model_103(w_sf: int) -> Data:
+def _model_103(w_sf: int, a_sf: int, v_sf: int) -> Data:
     zero = ("A", "AphA", "AphB", "AphC", "PhVphA", "PhVphB", "PhVphC", "PPVphAB", "PPVphBC", "PPVphCA")
     power = ("W", "VA", "VAr", "PF", "Hz", "WH", "DCA", "DCV", "DCW", "Evt1", "Evt2")
-    scales = {"A_SF": -1, "V_SF": -1, "W_SF": w_sf, "Hz_SF": -2, "VA_SF": w_sf, "VAr_SF": w_sf, "PF_SF": -1}
-    dc = {"WH_SF": 0, "DCA_SF": -1, "DCV_SF": -1, "DCW_SF": w_sf, "Tmp_SF": 0, "TmpCab": 35, "St": 4}
+    scales = {"A_SF": a_sf, "V_SF": v_sf, "W_SF": w_sf, "Hz_SF": -2, "VA_SF": w_sf, "VAr_SF": w_sf, "PF_SF": -1}
+    dc = {"WH_SF": 0, "DCA_SF": a_sf, "DCV_SF": -1, "DCW_SF": w_sf, "Tmp_SF": 0, "TmpCab": 35, "St": 4}
     return {**dict.fromkeys(zero + power, 0), **scales, **dc}
 
 
-def _model_701(w_sf: int) -> Data:
-    scales = {"A_SF": -1, "V_SF": -1, "Hz_SF": -3, "W_SF": w_sf, "PF_SF": -3, "VA_SF": w_sf, "Var_SF": w_sf}
+def _model_701(w_sf: int, a_sf: int, v_sf: int) -> Data:
+    scales = {"A_SF": a_sf, "V_SF": v_sf, "Hz_SF": -3, "W_SF": w_sf, "PF_SF": -3, "VA_SF": w_sf, "Var_SF": w_sf}
     return {"ACType": 2, "DERMode": 1, "Alrm": 0, **scales, "TotWh_SF": 0, "TotVarh_SF": 0, "Tmp_SF": 0, "TmpCab": 35}
 
 
-def _model_702(plate: InverterPlate, storage: Storage | None, w_sf: int) -> Data:
+def _model_702(plate: InverterPlate, storage: Storage | None, w_sf: int, a_sf: int) -> Data:
     unit = 10.0**w_sf / 1000.0
     p, s, v = round(plate.p_kw / unit), round(plate.s_kva_rated / unit), round(plate.v_nominal_v)
     charge = 0 if storage is None else round((storage.p_kw_charge or plate.p_kw) / unit)
-    amps = round(10.0 * 1000.0 * plate.s_kva_rated / (math.sqrt(3.0) * plate.v_nominal_v))
+    amps = round(_phase_a(plate) / 10.0**a_sf)
     rating = {"WMax": p, "VAMax": s, "VarMaxInj": s, "VarMaxAbs": s, "VNom": v, "AMax": amps}
     rating |= {"VMax": round(1.1 * v), "VMin": round(0.85 * v)}
     if storage is not None:
         rating |= {"WChaRteMax": charge, "WDisChaRteMax": p, "VAChaRteMax": s, "VADisChaRteMax": s}
-    scales = {"W_SF": w_sf, "PF_SF": -3, "VA_SF": w_sf, "Var_SF": w_sf, "V_SF": 0, "A_SF": -1, "S_SF": 0}
+    scales = {"W_SF": w_sf, "PF_SF": -3, "VA_SF": w_sf, "Var_SF": w_sf, "V_SF": 0, "A_SF": a_sf, "S_SF": 0}
     modes = sum(1 << bit for bit in (0, 1, 2, 3, 4, 9))  # MAX_W FIXED_W FIXED_VAR FIXED_PF VOLT_VAR WATT_VAR
     fixed = {"NorOpCatRtg": 1, "AbnOpCatRtg": 2, "CtrlModes": modes, "IntIslandCatRtg": 1}
     return {**{f"{name}Rtg": value for name, value in rating.items()}, **rating, **scales, **fixed}
@@ -140,13 +152,13 @@ def _model_713(storage: Storage) -> Data:
     return {"WHRtg": round(storage.e_kwh * 1000.0 / 10**wh_sf), "SoH": 1000, "Sta": 0, "WH_SF": wh_sf, "Pct_SF": -1}
 
 
-def _model_714(port_type: int, w_sf: int) -> Data:
+def _model_714(port_type: int, w_sf: int, dc_sf: int) -> Data:
     port = {"PrtTyp": port_type, "ID": 1, "IDStr": "DC1", "DCSta": 1, "DCAlrm": 0}
-    scales = {"DCA_SF": -1, "DCV_SF": -1, "DCW_SF": w_sf, "DCWH_SF": 0, "Tmp_SF": 0}
+    scales = {"DCA_SF": dc_sf, "DCV_SF": -1, "DCW_SF": w_sf, "DCWH_SF": 0, "Tmp_SF": 0}
     return {"PrtAlrms": 0, "NPrt": 1, **scales, "Prt": [port]}
 
 
-def _model_802(plate: InverterPlate, storage: Storage, w_sf: int) -> Data:
+def _model_802(plate: InverterPlate, storage: Storage, w_sf: int, dc_sf: int) -> Data:
     wh_sf = max(0, math.ceil(math.log10(storage.e_kwh * 1000.0 / 0xFFFE)))
     ah = storage.e_kwh * 1000.0 / DC_V
     ah_sf = max(-1, math.ceil(math.log10(ah / 0xFFFE)))
@@ -171,5 +183,6 @@ def _model_802(plate: InverterPlate, storage: Storage, w_sf: int) -> Data:
         "WHRtg_SF": wh_sf,
         "WChaDisChaMax_SF": w_sf,
         "W_SF": w_sf,
-        **dict.fromkeys(("SoC_SF", "DoD_SF", "SoH_SF", "V_SF", "A_SF"), -1),
+        "A_SF": dc_sf,
+        **dict.fromkeys(("SoC_SF", "DoD_SF", "SoH_SF", "V_SF"), -1),
     }

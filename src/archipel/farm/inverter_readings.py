@@ -60,8 +60,8 @@ def show(image: SunSpecImage, span: range, meters: Meters, truth: Truth, plate: 
     amps = s_va / (math.sqrt(3.0) * v_ll) if v_ll > 1.0 else 0.0
     factor = math.copysign(abs(p_w) / s_va if s_va > 0.0 else 1.0, p_w)
     values = {
-        **dict.fromkeys(("103.A", "701.A", "701.AL1", "701.AL2", "701.AL3"), amps),
-        **dict.fromkeys(("103.AphA", "103.AphB", "103.AphC"), amps),
+        **dict.fromkeys(("103.A", "701.A"), 3.0 * amps),  # model 103: the sum of the phases
+        **dict.fromkeys(("701.AL1", "701.AL2", "701.AL3", "103.AphA", "103.AphB", "103.AphC"), amps),
         **dict.fromkeys(("103.PPVphAB", "103.PPVphBC", "103.PPVphCA", "701.LLV"), v_ll),
         **dict.fromkeys(("701.VL1L2", "701.VL2L3", "701.VL3L1"), v_ll),
         **dict.fromkeys(("103.PhVphA", "103.PhVphB", "103.PhVphC", "701.LNV"), v_ln),
