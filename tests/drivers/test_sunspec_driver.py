@@ -408,3 +408,29 @@ def test_asking_before_connecting_is_an_error() -> None:
     device = SunSpecDevice(Endpoint("127.0.0.1", 1))
     with pytest.raises(NotControllable, match=r"Call connect\(\) first"):
         asyncio.run(device.read())
+
+
+def test_after_a_silence_the_next_question_goes_over_a_new_connection() -> None:
+    connections: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(connections)
+        connections.append(await reader.readexactly(12))
+        if number > 0:  # the first one never answers, and what it says late must reach nobody
+            writer.write(connections[number][:2] + bytes([0, 0, 0, 5, 1, 3, 2, 0, 42]))
+            await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async def whole() -> tuple[int, ...]:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with asyncio.timeout(10), server:
+            endpoint = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1], timeout_s=0.3)
+            with pytest.raises(Unreachable):
+                await endpoint.read(7, 1)
+            registers = await endpoint.read(7, 1)
+            await endpoint.close()
+            return registers
+
+    assert asyncio.run(whole()) == (42,)
+    assert len(connections) == 2
