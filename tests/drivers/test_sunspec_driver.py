@@ -412,8 +412,10 @@ def test_asking_before_connecting_is_an_error() -> None:
 
 def test_after_a_silence_the_next_question_goes_over_a_new_connection() -> None:
     connections: list[bytes] = []
+    talks: list[asyncio.Task[None] | None] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
         number = len(connections)
         connections.append(await reader.readexactly(12))
         if number > 0:  # the first one never answers, and what it says late must reach nobody
@@ -421,6 +423,7 @@ def test_after_a_silence_the_next_question_goes_over_a_new_connection() -> None:
             await writer.drain()
         await reader.read()
         writer.close()
+        await writer.wait_closed()
 
     async def whole() -> tuple[int, ...]:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -430,6 +433,7 @@ def test_after_a_silence_the_next_question_goes_over_a_new_connection() -> None:
                 await endpoint.read(7, 1)
             registers = await endpoint.read(7, 1)
             await endpoint.close()
+            await asyncio.gather(*(talk for talk in talks if talk is not None))
             return registers
 
     assert asyncio.run(whole()) == (42,)
