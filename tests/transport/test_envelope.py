@@ -44,7 +44,7 @@ def good(payload: bytes = b"12.5") -> Envelope:
     return Envelope("demo", "a", "", "measured/tie-1", 3, 7, NOW, "sample", "", payload).signed(seal)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(envelopes())
 def test_an_envelope_comes_back_as_it_was_and_has_one_way_to_be_written(envelope: Envelope) -> None:
     signed = envelope.signed(seal)
@@ -53,7 +53,7 @@ def test_an_envelope_comes_back_as_it_was_and_has_one_way_to_be_written(envelope
     assert len(data) == signed.size
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 200))
 def test_bytes_from_anywhere_are_an_envelope_or_a_refusal(noise: bytes, at: int) -> None:
     whole = good().to_bytes()

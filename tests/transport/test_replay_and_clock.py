@@ -14,7 +14,7 @@ from archipel.transport.replay import WINDOW, ReplayWindow, next_epoch
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 12) | st.integers(1, 5 * WINDOW)), max_size=60))
 def test_no_message_is_fresh_twice_and_no_life_comes_back(numbers: list[tuple[int, int]]) -> None:
     window, taken = ReplayWindow(), set()
@@ -61,7 +61,7 @@ def measured(offset_s: float, there_s: float, back_s: float, held_s: float = 0.0
     return watch
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.floats(-5, 5), st.floats(0, 1), st.floats(0, 1), st.floats(0, 10))
 def test_the_true_offset_lies_within_the_margin(offset_s: float, there_s: float, back_s: float, held_s: float) -> None:
     watch = measured(offset_s, there_s, back_s, held_s)

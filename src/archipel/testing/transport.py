@@ -171,7 +171,7 @@ class Line:
         c.acknowledge(received, self.rig.now())
         self.until("an acknowledgement arrives", lambda: a.stats().acknowledged == before.acknowledged + 1)
         repeated = a.stats().repeated
-        self.rest(25)
+        self.rest(12)
         _hold("what is acknowledged is not repeated", a.stats().repeated == repeated)
         a.send("c", "tie-1/12:00", "agreement", b"5 kW", self.rig.now(), expires_at=expires_at)
         self.until("the same key again is acknowledged again", lambda: a.stats().acknowledged > before.acknowledged + 1)
@@ -180,7 +180,7 @@ class Line:
     def what_nobody_acknowledges_lapses(self) -> None:
         """To a cell that does not exist."""
         a = self.cells["a"]
-        a.send("nobody", "k", "later", b"", self.rig.now(), expires_at=self.rig.now() + timedelta(seconds=1))
+        a.send("nobody", "k", "later", b"", self.rig.now(), expires_at=self.rig.now() + timedelta(seconds=0.3))
         before = a.stats().lapsed
         self.until("what is of no use any more lapses", lambda: a.stats().lapsed == before + 1)
 

@@ -101,9 +101,9 @@ class ZenohCarrier:
                 f"{identity.name}: cannot listen on {listen} ({error}). Is another process of this cell running?"
             ) from error
         _OPEN.add(self)
-        self._session.info.declare_link_events_listener(self._link_changed, history=True)
+        self._session.info.declare_link_events_listener(_direct(self._link_changed), history=True)
         alive = f"archipel/{self._area}/alive"
-        self._session.liveliness().declare_subscriber(f"{alive}/*/*", self._life_changed, history=True)
+        self._session.liveliness().declare_subscriber(f"{alive}/*/*", _direct(self._life_changed), history=True)
         # the session's id tells this life of the cell from an earlier one that is not cleared away yet
         self._token = self._session.liveliness().declare_token(f"{alive}/{self._name}/{self._session.zid()}")
 
@@ -121,7 +121,12 @@ class ZenohCarrier:
         """Bring what is put under `address`."""
         number = len(self._addresses)
         self._addresses.append(address.split("/"))
-        self._session.declare_subscriber(address, lambda sample: self._enqueue(number, sample))
+        self._session.declare_subscriber(
+            address,
+            _direct(lambda sample: self._enqueue(number, sample)),
+            # not what this cell itself publishes
+            allowed_origin=zenoh.Locality.REMOTE,
+        )
 
     def arrivals(self) -> Iterable[Parcel]:
         """What came since the last time."""
@@ -143,11 +148,12 @@ class ZenohCarrier:
     def close(self) -> None:
         """Leave; a session that does not close in time is left behind, and the process still ends."""
         _OPEN.discard(self)
-        closing = threading.Thread(target=self._close_session, name=f"close {self._name}", daemon=True)
+        closing = threading.Thread(target=self.close_now, name=f"close {self._name}", daemon=True)
         closing.start()
         closing.join(CLOSE_S)
 
-    def _close_session(self) -> None:
+    def close_now(self) -> None:
+        """Leave, however long it takes."""
         # a session that fails to close is as gone as one that closed; there is nobody to tell
         with suppress(zenoh.ZError):
             self._session.close()  # type: ignore[no-untyped-call]
@@ -236,6 +242,15 @@ def configuration(
     return config
 
 
+def _direct(callback: Callable[[Any], None]) -> Any:
+    """Called by Zenoh's own thread.
+
+    A plain callback gets a Python thread for itself, which the interpreter waits for at its end: after an error with a
+    session open, for ever (zenoh-python issue 434, met again in 1.10.2).
+    """
+    return zenoh.handlers.Callback(callback, indirect=False)
+
+
 def _unusable(text: str) -> ArchipelError:
     # imported only now: with it comes numpy, which a process that only relays need not hold
     from archipel.transport.errors import LinkUnusable
@@ -254,4 +269,4 @@ def _close_all() -> None:
     if _OPEN:
         faulthandler.dump_traceback_later(EXIT_S, exit=True)
         for carrier in tuple(_OPEN):
-            carrier.close()
+            carrier.close_now()
