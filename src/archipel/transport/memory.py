@@ -129,6 +129,9 @@ class MemoryCarrier:
             self._queue.popleft()
             self.dropped += 1
 
+    def appear(self) -> None:
+        """It has been one since it was attached."""
+
     def arrivals(self) -> Iterable[Parcel]:
         """What came since the last time."""
         arrived, self._queue = tuple(self._queue), deque()

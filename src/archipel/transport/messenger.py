@@ -32,6 +32,10 @@ class Carrier(Protocol):
         """Bring what is put under `address` (`*` for one part of it, `**` for all that follow)."""
         ...
 
+    def appear(self) -> None:
+        """Become a member for the others; called once, when the first subscriptions are made."""
+        ...
+
     def arrivals(self) -> Iterable[Parcel]:
         """What came since the last time, in the order it came."""
         ...
@@ -73,6 +77,7 @@ class Messenger:
         self._listen(f"archipel/{trust.area}/to/{trust.name}/**")
         for topic in OUR_TOPICS.values():
             self._listen(f"archipel/{trust.area}/pub/*/{topic}")
+        carrier.appear()
 
     @property
     def name(self) -> str:

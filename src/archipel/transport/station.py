@@ -89,6 +89,7 @@ class Station:
         self._subscribers: list[tuple[str, Enqueue]] = []
         self._parcels: list[Parcel] = []
         self._members: frozenset[str] = frozenset()
+        self._again_at: datetime | None = None
         self._due: dict[str, datetime] = {}
         self._counts: Counter[str] = Counter()
 
@@ -143,8 +144,11 @@ class Station:
         """Repeat what is due, introduce ourselves, ask for clocks."""
         appeared = members - self._members
         self._members = members
-        if self._is_due("introduction", INTRODUCE_S, now) or appeared:
+        again = self._again_at is not None and now >= self._again_at
+        if self._is_due("introduction", INTRODUCE_S, now) or appeared or again:
             self.introduce(now)
+            # once more a little later: who has just appeared may not listen yet
+            self._again_at = now + timedelta(seconds=1) if appeared else None
         for peer in sorted(self.partners & members):
             unknown = self.clocks.offset(peer, now) is None
             if self._is_due(f"ping {peer}", PING_S / 5 if unknown else PING_S, now):

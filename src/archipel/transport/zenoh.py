@@ -102,10 +102,8 @@ class ZenohCarrier:
             ) from error
         _OPEN.add(self)
         self._session.info.declare_link_events_listener(_direct(self._link_changed), history=True)
-        alive = f"archipel/{self._area}/alive"
-        self._session.liveliness().declare_subscriber(f"{alive}/*/*", _direct(self._life_changed), history=True)
-        # the session's id tells this life of the cell from an earlier one that is not cleared away yet
-        self._token = self._session.liveliness().declare_token(f"{alive}/{self._name}/{self._session.zid()}")
+        alive = f"archipel/{self._area}/alive/*/*"
+        self._session.liveliness().declare_subscriber(alive, _direct(self._life_changed), history=True)
 
     @property
     def dropped(self) -> int:
@@ -127,6 +125,12 @@ class ZenohCarrier:
             # not what this cell itself publishes
             allowed_origin=zenoh.Locality.REMOTE,
         )
+
+    def appear(self) -> None:
+        """Declare a liveliness token."""
+        # the session's id tells this life of the cell from an earlier one that is not cleared away yet
+        token = f"archipel/{self._area}/alive/{self._name}/{self._session.zid()}"
+        self._token = self._session.liveliness().declare_token(token)
 
     def arrivals(self) -> Iterable[Parcel]:
         """What came since the last time."""
