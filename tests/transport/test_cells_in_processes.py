@@ -130,6 +130,16 @@ def test_a_cell_of_the_area_that_is_no_neighbour_gets_nothing_through(area: Path
         assert [(alarm.trouble, alarm.who) for alarm in b.alarms()] == [(Trouble.LINK_UNEXPECTED, "c")]
 
 
+def test_a_cell_that_dials_goes_on_until_the_other_is_there_again_and_again(area: Path) -> None:
+    here, there = free_port(), free_port()
+    with opened(area, "b", here, "a", {"a": f"127.0.0.1:{there}"}) as b:
+        until(b, lambda: bool(b.alarms()))
+        for _ in range(2):
+            with opened(area, "a", there, "b"):
+                until(b, lambda: b.alive("a") and not b.alarms())
+            until(b, lambda: not b.alive("a") and bool(b.alarms()))
+
+
 def test_a_port_that_is_taken_and_a_stranger_to_dial_are_said(area: Path) -> None:
     here = free_port()
     with opened(area, "a", here, "b"):

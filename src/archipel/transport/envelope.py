@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import final
 
 VERSION = 1
@@ -61,6 +62,7 @@ class Form(IntEnum):
     """Strict JSON of bounded nesting, checked before anyone sees it."""
 
 
+@lru_cache(maxsize=4096)
 def is_name(text: str) -> bool:
     """Whether `text` can name a cell, an area or a kind.
 
@@ -69,6 +71,7 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and len(text.encode()) <= 64
 
 
+@lru_cache(maxsize=4096)
 def is_topic(text: str) -> bool:
     """Whether `text` can be a topic: names joined by `/`, at most 255 bytes."""
     return len(text.encode()) <= _LONGEST and all(is_name(part) for part in text.split("/"))

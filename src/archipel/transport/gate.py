@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, final
 
-from archipel.transport.envelope import Envelope, Form, Refusal, decode
+from archipel.transport.envelope import SIGNATURE_BYTES, Envelope, Form, Refusal, decode
 from archipel.transport.payload import read_json
 from archipel.transport.replay import ReplayWindow
 
@@ -119,7 +119,8 @@ class Gate:
         if isinstance(envelope, Refusal):
             self.refused[envelope] += 1
             return None
-        refusal = self._judge(address, envelope, now)
+        # an envelope has one way to be written, so these bytes are what was signed
+        refusal = self._judge(address, envelope, data[:-SIGNATURE_BYTES], now)
         if refusal is None:
             self.window.note(envelope.sender, envelope.epoch, envelope.counter)
             return envelope
@@ -128,7 +129,7 @@ class Gate:
             told(envelope, refusal)
         return None
 
-    def _judge(self, address: str, envelope: Envelope, now: datetime) -> Refusal | None:
+    def _judge(self, address: str, envelope: Envelope, body: bytes, now: datetime) -> Refusal | None:
         if envelope.area != self.trust.area:
             return Refusal.WRONG_AREA
         if envelope.sender == self.trust.name or envelope.receiver not in {"", self.trust.name}:
@@ -144,7 +145,7 @@ class Gate:
         refusal = None
         if envelope.kind == CERTIFICATE:
             refusal = self.trust.meet(envelope.sender, envelope.payload, now)
-        refusal = refusal or self.trust.check(envelope.sender, envelope.signature, envelope.body(), now)
+        refusal = refusal or self.trust.check(envelope.sender, envelope.signature, body, now)
         if refusal is None and envelope.form is Form.JSON:
             found = read_json(envelope.payload)
             refusal = found if isinstance(found, Refusal) else None

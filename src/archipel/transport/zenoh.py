@@ -202,7 +202,8 @@ def configuration(
         "mode": "router",
         "listen/endpoints": [f"tls/{listen}"],
         "connect/endpoints": [f"tls/{endpoint}" for endpoint in connect.values()],
-        "connect/timeout_ms": 0,
+        # try for ever, and open without waiting for it; 0 would try once
+        "connect/timeout_ms": -1,
         "connect/exit_on_failure": False,
         "connect/retry": {"period_init_ms": 200, "period_max_ms": 1000, "period_increase_factor": 1.5},
         "scouting/multicast/enabled": False,
