@@ -103,7 +103,8 @@ class JournalAgainstDictionaries(RuleBasedStateMachine):
                 self.journal.measure(Reading(time, kind, source, {"p_kw": p_kw}))
             return
         assert self.journal.measure(Reading(time, kind, source, {"p_kw": p_kw})) == (stands is None)
-        self.staged_readings[key] = p_kw
+        if stands is None:
+            self.staged_readings[key] = p_kw
 
     @rule()
     def commit(self) -> None:
