@@ -20,6 +20,15 @@ from archipel.optimisation.block import Block
 
 MAX_ITERATIONS = 120
 """Of PIQP; it needs 20 to 70 where it gets there at all."""
+WAYS: tuple[dict[str, float], ...] = (
+    {},
+    {"iterative_refinement_always_enabled": True},
+    {"preconditioner_scale_cost": True},
+    {"rho_init": 1e-4, "delta_init": 1e-3},
+    {"tau": 0.95},
+)
+"""Settings of PIQP, tried in turn. No one way solves every problem: some were seen to creep for hundreds of iterations
+that another way solves in 20 to 60."""
 
 
 @final
@@ -213,22 +222,22 @@ def solve_piqp(joined: Joined, tolerance: float = 1e-8) -> Optimum:
     free = joined.lo < joined.hi
     x = joined.lo.copy()
     x[free] = 0.0
-    # No one way solves every problem: some were seen to creep for hundreds of iterations and need 20 to 60 another way.
-    for way in ({}, {"iterative_refinement_always_enabled": True}, {"preconditioner_scale_cost": True}):
+    for way in WAYS:
         solver = _piqp(joined, free, x, tolerance, way)
         status = solver.solve()
         if status == piqp.PIQP_SOLVED:
             break
     else:
         raise SolverFailed(
-            f"the central optimiser PIQP stopped with {status} after {solver.result.info.iter} iterations, three ways"
+            f"the central optimiser PIQP was tried in {len(WAYS)} ways and last stopped with {status} after "
+            f"{solver.result.info.iter} iterations"
         )
     x[free] = np.array(solver.result.x)
     duals = _boundary_duals(joined, np.array(solver.result.y))
     return Optimum(x, joined.value(x), int(solver.result.info.iter), duals)
 
 
-def _piqp(joined: Joined, free: Bools, x: Floats, tolerance: float, way: dict[str, bool]) -> piqp.SparseSolver:
+def _piqp(joined: Joined, free: Bools, x: Floats, tolerance: float, way: dict[str, float]) -> piqp.SparseSolver:
     """The solver, set up for the `free` variables; the others are at `x`."""
     solver = piqp.SparseSolver()
     solver.settings.eps_abs = solver.settings.eps_rel = tolerance

@@ -12,7 +12,7 @@ from archipel.cell.linear import Memory
 from archipel.cell.site import Duty, duty
 from archipel.controller.agreeing import ACCEPT, carry_over, damping
 from archipel.devices.base import State
-from archipel.model import Floats, Horizon, Scenario
+from archipel.model import Floats, Horizon, Scenario, SolverFailed
 from archipel.optimisation.central import join, solve_piqp
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.strategies.sites import cut
@@ -42,7 +42,13 @@ class Central:
         """Plan when due; leases for all devices."""
         entries: tuple[dict[str, Any], ...] = ()
         if self._desk.due(now, last):
-            entries = (self._plan(now, first_row, states, last),)
+            try:
+                entries = (self._plan(now, first_row, states, last),)
+            except SolverFailed as error:
+                if not self._plans:
+                    raise
+                # the schedule in force goes on; the table of agreements says so
+                entries = (_entry(now, 0, 0, float("nan"), np.full(6, np.nan), [str(error)]),)
         return self._leases(now, states, entries)
 
     def _plan(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
@@ -75,21 +81,7 @@ class Central:
         self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]
         self._state, self._horizon = state, horizon
         self._price = [dual / horizon.dt_h for dual in best.boundary_dual]
-        return {
-            "time": now,
-            "rounds": iterations,
-            "messages": 0,
-            "bytes": 0,
-            "passes": passes,
-            "gap": 0.0,
-            "cost_eur": best.value,
-            "excess_v_pu": float(worst[0]),
-            "excess_loading": float(worst[1]),
-            "excess_connection": float(worst[2]),
-            "accepted": bool((worst < ACCEPT).all()),
-            "silent": [],
-            "given": [],
-        }
+        return _entry(now, iterations, passes, best.value, worst, [])
 
     def _leases(self, now: datetime, states: Mapping[str, State], entries: tuple[dict[str, Any], ...]) -> Decision:
         parts = self.parts
@@ -102,6 +94,27 @@ class Central:
                 agreed[parts.tie_of[i]] = self._state.boundary[i][0, t]
                 price[parts.tie_of[i]] = self._price[i][0, t]
         return Decision(p, q, price, agreed, entries)
+
+
+def _entry(
+    now: datetime, iterations: int, passes: int, cost_eur: float, worst: Floats, given: list[str]
+) -> dict[str, Any]:
+    """A row of the table of agreements. NaN in `worst` is not accepted."""
+    return {
+        "time": now,
+        "rounds": iterations,
+        "messages": 0,
+        "bytes": 0,
+        "passes": passes,
+        "gap": 0.0,
+        "cost_eur": cost_eur,
+        "excess_v_pu": float(worst[0]),
+        "excess_loading": float(worst[1]),
+        "excess_connection": float(worst[2]),
+        "accepted": bool((worst < ACCEPT).all()),
+        "silent": [],
+        "given": given,
+    }
 
 
 def interval_at(horizon: Horizon, now: datetime) -> int:
