@@ -39,7 +39,8 @@ def area(tmp_path: Path) -> Path:
 @contextmanager
 def process(area: Path, name: str, listen: int, *neighbours: str) -> Iterator[subprocess.Popen[str]]:
     """The cell `name` in a process of its own, open when this begins and killed when it ends."""
-    words = [sys.executable, str(HERE / "cell_process.py"), str(area / name), f"127.0.0.1:{listen}", "1", *neighbours]
+    script = str(HERE / "transport_process.py")
+    words = [sys.executable, script, str(area / name), f"127.0.0.1:{listen}", "1", *neighbours]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as cell:
         try:
             assert cell.stdout is not None

@@ -1,6 +1,6 @@
 """One cell in a process of its own: publishes ten times a second until it is killed, and prints what it hears of.
 
-python cell_process.py FOLDER LISTEN EPOCH [NEIGHBOUR=HOST:PORT or NEIGHBOUR ...]
+python transport_process.py FOLDER LISTEN EPOCH [NEIGHBOUR=HOST:PORT or NEIGHBOUR ...]
 """
 
 from __future__ import annotations
