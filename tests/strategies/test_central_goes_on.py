@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from small_scenario import scenario
 
@@ -25,6 +26,8 @@ def test_when_its_solver_fails_the_centre_follows_the_schedule_it_has_and_says_s
 
     monkeypatch.setattr(central, "solve_piqp", fails_later)
     result = run(case, central.Central(case), start=datetime(2016, 6, 8, 12, tzinfo=UTC), steps=8)
+    assert np.isfinite(result.agreements[0]["cost_eur"])
+    assert np.isnan([result.agreements[-1][name] for name in ("gap", "cost_eur", "excess_v_pu")]).all()
     assert [a["accepted"] for a in result.agreements][-1] is False
     assert result.agreements[-1]["given"] == ["the solver stopped"]
     assert result.complete

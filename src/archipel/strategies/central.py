@@ -13,6 +13,7 @@ from archipel.cell.site import Duty, duty
 from archipel.controller.agreeing import ACCEPT, carry_over, damping
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon, Scenario, SolverFailed
+from archipel.optimisation.block import bill
 from archipel.optimisation.central import join, solve_piqp
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.strategies.sites import cut
@@ -81,7 +82,9 @@ class Central:
         self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]
         self._state, self._horizon = state, horizon
         self._price = [dual / horizon.dt_h for dual in best.boundary_dual]
-        return _entry(now, iterations, passes, best.value, worst, [])
+        # without the price of moving, which is no part of any bill
+        cost = bill(blocks, list(parts.parents), u, energy, np.full(len(horizon), root.v_pu))
+        return _entry(now, iterations, passes, cost.total, worst, [])
 
     def _leases(self, now: datetime, states: Mapping[str, State], entries: tuple[dict[str, Any], ...]) -> Decision:
         parts = self.parts
@@ -99,14 +102,14 @@ class Central:
 def _entry(
     now: datetime, iterations: int, passes: int, cost_eur: float, worst: Floats, given: list[str]
 ) -> dict[str, Any]:
-    """A row of the table of agreements. NaN in `worst` is not accepted."""
+    """A row of the table of agreements. Without a pass nothing was solved: NaN in cost and `worst`, not accepted."""
     return {
         "time": now,
         "rounds": iterations,
         "messages": 0,
         "bytes": 0,
         "passes": passes,
-        "gap": 0.0,
+        "gap": 0.0 if passes else float("nan"),
         "cost_eur": cost_eur,
         "excess_v_pu": float(worst[0]),
         "excess_loading": float(worst[1]),
