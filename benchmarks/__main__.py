@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 import archipel  # noqa: F401  sets one thread per process before numpy is loaded
+from archipel.cell.parts import cut
 from archipel.controller.controller import CellController
 from archipel.coordination.exact import Options
 from archipel.formats.scenario import load_scenario
@@ -27,7 +28,6 @@ from archipel.model import Scenario
 from archipel.optimisation.central import Joined, join, solve_piqp
 from archipel.strategies.group import Group
 from archipel.strategies.planning import Desk
-from archipel.strategies.sites import cut
 
 TOLERANCE = 1e-6
 
@@ -48,11 +48,11 @@ def plan(scenario: Scenario) -> tuple[Group, Any, np.ndarray]:
     desk = Desk(parts, "perfect", scenario.replan_steps)
     row = scenario.profiles.row(scenario.start)
     horizon = desk.horizon(scenario.start)
-    weather = desk.weather(row, horizon)
+    weather = desk.weather(horizon)
     states = {fleet.kind: fleet.initial(row) for fleet in scenario.fleets}
     readings = {s.id: desk.readings(i, weather, states, None) for i, s in enumerate(parts.sites)}
     group = Group([CellController(site, options=Options(gap=TOLERANCE), passes=1) for site in parts.sites])
-    root = desk.root(row, horizon)
+    root = desk.root(horizon)
     group.begin(1, horizon, readings, root)
     return group, parts, np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
 

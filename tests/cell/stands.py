@@ -9,12 +9,12 @@ import numpy as np
 from small_scenario import scenario
 
 from archipel.cell.linear import Memory, Point, linearise
+from archipel.cell.parts import Parts, cut
 from archipel.cell.site import Duty, Site, duty, flow
 from archipel.forecasting.perfect import perfect
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Connection, Floats, Horizon, Scenario
 from archipel.optimisation.block import Block
-from archipel.strategies.sites import Parts, cut
 
 NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from small_scenario import scenario
 
+from archipel.cell.parts import Parts, cut
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import CellController, Readings
 from archipel.coordination.message import Message
 from archipel.forecasting.perfect import perfect
 from archipel.model import Connection, Floats, Horizon
-from archipel.strategies.sites import Parts, cut
 
 NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
 

@@ -9,6 +9,7 @@ import pytest
 from cell_process import Post
 from small_scenario import scenario
 
+from archipel.cell.parts import cut
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import CellController, Readings
 from archipel.devices import KINDS
@@ -18,7 +19,6 @@ from archipel.formats.scenario import load_scenario
 from archipel.model import Horizon, Scenario, Tariff
 from archipel.strategies.distributed import Distributed
 from archipel.strategies.group import Group
-from archipel.strategies.sites import cut
 from archipel.twin import run
 
 

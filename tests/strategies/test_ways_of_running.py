@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_scenario import scenario
 
+from archipel.cell.parts import cut
 from archipel.formats.scenario import load_scenario
 from archipel.grid.power_flow import PowerFlow
 from archipel.model import Connection, Scenario, StrategyResult
@@ -15,7 +16,6 @@ from archipel.strategies.alone import Alone
 from archipel.strategies.central import Central
 from archipel.strategies.distributed import Distributed
 from archipel.strategies.limits import fixed_limits
-from archipel.strategies.sites import cut
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.strategies.whole import children_of
 from archipel.twin import run

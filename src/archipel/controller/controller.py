@@ -12,18 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 
-from archipel.cell.site import Site, duty
-from archipel.controller.agreeing import Agreed, Habits, RootFacts, agree, carry_over
+from archipel.cell.site import Duty, Site, duty
+from archipel.controller.agreeing import Agreed, Habits, RootFacts, Scheduled, agree, carry_over
 from archipel.coordination.exact import DEFAULT, Options
 from archipel.coordination.message import Message
-from archipel.coordination.tree import Conversation, Silent
+from archipel.coordination.tree import Conversation, Program, Silent
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon
 from archipel.model.weather import Weather
+from archipel.optimisation.block import Block
 
 LEASE_H = 4.0
 """How long a schedule is followed when no newer one is agreed; it then lapses to the devices' local rules."""
@@ -48,7 +49,6 @@ class CellController:
     def __init__(self, site: Site, *, options: Options = DEFAULT, passes: int = 5) -> None:
         self.site = site
         self._options, self._passes = options, passes
-        self._first_passes = 2 * passes
         self._habits = Habits()
         self.conversation: Conversation | None = None
 
@@ -60,10 +60,7 @@ class CellController:
     def begin(self, plan: int, horizon: Horizon, readings: Readings, root: RootFacts | None) -> list[Message]:
         """Start a plan. The root is told what upstream asks; the others get None."""
         what = duty(self.site, readings.states, readings.weather, horizon)
-        wish = carry_over(self.agreed, what)
-        v_pu = np.full(len(horizon), readings.v_pu)
-        passes = self._passes if self.agreed is not None else self._first_passes
-        program = agree(self.site, what, wish, v_pu, self._habits, root, self._options, passes)
+        program = program_of(self.site, what, readings.v_pu, self._habits, root, self._options, self._passes)
         self.conversation = Conversation(plan, self.site.id, self.site.parent, self.site.children, program)
         return self._after(self.conversation.open())
 
@@ -102,10 +99,33 @@ class CellController:
         t = self.interval(now)
         if t is None or self.agreed is None:
             return [(np.full(len(f.id), np.nan), np.full(len(f.id), np.nan)) for f in self.site.fleets]
-        what = self.agreed.duty
-        groups = self.agreed.block.by_columns(self.agreed.u)
-        out = []
-        for fleet, plan, u in zip(self.site.fleets, what.plans, groups, strict=True):
-            rows = np.arange(len(fleet.id))
-            out.append(fleet.setpoints(rows, states[fleet.kind], plan, u, t, now))
-        return out
+        return shared_out(self.site, self.agreed, t, now, states)
+
+
+class Chosen(Scheduled, Protocol):
+    """Controls with the linear problem they solve."""
+
+    @property
+    def block(self) -> Block:
+        """The linear problem."""
+        ...
+
+
+def program_of(
+    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, options: Options, passes: int
+) -> Program:
+    """A cell's side of a plan that starts from what it agreed on last; the first one may take twice the passes."""
+    wish = carry_over(habits.last, what)
+    passes = passes if habits.last is not None else 2 * passes
+    return agree(site, what, wish, np.full(len(what.horizon), v_pu), habits, root, options, passes)
+
+
+def shared_out(
+    site: Site, chosen: Chosen, t: int, now: datetime, states: Mapping[str, State]
+) -> list[tuple[Floats, Floats]]:
+    """(p_kw, q_kvar) of every fleet in interval `t`: a schedule's columns split over devices."""
+    groups = chosen.block.by_columns(chosen.u)
+    out = []
+    for fleet, plan, u in zip(site.fleets, chosen.duty.plans, groups, strict=True):
+        out.append(fleet.setpoints(np.arange(len(fleet.id)), states[fleet.kind], plan, u, t, now))
+    return out

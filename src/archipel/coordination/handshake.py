@@ -21,15 +21,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal, final
-
-STEP = timedelta(minutes=15)
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What two ends agree on for a tie: the power metered at its named end, quarter hour by quarter hour."""
+    """What two ends agree on for a tie: the power metered at its named end, step by step."""
 
     tie: str
     plan: int
@@ -37,24 +36,32 @@ class Record:
     start: datetime
     """First moment it holds, UTC."""
     p_kw: tuple[float, ...]
-    """Positive into the lower cell, one per quarter hour from `start`."""
+    """Positive into the lower cell, one per step from `start`."""
+    step_s: int = 900
 
     @property
     def until(self) -> datetime:
         """When it lapses."""
-        return self.start + len(self.p_kw) * STEP
+        return self.start + timedelta(seconds=len(self.p_kw) * self.step_s)
 
     @property
     def digest(self) -> str:
         """SHA-256 of its content: equal digests, equal records."""
-        said = [self.tie, self.plan, self.start.isoformat(), [value.hex() for value in self.p_kw]]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        return _digest(self)
 
     def at(self, now: datetime) -> float | None:
-        """Power agreed for the quarter hour that holds `now` [kW]; None before the start and after the end."""
-        if not self.start <= now < self.until:
+        """Power agreed for the step that holds `now` [kW]; None before the start and after the end."""
+        since_s = (now - self.start).total_seconds()
+        if not 0.0 <= since_s < len(self.p_kw) * self.step_s:
             return None
-        return self.p_kw[int((now - self.start) / STEP)]
+        return self.p_kw[int(since_s // self.step_s)]
+
+
+@lru_cache(maxsize=256)
+def _digest(record: Record) -> str:
+    numbers = [value.hex() for value in record.p_kw]
+    said = [record.tie, record.plan, record.start.isoformat(), record.step_s, numbers]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @final
@@ -169,6 +176,17 @@ class TieEnd:
         if p_kw is None:
             return Holding(self.default_kw, None, f"plan {record.plan} lapsed at {record.until:%H:%M}")
         return Holding(p_kw, record, f"plan {record.plan}")
+
+    def confirmed_for(self, start: datetime) -> bool:
+        """Whether both ends have accepted the same record that starts then."""
+        record = self._next
+        return record is not None and record.start == start and record.digest in self._confirmed
+
+    def expected_kw(self, at: datetime) -> float:
+        """Exchange at a time to come if nothing new is agreed."""
+        record = self._current
+        p_kw = None if record is None or record.digest not in self._confirmed else record.at(at)
+        return self.default_kw if p_kw is None or (record and record.digest in self._void) else p_kw
 
     def contradicted(self, now: datetime, why: str) -> Entry | None:
         """A meter shows that the other end does not act on the record in force: back to the default at once."""

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, final
 
 from archipel.cell.check import what_gave
+from archipel.cell.parts import cut
+from archipel.controller.solo import SoloCell
 from archipel.devices.base import State
 from archipel.model import Scenario
 from archipel.strategies.central import interval_at, split
 from archipel.strategies.limits import FixedLimits, fixed_limits
 from archipel.strategies.planning import Desk, ForecastKind
-from archipel.strategies.sites import cut
-from archipel.strategies.solo import SoloCell
 from archipel.twin import Decision, Seen
 
 
@@ -38,8 +38,8 @@ class Alone:
         parts = self.parts
         if self._desk.due(now, last):
             self._horizon = self._desk.horizon(now)
-            weather = self._desk.weather(first_row, self._horizon)
-            price = self._desk.price(first_row, self._horizon)
+            weather = self._desk.weather(self._horizon)
+            price = self._desk.price(self._horizon)
             gave: list[str] = []
             for i, cell in enumerate(self._cells):
                 plan = cell.plan(self._horizon, self._desk.readings(i, weather, states, last), price)

@@ -9,15 +9,15 @@ from typing import Any, final
 import numpy as np
 
 from archipel.cell.linear import Memory
+from archipel.cell.parts import cut
 from archipel.cell.site import Duty, duty
 from archipel.controller.agreeing import ACCEPT, carry_over, damping
+from archipel.controller.solo import SoloPlan
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon, Scenario, SolverFailed
 from archipel.optimisation.block import bill
 from archipel.optimisation.central import join, solve_piqp
 from archipel.strategies.planning import Desk, ForecastKind
-from archipel.strategies.sites import cut
-from archipel.strategies.solo import SoloPlan
 from archipel.strategies.whole import WholeState, forget_whole, linearise_whole, settle_whole, worst_excess
 from archipel.twin import Decision, Seen
 
@@ -44,7 +44,7 @@ class Central:
         entries: tuple[dict[str, Any], ...] = ()
         if self._desk.due(now, last):
             try:
-                entries = (self._plan(now, first_row, states, last),)
+                entries = (self._plan(now, states, last),)
             except SolverFailed as error:
                 if not self._plans:
                     raise
@@ -52,10 +52,10 @@ class Central:
                 entries = (_entry(now, 0, 0, float("nan"), np.full(6, np.nan), [str(error)]),)
         return self._leases(now, states, entries)
 
-    def _plan(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
+    def _plan(self, now: datetime, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
         parts, horizon = self.parts, self._desk.horizon(now)
-        weather = self._desk.weather(first_row, horizon)
-        root = self._desk.root(first_row, horizon)
+        weather = self._desk.weather(horizon)
+        root = self._desk.root(horizon)
         readings = [self._desk.readings(i, weather, states, last) for i in range(len(parts.sites))]
         duties = [duty(s, r.states, r.weather, horizon) for s, r in zip(parts.sites, readings, strict=True)]
         before: list[SoloPlan | None] = list(self._plans) or [None] * len(duties)

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
+from archipel.cell.parts import Parts, cut
 from archipel.controller.controller import CellController
 from archipel.coordination.exact import DEFAULT, Options
 from archipel.coordination.message import Message
@@ -19,7 +20,6 @@ from archipel.model import Scenario
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.planning import Desk, ForecastKind
-from archipel.strategies.sites import Parts, cut
 from archipel.twin import Decision, Seen
 
 QUIET_TICKS = 100
@@ -64,10 +64,10 @@ class Distributed:
         entries: tuple[dict[str, Any], ...] = ()
         gaps: tuple[dict[str, Any], ...] = ()
         if self._desk.due(now, last):
-            entries = (self._plan(now, first_row, states, last),)
+            entries = (self._plan(now, states, last),)
             if self._gaps and now.hour in (0, 12) and now.minute == 0:
                 begun = time.perf_counter()
-                gaps = (self._measure(now, first_row, states, last),)
+                gaps = (self._measure(now, states, last),)
                 self.measuring_s += time.perf_counter() - begun
         return self._leases(now, states, entries, gaps)
 
@@ -78,12 +78,12 @@ class Distributed:
 
     # ---------------------------------------------------------------- planning
 
-    def _plan(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
+    def _plan(self, now: datetime, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
         horizon = self._desk.horizon(now)
-        weather = self._desk.weather(first_row, horizon)
+        weather = self._desk.weather(horizon)
         sites = self.parts.sites
         readings = {site.id: self._desk.readings(i, weather, states, last) for i, site in enumerate(sites)}
-        root = self._desk.root(first_row, horizon)
+        root = self._desk.root(horizon)
         plan = self._desk.plans
         for group in self._there:
             group.start("begin", plan, horizon, {name: readings[name] for name in group.names}, None)
@@ -160,10 +160,10 @@ class Distributed:
                     worst = max(worst, float(np.abs(held[0] - lower.boundary[0]).max()))
         return worst
 
-    def _measure(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
+    def _measure(self, now: datetime, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
         problems = self._collect("problems")
-        weather = self._desk.weather(first_row, self._horizon)
-        root = self._desk.root(first_row, self._horizon)
+        weather = self._desk.weather(self._horizon)
+        root = self._desk.root(self._horizon)
         readings = [self._desk.readings(i, weather, states, last) for i in range(len(self.parts.sites))]
         return measure(self.parts, problems, readings, self._horizon, root, now)
 

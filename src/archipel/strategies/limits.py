@@ -7,9 +7,9 @@ from typing import final
 
 import numpy as np
 
+from archipel.cell.parts import Parts
 from archipel.cell.site import Site
 from archipel.model import Diverged, Floats
-from archipel.strategies.sites import Parts
 from archipel.strategies.whole import children_of
 
 STEPS = 24

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from archipel.cell.parts import Parts
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import Readings
+from archipel.controller.solo import SoloCell
 from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block, bill
 from archipel.optimisation.central import join, solve_piqp
 from archipel.strategies.limits import fixed_limits
-from archipel.strategies.sites import Parts
-from archipel.strategies.solo import SoloCell
 
 
 def measure(

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Literal, final
+from typing import final
 
-import numpy as np
-
+from archipel.cell.parts import Parts
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import Readings
+from archipel.controller.outlook import ForecastKind, Outlook
 from archipel.devices import weather_driven
 from archipel.devices.base import State
-from archipel.forecasting.naive import naive
-from archipel.forecasting.perfect import perfect
-from archipel.model import Floats, Horizon
+from archipel.model import Floats, Horizon, Scenario
 from archipel.model.weather import Weather
-from archipel.strategies.sites import Parts
 from archipel.twin import Seen
 
-ForecastKind = Literal["perfect", "naive"]
+__all__ = ["Desk", "ForecastKind", "outlook"]
+
+
+def outlook(scenario: Scenario, forecast: ForecastKind, replan_steps: int) -> Outlook:
+    """What cells of this scenario may know when they plan every `replan_steps` quarter hours."""
+    return Outlook(
+        profiles=scenario.profiles,
+        sun=weather_driven(scenario.fleets, scenario.profiles.value.shape[1]),
+        day_ahead=scenario.price,
+        forecast=forecast,
+        near_steps=max(scenario.near_steps, replan_steps),
+        far_steps=scenario.far_steps,
+        v_pu=scenario.grid.source.v_pu,
+    )
 
 
 @final
@@ -27,9 +37,8 @@ class Desk:
     """Clock and memory of a planning strategy."""
 
     def __init__(self, parts: Parts, forecast: ForecastKind, replan_steps: int) -> None:
-        self.parts, self.forecast, self.replan_steps = parts, forecast, replan_steps
-        scenario = parts.scenario
-        self._sun = weather_driven(scenario.fleets, scenario.profiles.value.shape[1])
+        self.parts, self.replan_steps = parts, replan_steps
+        self._outlook = outlook(parts.scenario, forecast, replan_steps)
         self._first: datetime | None = None
         self._peaks: dict[str, float] = {}
         self.plans = 0
@@ -47,28 +56,19 @@ class Desk:
 
     def horizon(self, now: datetime) -> Horizon:
         """Intervals from now on."""
-        scenario = self.parts.scenario
-        return Horizon.multi_rate(now, max(scenario.near_steps, self.replan_steps), scenario.far_steps)
+        return self._outlook.horizon(now)
 
-    def weather(self, first_row: int, horizon: Horizon) -> Weather:
+    def weather(self, horizon: Horizon) -> Weather:
         """What is forecast for the horizon."""
-        rows = int(horizon.steps.sum())
-        profiles = self.parts.scenario.profiles
-        if self.forecast == "perfect":
-            return perfect(profiles, first_row, rows)
-        return naive(profiles, first_row, rows, weather_driven=self._sun)
+        return self._outlook.weather(horizon)
 
-    def price(self, first_row: int, horizon: Horizon) -> Floats:
-        """Day-ahead price of every interval (T,); published, so known."""
-        index = np.arange(first_row, first_row + int(horizon.steps.sum())) % len(self.parts.scenario.price)
-        return horizon.mean(self.parts.scenario.price[index])
+    def price(self, horizon: Horizon) -> Floats:
+        """Day-ahead price of every interval (T,)."""
+        return self._outlook.price(horizon)
 
-    def root(self, first_row: int, horizon: Horizon) -> RootFacts:
+    def root(self, horizon: Horizon) -> RootFacts:
         """What the root is told."""
-        days = [horizon.start.date() + timedelta(days=d) for d in range(2)]
-        last = horizon.at(len(horizon) - 1).date()
-        peaks = np.array([max(self._peaks.get(d.isoformat(), 0.0), 0.0) for d in days if d <= last])
-        return RootFacts(self.price(first_row, horizon), self.parts.scenario.grid.source.v_pu, peaks)
+        return self._outlook.root(horizon, self._peaks)
 
     def readings(self, cell: int, weather: Weather, states: Mapping[str, State], last: Seen | None) -> Readings:
         """What one cell knows."""

@@ -9,12 +9,12 @@ import numpy as np
 
 from archipel.cell.check import excess, forget
 from archipel.cell.linear import Memory, Point, linearise
+from archipel.cell.parts import Parts
 from archipel.cell.site import Duty, flow
 from archipel.controller.agreeing import both
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block
-from archipel.strategies.sites import Parts
 
 
 @final

@@ -45,8 +45,18 @@ class SoloCell:
     _state: CellFlow | None = None
     _v: Floats = field(default_factory=lambda: np.zeros(0))
 
-    def plan(self, horizon: Horizon, readings: Readings, price_eur_per_kwh: Floats, passes: int = 5) -> SoloPlan:
-        """Choose own controls, the boundary voltage taken as metered now and child cells as absent."""
+    def plan(
+        self,
+        horizon: Horizon,
+        readings: Readings,
+        price_eur_per_kwh: Floats,
+        passes: int = 5,
+        pinned_kw: float | None = None,
+    ) -> SoloPlan:
+        """Choose own controls, the boundary voltage taken as metered now and child cells as absent.
+
+        `pinned_kw` is what the exchange of the first interval is held to, where it is agreed.
+        """
         site, t_count = self.site, len(horizon)
         what = duty(site, readings.states, readings.weather, horizon)
         v = np.full(t_count, readings.v_pu)
@@ -57,7 +67,7 @@ class SoloCell:
         excess(site, horizon, state, self.memory)
         for turn in range(1, passes + 1):
             block = linearise(site, what, Point(at, none, v, state), self.memory, None)
-            block = self._limited(fold(block, none), horizon)
+            block = self._limited(fold(block, none), horizon, pinned_kw)
             if not len(block.lo):
                 break
             energy = np.stack([price_eur_per_kwh * horizon.dt_h, np.zeros(t_count)])
@@ -82,7 +92,7 @@ class SoloCell:
         y = block.outputs.value(self.last.u, block.levels.lo, np.zeros((0, 2, t_count)), v)
         return np.asarray(y[2 * t_count : 2 * t_count + len(block.hinges.bound)])
 
-    def _limited(self, block: Block, horizon: Horizon) -> Block:
+    def _limited(self, block: Block, horizon: Horizon, pinned_kw: float | None) -> Block:
         """Add the fixed limits and the fee for the upstream network, all on the own exchange."""
         t_count = len(horizon)
         first = slice(0, t_count)  # with nothing drawn by children the boundary's own power
@@ -93,8 +103,11 @@ class SoloCell:
             (-1.0, self.export_kw_max, LIMIT_EUR_PER_KWH, "export limit"),
         ):
             if cost > 0 and np.isfinite(limit):
+                at_most = np.full(t_count, limit)
+                if pinned_kw is not None and cost == LIMIT_EUR_PER_KWH:
+                    at_most[0] = sign * pinned_kw
                 rows.append((first, sign))
-                bound.append(np.full(t_count, limit))
+                bound.append(at_most)
                 price.append(cost * horizon.dt_h)
                 label += [(name, self.site.id)] * t_count
         out, hinges = block.outputs, block.hinges

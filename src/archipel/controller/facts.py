@@ -1,0 +1,133 @@
+"""What goes into a controller's step and what comes out of it: values, nothing that does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, final
+
+from archipel.coordination.handshake import Acceptance
+from archipel.coordination.message import Message
+from archipel.coordination.tree import Program
+
+Orders = Mapping[str, tuple[float, float]]
+"""(p_kw, q_kvar) by device, load convention; NaN leaves that quantity, and a missing device everything, to its own
+rule."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """Now, on both clocks of a cell."""
+
+    utc: datetime
+    mono_s: float
+    """Seconds of a clock that never steps."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All a cell knows at one instant."""
+
+    devices: Any
+    """What the planner understands of the own devices; nothing else looks inside."""
+    trouble: str = ""
+    """Why the readings are too old or too few to act on; empty when they suffice."""
+    neighbours: frozenset[str] = frozenset()
+    """Cells with which new agreements are possible: alive, certified, their clock known."""
+    tie_kw: Mapping[str, float] = field(default_factory=dict)
+    """Metered just now, positive into the lower cell; only ties whose meter gave a plausible value."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One message between two controllers."""
+
+    sender: str
+    receiver: str
+    said: Message | Acceptance
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Note:
+    """For the journal. Everything noted must be on the disk before the mail of the same step is sent."""
+
+    kind: str
+    """`agreement` or `mode`."""
+    key: str
+    body: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Intentions:
+    """What a controller wants after one step."""
+
+    orders: Orders
+    until_s: float
+    """Monotonic time after which nobody may act on the orders any more."""
+    mail: list[Mail]
+    notes: list[Note]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TieSide:
+    """One tie as this cell sees it."""
+
+    id: str
+    neighbour: str
+    upward: bool
+    """True for the tie to the parent."""
+    default_kw: float
+    """Exchange into the lower cell when nothing is agreed, named in the scenario."""
+    tolerance_kw: float
+    """What metered and agreed power may differ by, beyond measuring errors and the noise of loads."""
+
+
+class Plan(Protocol):
+    """What a conversation of cells came to, as one of them holds it."""
+
+    def exchange_kw(self, neighbour: str) -> tuple[float, ...]:
+        """Power into the lower cell at the metered end, one value per step from the plan's start; both ends hold the
+        very same numbers."""
+        ...
+
+    def orders(self, now: datetime, devices: Any) -> Orders:
+        """What the devices do now."""
+        ...
+
+    def unsafe(self, neighbour: str) -> str:
+        """What would be broken if this cell held to the plan and `neighbour` to the default; empty when nothing."""
+        ...
+
+
+class Planner(Protocol):
+    """Level 1 and 2 behind the controller: knows devices and network, nothing of messages, clocks or leases."""
+
+    def program(
+        self,
+        start: datetime,
+        now: datetime,
+        devices: Any,
+        told: Orders,
+        children: tuple[str, ...],
+        held_kw: Mapping[str, float],
+    ) -> Program:
+        """The cell's side of a plan that holds from `start`; it returns a `Plan`.
+
+        Until then devices do what they were `told`. `children` take part; the others will exchange `held_kw`.
+        """
+        ...
+
+    def alone(self, now: datetime, devices: Any, held_kw: Mapping[str, float]) -> Orders:
+        """What to do without a plan of all: own optimum inside the cell's own limits, or held to what is agreed.
+
+        `held_kw` names the neighbours with which an agreement is in force; towards all others the default limits of
+        the connection hold.
+        """
+        ...

@@ -1,0 +1,65 @@
+"""What a cell may know of the hours to come: horizon, weather, prices. The same for twin and field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, final
+
+import numpy as np
+
+from archipel.controller.agreeing import RootFacts
+from archipel.forecasting.naive import naive
+from archipel.forecasting.perfect import perfect
+from archipel.model import Bools, Floats, Horizon, Profiles
+from archipel.model.weather import Weather
+
+ForecastKind = Literal["perfect", "naive"]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """Where forecasts and prices come from."""
+
+    profiles: Profiles
+    sun: Bools
+    """Profile columns that follow the weather and not the calendar."""
+    day_ahead: Floats
+    """Price [EUR/kWh] for every row of `profiles`; published, so known."""
+    forecast: ForecastKind
+    near_steps: int
+    far_steps: int
+    v_pu: float
+    """Voltage upstream."""
+
+    def horizon(self, start: datetime) -> Horizon:
+        """Intervals from `start` on."""
+        return Horizon.multi_rate(start, self.near_steps, self.far_steps)
+
+    def weather(self, horizon: Horizon) -> Weather:
+        """What is forecast for the horizon."""
+        return self._weather(self.profiles.row(horizon.start), int(horizon.steps.sum()))
+
+    def weather_at(self, now: datetime) -> Weather:
+        """What is forecast for the quarter hour that holds `now`, one row."""
+        return self._weather(int((now - self.profiles.start) // timedelta(minutes=15)), 1)
+
+    def price(self, horizon: Horizon) -> Floats:
+        """Day-ahead price of every interval (T,)."""
+        first = self.profiles.row(horizon.start)
+        index = np.arange(first, first + int(horizon.steps.sum())) % len(self.day_ahead)
+        return horizon.mean(self.day_ahead[index])
+
+    def root(self, horizon: Horizon, peaks_kw: Mapping[str, float]) -> RootFacts:
+        """What the root is told; `peaks_kw` is the highest import so far by ISO day."""
+        days = [horizon.start.date() + timedelta(days=d) for d in range(2)]
+        last = horizon.at(len(horizon) - 1).date()
+        peaks = np.array([max(peaks_kw.get(d.isoformat(), 0.0), 0.0) for d in days if d <= last])
+        return RootFacts(self.price(horizon), self.v_pu, peaks)
+
+    def _weather(self, first_row: int, rows: int) -> Weather:
+        if self.forecast == "perfect":
+            return perfect(self.profiles, first_row, rows)
+        return naive(self.profiles, first_row, rows, weather_driven=self.sun)

@@ -1,0 +1,193 @@
+"""The planner of the product: exact agreement on the tree of cells, and a cell's own optimum when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, final
+
+import numpy as np
+
+from archipel.cell.site import Duty, Site, duty, flow
+from archipel.controller.agreeing import Agreed, Habits
+from archipel.controller.controller import Chosen, Readings, program_of, shared_out
+from archipel.controller.facts import Orders
+from archipel.controller.outlook import Outlook
+from archipel.controller.solo import SoloCell
+from archipel.coordination.exact import DEFAULT, Options
+from archipel.devices.base import Sensed, State
+from archipel.model import Diverged, Floats
+
+HELD_STEPS = 16
+"""Quarter hours an agreement holds: four hours, so that three plans in a row may fail."""
+CHECKED_INTERVALS = 8
+"""Intervals of a plan that are checked for a split: the next plan comes before they have passed."""
+SPLIT_V_PU = (0.90, 1.10)
+"""Voltages that are safe for the quarter hour a split can last. Source: EN 50160, 4.2.2 (which allows -15 %)."""
+SPLIT_LOADING = 1.2
+"""Current over the source's limit that is safe for a quarter hour. Source: IEC 60076-7:2018, table 4, where short-time
+emergency loading of a distribution transformer may reach 2.0; cables bear less."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceFacts:
+    """What a planner knows of the own devices now."""
+
+    states: Mapping[str, State]
+    """By kind."""
+    v_pu: float
+    """Metered at the boundary."""
+    peaks_kw: Mapping[str, float] = field(default_factory=dict)
+    """Highest import of the area so far, by ISO day; the root's meter only."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class ExactPlan:
+    """What the cells agreed on, as one of them holds it."""
+
+    site: Site
+    children: tuple[str, ...]
+    """Those that took part, in the order of `agreed.child_boundary`."""
+    agreed: Agreed
+    defaults_kw: Mapping[str, float]
+
+    def exchange_kw(self, neighbour: str) -> tuple[float, ...]:
+        """Power into the lower cell, one value per quarter hour of four hours from the start."""
+        if neighbour == self.site.parent:
+            p_kw = self.agreed.boundary[0]
+        else:
+            p_kw = self.agreed.child_boundary[self.children.index(neighbour), 0]
+        t = np.searchsorted(self.agreed.duty.horizon.first, np.arange(HELD_STEPS), side="right") - 1
+        return tuple(p_kw[t].tolist())
+
+    def orders(self, now: datetime, devices: DeviceFacts) -> Orders:
+        """The schedule's setpoints for the quarter hour that holds `now`."""
+        return _orders(self.site, self.agreed, now, devices.states)
+
+    def unsafe(self, neighbour: str) -> str:
+        """By AC power flow: what breaks when a child cell exchanges its default while all else is as agreed.
+
+        A parent at its default changes nothing in this cell.
+        """
+        if neighbour not in self.children:
+            return ""
+        agreed, k = self.agreed, self.children.index(neighbour)
+        child_pq = agreed.child_boundary.copy()
+        child_pq[k, 0], child_pq[k, 1] = self.defaults_kw[neighbour], 0.0
+        site = replace(self.site, children=self.children, child_node=_nodes(self.site, self.children))
+        try:
+            state = flow(site, agreed.duty, agreed.u, child_pq, agreed.v_pu, None)
+        except Diverged:
+            return f"with {neighbour} at its default the power flow has no answer"
+        v = np.abs(state.v[:, :CHECKED_INTERVALS])
+        v = v[v[:, 0] > 0.0]
+        load = float(state.loading[:, :CHECKED_INTERVALS].max(initial=0.0))
+        if v.min(initial=1.0) < SPLIT_V_PU[0] or v.max(initial=1.0) > SPLIT_V_PU[1]:
+            return f"with {neighbour} at its default voltages reach {v.min():.3f} to {v.max():.3f} pu"
+        if load > SPLIT_LOADING:
+            return f"with {neighbour} at its default a branch reaches {load:.2f} times its limit"
+        return ""
+
+
+@final
+@dataclass(slots=True, eq=False)
+class ExactPlanner:
+    """Levels 1 and 2 of one cell, with real devices and a real network."""
+
+    site: Site
+    outlook: Outlook
+    import_kw_max: float
+    export_kw_max: float
+    """Fixed limits of the cell's own exchange while nothing is agreed, as in a connection agreement."""
+    defaults_kw: Mapping[str, float]
+    """Default exchange of every tie, by neighbour."""
+    options: Options = DEFAULT
+    passes: int = 5
+    _habits: Habits = field(default_factory=Habits)
+    _solo: SoloCell = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._solo = SoloCell(self.site, self.import_kw_max, self.export_kw_max)
+
+    def program(
+        self,
+        start: datetime,
+        now: datetime,
+        devices: DeviceFacts,
+        told: Orders,
+        children: tuple[str, ...],
+        held_kw: Mapping[str, float],
+    ) -> Generator[Any, Any, ExactPlan]:
+        """The cell's side of a plan that holds from `start`, from the states its devices will have by then."""
+        horizon = self.outlook.horizon(start)
+        site = self.site
+        children = tuple(name for name in site.children if name in children)
+        states = devices.states if now >= start else self._at(start, now, devices, told)
+        what = duty(site, states, self.outlook.weather(horizon), horizon)
+        what = _with_fixed(site, what, {n: held_kw.get(n, 0.0) for n in site.children if n not in children})
+        root = None if site.parent else self.outlook.root(horizon, devices.peaks_kw)
+        taking = replace(site, children=children, child_node=_nodes(site, children))
+        program = program_of(taking, what, devices.v_pu, self._habits, root, self.options, self.passes)
+        return self._kept(program, children)
+
+    def _kept(self, program: Generator[Any, Any, Any], children: tuple[str, ...]) -> Generator[Any, Any, ExactPlan]:
+        agreed = yield from program
+        self._habits.last = agreed
+        return ExactPlan(self.site, children, agreed, self.defaults_kw)
+
+    def alone(self, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> Orders:
+        """The own optimum within the fixed limits; held to the agreed exchange where the tie upwards is agreed."""
+        start = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
+        horizon = self.outlook.horizon(start)
+        readings = Readings(devices.states, self.outlook.weather(horizon), devices.v_pu)
+        pinned = held_kw.get(self.site.parent)
+        if pinned is not None:
+            pinned -= sum(held_kw.get(name, 0.0) for name in self.site.children)
+        plan = self._solo.plan(horizon, readings, self.outlook.price(horizon), pinned_kw=pinned)
+        return _orders(self.site, plan, now, devices.states)
+
+    def _at(self, start: datetime, now: datetime, devices: DeviceFacts, told: Orders) -> dict[str, State]:
+        """States of the own devices at `start`, when they go on doing until then what they were told."""
+        dt_h = (start - now) / timedelta(hours=1)
+        weather = self.outlook.weather_at(now)
+        out = {}
+        for fleet in self.site.fleets:
+            state, count = devices.states[fleet.kind], len(fleet.id)
+            sensed = Sensed(np.full(count, devices.v_pu), np.zeros(count))
+            local, _ = fleet.local_rule(state, weather, sensed, dt_h)
+            p_kw = np.array([told.get(name, (np.nan, np.nan))[0] for name in fleet.id])
+            wish = np.where(np.isnan(p_kw), local, p_kw)
+            none = np.zeros(count)
+            out[fleet.kind] = fleet.advance(state, weather, wish, none, none > 0, dt_h).state
+        return out
+
+
+def _orders(site: Site, chosen: Chosen, now: datetime, states: Mapping[str, State]) -> Orders:
+    """Setpoints of all own devices for the quarter hour that holds `now`."""
+    horizon = chosen.duty.horizon
+    quarter = (now - horizon.start) // timedelta(minutes=15)
+    t = int(np.searchsorted(horizon.first, quarter, side="right")) - 1
+    out: dict[str, tuple[float, float]] = {}
+    for fleet, (p, q) in zip(site.fleets, shared_out(site, chosen, t, now, states), strict=True):
+        steered = ~(np.isnan(p) & np.isnan(q))
+        ids = [name for name, takes in zip(fleet.id, steered, strict=True) if takes]
+        out.update(zip(ids, zip(p[steered].tolist(), q[steered].tolist(), strict=True), strict=True))
+    return out
+
+
+def _nodes(site: Site, children: tuple[str, ...]) -> Any:
+    """Local rows of the nodes these children hang on."""
+    at = dict(zip(site.children, site.child_node.tolist(), strict=True))
+    return np.array([at[name] for name in children], dtype=np.int64)
+
+
+def _with_fixed(site: Site, what: Duty, fixed_kw: Mapping[str, float]) -> Duty:
+    """The duty with cells that take no part as loads of a fixed power."""
+    if not fixed_kw:
+        return what
+    base: Floats = what.base_p_kw.copy()
+    np.add.at(base, _nodes(site, tuple(fixed_kw)), np.array(list(fixed_kw.values()))[:, None])
+    return replace(what, base_p_kw=base)
