@@ -75,6 +75,8 @@ class Controller:
     ladder: Ladder = field(init=False)
     level: Level = Level.RULES
     """What it acts by now."""
+    acts_on: Mapping[str, Record] = field(default_factory=dict)
+    """Records in force at the last step, by tie."""
     splits: int = 0
     """Agreements that only this end had confirmed, as far as meters have shown."""
     _ends: dict[str, TieEnd] = field(init=False)
@@ -125,10 +127,26 @@ class Controller:
         """What holds on every tie, by its id."""
         return {side.id: self._ends[side.id].holding(now) for side in self.ties}
 
+    def renewed(self) -> Controller:
+        """The same cell with nothing agreed: for a change of mode."""
+        return Controller(self.cell, self.ties, self.planner, self.settings)
+
+    def last_plan(self, tie: str) -> int:
+        """Number of the newest plan accepted on a tie; -1 before the first."""
+        return self._ends[tie].last_plan
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """How much of everything that waits is held, and the most there may be."""
+        return {
+            "early mail": (len(self._early), 8 * len(self.ties)),
+            "plans": (len(self._plans), 4),
+            "words": (len(self._words), len(self.ties)),
+        }
+
     def restore(self, notes: list[Note], now: Instant) -> None:
         """Take up again what the journal holds (oldest first): agreements, and that swinging was latched."""
         self._base = (now.utc, now.mono_s)
-        entries = [_entry(note.body) for note in notes if note.kind == "agreement"]
+        entries = [entry_of(note.body) for note in notes if note.kind == "agreement"]
         for end in self._ends.values():
             end.restore(entries, now.utc)
         modes = [note for note in notes if note.kind == "mode"]
@@ -309,6 +327,7 @@ class Controller:
             notes.append(self._mode(mono_s, "acts", self.level, level, why))
             self.level = level
         records = {name: h.record for name, h in held.items() if h.record is not None}
+        self.acts_on = {record.tie: record for record in records.values()}
         quarter = int((utc - EPOCH).total_seconds() // self.settings.step_s)
         made_for = (quarter, level, tuple(sorted((n, r.digest) for n, r in records.items())))
         if made_for == self._decided:
@@ -369,7 +388,8 @@ def _note(entry: Entry) -> Note:
     return Note("agreement", f"{record.tie}/{record.plan}/{entry.event}", body)
 
 
-def _entry(body: Mapping[str, Any]) -> Entry:
+def entry_of(body: Mapping[str, Any]) -> Entry:
+    """The entry that an `agreement` note was made from."""
     start = datetime.fromisoformat(body["start"])
     record = Record(body["tie"], body["plan"], start, tuple(body["p_kw"]), body["step_s"])
     return Entry(body["event"], record, body["why"])

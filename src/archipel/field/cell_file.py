@@ -66,6 +66,7 @@ class ControllerTable:
 
     every_s: int = 3600
     lead_s: float = 120.0
+    attempts: int = 3
     repeat_s: float = 2.0
     lease_s: float = 60.0
     contradiction_s: float = 5.0
@@ -135,6 +136,8 @@ class MeterTable:
 
     tie: str
     endpoint: str
+    v_nominal_v: float = 0.0
+    """Nominal voltage at the cell's boundary, line to line; 0 where the meter's voltage is not used."""
 
 
 @final
@@ -177,7 +180,7 @@ _SINGLE: dict[str, type] = {
 }
 _MANY: dict[str, type] = {"neighbour": NeighbourTable, "device": DeviceTable, "meter": MeterTable}
 _NEEDED = ("cell", "transport", "status")
-_POSITIVE = {"every_s", "lead_s", "repeat_s", "lease_s", "tick_s", "factor"}
+_POSITIVE = {"every_s", "attempts", "lead_s", "repeat_s", "lease_s", "tick_s", "factor"}
 
 
 def read_cell_file(path: str | Path) -> CellFile:

@@ -22,6 +22,8 @@ from archipel.strategies.whole import WholeState, forget_whole, linearise_whole,
 from archipel.twin import Decision, Seen
 
 PASSES = 5
+ACCEPTABLE = 1e-4
+"""Residuals and relative gap of a plan that is followed where the solver gets no further."""
 
 
 @final
@@ -72,7 +74,7 @@ class Central:
             rise = damping(passes, not self._plans) * horizon.dt_h
             blocks = [block.near(u, rise) for block, u in zip(blocks, at, strict=True)]
             joined = join(tuple(blocks), list(parts.parents), energy, np.full(len(horizon), root.v_pu))
-            best = solve_piqp(joined, self._tolerance)
+            best = solve_piqp(joined, self._tolerance, ACCEPTABLE)
             u, iterations = joined.controls(best.x), iterations + best.iterations
             state = settle_whole(parts, duties, u, state)
             worst = worst_excess(parts, horizon, state, self._memories)

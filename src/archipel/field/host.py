@@ -1,0 +1,381 @@
+"""The process of one cell: real devices, real messages, a journal, and the controller of the twin.
+
+    wake (message, or every tick)
+      -> take in messages -> controller.step -> notes to the disk -> mail out -> orders to devices
+
+The controller may be wrong, slow or dead: devices fall back by their own timers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, final
+
+from archipel.cell.parts import cut
+from archipel.controller.facts import Instant, Intentions, Mail, Note, Snapshot, TieSide
+from archipel.controller.outlook import Outlook
+from archipel.controller.planner import DeviceFacts, ExactPlanner
+from archipel.controller.stepping import Controller, Settings
+from archipel.devices import weather_driven
+from archipel.field.access import Access
+from archipel.field.cell_file import CellFile, read_cell_file
+from archipel.field.clock import CellClock, wall
+from archipel.field.devices import Units, open_units
+from archipel.field.estimate import Estimator
+from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
+from archipel.field.notify import notify
+from archipel.field.status import serve_status
+from archipel.formats.scenario import load_scenario
+from archipel.journal import Journal
+from archipel.transport import Received, Station
+from archipel.transport.files import begin_epoch
+from archipel.transport.identity import Identity
+from archipel.transport.trust import CertifiedTrust
+from archipel.transport.zenoh import zenoh_messenger
+
+READ_EVERY_S = 10.0
+"""Wall seconds in which every device is read once; meters are read at every tick."""
+MODE_EVERY_S = 2.0
+METER_OLDEST_S = 5.0
+"""Wall seconds after which a meter's value says nothing of now."""
+RESTORED_H = 6.0
+"""Agreements that started earlier than this are of no use any more."""
+TOLERANCE_KW = 10.0
+
+
+def run_file(path: Path) -> int:
+    """Run the cell of a file until it is told to end (SIGTERM, SIGINT). Returns the exit code."""
+    file = read_cell_file(path)
+    asyncio.run(_run(file))
+    return 0
+
+
+async def _run(file: CellFile) -> None:
+    loop = asyncio.get_running_loop()
+    wake, end = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    identity = Identity.load(file.certificates, wall())
+    with Journal(file.journal) as journal:
+        epoch = begin_epoch(file.journal / "epoch", time.time())
+        access = Access(journal)
+        access.refresh()
+        controller, estimator = build(file)
+        neighbours = [row.cell for row in file.neighbour]
+        station = Station(
+            CertifiedTrust(identity),
+            epoch=epoch,
+            rights=rights(file.cell.id, neighbours),
+            neighbours=neighbours,
+            outbox=JournalOutbox(journal),
+        )
+        dial = {row.cell: row.address for row in file.neighbour if row.address}
+        with zenoh_messenger(
+            station,
+            identity,
+            listen=file.transport.listen,
+            connect=dial,
+            on_alarm=lambda alarm: _say(f"alarm: {alarm.text}"),
+            on_arrival=lambda: _wake(loop, wake),
+        ) as messenger:
+            clock = CellClock(file.clock)
+            units = open_units(file, clock.mono_s, lambda device: not access.refusal(device))
+            host = CellHost(file, clock, controller, estimator, journal, messenger, units, access, epoch)
+            host.restore()
+            server = await serve_status(file.status.listen, host.status)
+            _say(f"{file.cell.id}: {access.mode}, {len(units.devices)} devices, status on {file.status.listen}")
+            notify("READY=1")
+            try:
+                await host.run(wake, end)
+            finally:
+                server.close()
+                await host.units.close()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """From another thread; a loop that has just ended needs no waking."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(event.set)
+
+
+def build(file: CellFile) -> tuple[Controller, Estimator]:
+    """Controller and estimator of the cell, from the scenario it belongs to."""
+    scenario = load_scenario(_scenario(file))
+    parts = cut(scenario)
+    ids = [site.id for site in parts.sites]
+    if file.cell.id not in ids:
+        from archipel.field.cell_file import CellFileInvalid
+        from archipel.model import Problem
+
+        expected = f"a cell of scenario {scenario.name}: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}"
+        raise CellFileInvalid((Problem(file.path.name, "[cell]", "id", file.cell.id, expected, "Correct it."),))
+    i = ids.index(file.cell.id)
+    site = parts.sites[i]
+    outlook = Outlook(
+        profiles=scenario.profiles,
+        sun=weather_driven(scenario.fleets, scenario.profiles.value.shape[1]),
+        day_ahead=scenario.price,
+        forecast=file.cell.forecast,
+        near_steps=max(scenario.near_steps, scenario.replan_steps),
+        far_steps=scenario.far_steps,
+        v_pu=scenario.grid.source.v_pu,
+    )
+    sides = []
+    for lower in [i] * bool(site.parent) + [j for j, parent in enumerate(parts.parents) if parent == i]:
+        tie = scenario.archipelago.tie[parts.tie_of[lower]]
+        neighbour = site.parent if lower == i else ids[lower]
+        sides.append(TieSide(tie.id, neighbour, lower == i, tie.default_p_kw, TOLERANCE_KW))
+    cell, table = file.cell, file.controller
+    defaults = {side.neighbour: side.default_kw for side in sides}
+    planner = ExactPlanner(site, outlook, cell.import_kw_max, cell.export_kw_max, defaults)
+    settings = Settings(
+        every_s=table.every_s,
+        lead_s=table.lead_s,
+        attempts=table.attempts,
+        repeat_s=table.repeat_s,
+        lease_s=table.lease_s,
+        contradiction_s=table.contradiction_s,
+        grace_s=table.grace_s,
+        healthy_s=table.healthy_s,
+    )
+    return Controller(cell.id, tuple(sides), planner, settings), Estimator(site, outlook)
+
+
+def _scenario(file: CellFile) -> str | Path:
+    """A scenario's file beside the cell's, else the name of one that is shipped."""
+    path = file.folder / file.cell.scenario
+    return path if path.exists() else file.cell.scenario
+
+
+@final
+@dataclass(slots=True, eq=False)
+class CellHost:
+    """Everything one cell process holds."""
+
+    file: CellFile
+    clock: CellClock
+    controller: Controller
+    estimator: Estimator
+    journal: Journal
+    messenger: Any
+    units: Units
+    access: Access
+    epoch: int
+    _inbox: list[Received] = field(default_factory=list)
+    _modes: dict[str, str] = field(default_factory=dict)
+    """Mode that each neighbour last said it is in."""
+    _last: Intentions | None = None
+    _peaks: dict[str, float] = field(default_factory=dict)
+    _quarter: tuple[datetime, float, float] | None = None
+    """Quarter hour, energy drawn in it so far [kWh], until when [s]: the root's import."""
+    _said_mode_s: float = -1e9
+    _read_at: int = 0
+    _steps: int = 0
+    _late_s: float = 0.0
+    _no_letters: int = 0
+
+    # ---------------------------------------------------------------- life
+
+    async def run(self, wake: asyncio.Event, end: asyncio.Event) -> None:
+        """Step whenever a message comes and at every tick, until `end`."""
+        me = self.file.cell.id
+        for mode in MODES:
+            self.messenger.subscribe(f"{mode}/{me}", self._inbox.append)
+            self.messenger.subscribe(f"to/acceptance_{mode}", self._inbox.append)
+        self.messenger.subscribe("mode", self._inbox.append)
+        tick_s = self.file.controller.tick_s
+        reading = asyncio.create_task(self._keep_reading(end))
+        due = time.monotonic()
+        ending = asyncio.create_task(end.wait())
+        while not end.is_set():
+            wait_s = max(0.0, due - time.monotonic())
+            waking = asyncio.create_task(wake.wait())
+            await asyncio.wait({waking, ending}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+            waking.cancel()
+            wake.clear()
+            ticked = time.monotonic() >= due
+            self._step()
+            if ticked:
+                self._late_s = max(self._late_s, time.monotonic() - due)
+                due = max(due + tick_s, time.monotonic())
+                await self._obey()
+                if self.access.refresh():
+                    await self._change_mode()
+                notify("WATCHDOG=1")
+        ending.cancel()
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+    async def _keep_reading(self, end: asyncio.Event) -> None:
+        """Meters at every tick; devices in turn, all of them every `READ_EVERY_S`."""
+        tick_s, known = self.file.controller.tick_s, None
+        turns = max(1, round(READ_EVERY_S / tick_s))
+        while not end.is_set():
+            begun = time.monotonic()
+            units = self.units
+            every = list(units.devices.values())
+            now = every if units is not known else every[self._read_at % turns :: turns]
+            known = units
+            self._read_at += 1
+            await units.read([*units.meters.values(), *now], begun)
+            await asyncio.sleep(max(0.05, tick_s - (time.monotonic() - begun)))
+
+    # ---------------------------------------------------------------- the step
+
+    def _step(self) -> None:
+        self.messenger.pump(wall())
+        clock, now = self.clock, self.clock.now()
+        flows = self.units.flows(METER_OLDEST_S * clock.factor)
+        v_pu = next((v for _, v in flows.values() if v is not None), self.estimator.outlook.v_pu)
+        told = self._last.orders if self._last is not None and self.access.armed else {}
+        self.estimator.advance(now.utc, told, v_pu)
+        self.estimator.correct(now.utc, self.units.readings())
+        self._count_import(now, flows.get("", (None, None))[0])
+        facts = DeviceFacts(dict(self.estimator.states), v_pu, dict(self._peaks))
+        ties = {tie: p_kw for tie, (p_kw, _) in flows.items() if tie}
+        if not self.access.armed:
+            ties = {}  # what is metered is the work of others and contradicts nothing
+        snapshot = Snapshot(facts, self._trouble(), self._neighbours(), ties)
+        done = self.controller.step(now, snapshot, self._letters())
+        self._last = done
+        self._steps += 1
+        for note in done.notes:
+            self._write_down(note, now)
+        self.journal.commit()
+        keep = timedelta(seconds=self.file.controller.lead_s / clock.factor + 5.0)
+        for letter in done.mail:
+            post(self.messenger, letter, self.access.mode, keep)
+        if time.monotonic() - self._said_mode_s >= MODE_EVERY_S:
+            self._said_mode_s = time.monotonic()
+            self.messenger.publish("mode", self.access.mode, b"", wall())
+
+    async def _change_mode(self) -> None:
+        """Drivers are made anew, for whether they may write is fixed in them; nothing agreed in one mode holds in the
+        other."""
+        _say(f"{self.file.cell.id}: {self.access.mode} from now on")
+        await self.units.close()
+        self.units = open_units(self.file, self.clock.mono_s, lambda device: not self.access.refusal(device))
+        self.controller = self.controller.renewed()
+
+    async def _obey(self) -> None:
+        """Give the orders that hold to the devices; in shadow drivers count what they would have written."""
+        done = self._last
+        if done is None or self.clock.mono_s() >= done.until_s:
+            return
+        await self.units.order(done.orders, self.file.controller.lease_s, self.access.refusal, time.monotonic())
+
+    def _letters(self) -> list[Mail]:
+        came, self._inbox[:] = list(self._inbox), []
+        out = []
+        for received in came:
+            if received.envelope.topic == "mode":
+                self._modes[received.sender] = received.envelope.kind
+                continue
+            letter = opened(received, self.file.cell.id)
+            if letter is None:
+                self._no_letters += 1
+            elif self._modes.get(received.sender) == self.access.mode:
+                out.append(letter)
+            if received.envelope.key:
+                self.messenger.acknowledge(received, wall())
+        return out
+
+    def _neighbours(self) -> frozenset[str]:
+        now = wall()
+        same = (side.neighbour for side in self.controller.ties if self._modes.get(side.neighbour) == self.access.mode)
+        return frozenset(name for name in same if self.messenger.may_agree(name, now))
+
+    def _trouble(self) -> str:
+        lost = [unit.id for unit in self.units.devices.values() if unit.trouble]
+        if self.units.devices and len(lost) > 0.5 * len(self.units.devices):
+            return f"{len(lost)} of {len(self.units.devices)} devices do not answer, {lost[0]} among them"
+        return ""
+
+    def _count_import(self, now: Instant, p_kw: float | None) -> None:
+        """The root's highest mean import of a quarter hour, by day: its peak is charged."""
+        if p_kw is None or any(side.upward for side in self.controller.ties):
+            return
+        utc = now.utc
+        quarter = utc.replace(minute=utc.minute - utc.minute % 15, second=0, microsecond=0)
+        if self._quarter is not None and self._quarter[0] == quarter:
+            _, e_kwh, until_s = self._quarter
+            self._quarter = (quarter, e_kwh + p_kw * (now.mono_s - until_s) / 3600.0, now.mono_s)
+            return
+        if self._quarter is not None:
+            before, e_kwh, _ = self._quarter
+            day, mean_kw = before.date().isoformat(), 4.0 * e_kwh
+            if mean_kw > self._peaks.get(day, 0.0):
+                self._peaks[day] = mean_kw
+                self.journal.append("peak", f"{before.isoformat()}/{self.epoch}", {"p_kw": mean_kw}, time=wall())
+        self._quarter = (quarter, 0.0, now.mono_s)
+
+    # ---------------------------------------------------------------- journal
+
+    def _write_down(self, note: Note, now: Instant) -> None:
+        body = {**note.body, "utc": now.utc.isoformat(), "mode": self.access.mode}
+        self.journal.append(note.kind, f"{self.epoch}/{self._steps}/{note.key}", body, time=wall())
+        if note.kind != "agreement" or note.body["event"] in {"refused", "contradicted"}:
+            what = {k: v for k, v in note.body.items() if k not in {"p_kw", "step_s"}}
+            _say(f"{now.utc:%m-%d %H:%M:%S} {note.kind} {what}")
+
+    def restore(self) -> None:
+        """Take up the agreements and the latched ladder of the life before, where it was in the same mode."""
+        now = self.clock.now()
+        notes: list[Note] = []
+        for kind in ("agreement", "mode"):
+            for entry in self.journal.newest(kind):
+                if now.utc - datetime.fromisoformat(entry.body["utc"]) > timedelta(hours=RESTORED_H):
+                    break
+                if entry.body.get("mode") == self.access.mode:
+                    notes.append(Note(kind, entry.key, entry.body))
+                if kind == "mode":
+                    break
+        self.controller.restore(notes[::-1], now)
+        for entry in self.journal.newest("peak"):
+            day = entry.key[:10]
+            if day < now.utc.date().isoformat():
+                break
+            self._peaks[day] = max(self._peaks.get(day, 0.0), float(entry.body["p_kw"]))
+
+    # ---------------------------------------------------------------- status
+
+    def status(self) -> Mapping[str, Any]:
+        """What may be seen from outside."""
+        now = self.clock.now()
+        links, stats = self.messenger.links(), self.messenger.stats()
+        units = self.units.devices.values()
+        return {
+            "cell": self.file.cell.id,
+            "pid": os.getpid(),
+            "mode": self.access.mode,
+            "level": self.controller.level.name,
+            "ladder": self.controller.ladder.level.name,
+            "latched": self.controller.ladder.latched,
+            "utc": now.utc.isoformat(),
+            "holdings": {
+                tie: {"p_kw": held.p_kw, "agreed": held.record is not None, "why": held.why}
+                for tie, held in self.controller.holdings(now.utc).items()
+            },
+            "neighbours": sorted(self._neighbours()),
+            "links": {"expected": sorted(links.expected), "actual": sorted(links.actual)},
+            "alarms": [alarm.text for alarm in self.messenger.alarms()],
+            "splits": self.controller.splits,
+            "devices": {"all": len(units), "silent": sorted(u.id for u in units if u.trouble)[:20]},
+            "writes": sum(u.writes for u in units),
+            "writes_kept_back": sum(u.shadowed for u in units),
+            "steps": self._steps,
+            "late_s": round(self._late_s, 3),
+            "messages": {"sent": stats.sent, "accepted": stats.accepted, "refused": sum(stats.refused.values())},
+        }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
