@@ -1,0 +1,22 @@
+"""Arming the cells of a rehearsal: simulated devices are commanded without commissioning, and the journal says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from archipel.field import state
+from archipel.field.cell_file import CellFile
+from archipel.field.permission import FieldState
+from archipel.journal import Journal
+
+WHY = "rehearsal on simulated devices: armed without commissioning"
+FINGERPRINT = "simulated, not commissioned"
+
+
+def arm(file: CellFile, now: datetime) -> None:
+    """Let a cell that has not run yet command all its devices. A cell without devices stays as it is."""
+    if not file.device:
+        return
+    after = state.armed(FieldState(), {row.id: FINGERPRINT for row in file.device}, "")
+    with Journal(file.journal) as journal:
+        state.record(journal, state.Decision("rehearsal", "arm", "archipel up", WHY), after, now=now)
