@@ -21,7 +21,12 @@ class CellClock:
     """
 
     table: ClockTable | None = None
-    _began: tuple[datetime, float] = field(default_factory=lambda: (wall(), time.monotonic()))
+    _zero_s: float = field(init=False)
+    """What the monotonic clock showed, or would have shown, at the rehearsal's start."""
+
+    def __post_init__(self) -> None:
+        since_s = 0.0 if self.table is None else (wall() - self.table.wall_start).total_seconds()
+        object.__setattr__(self, "_zero_s", time.monotonic() - since_s)
 
     @property
     def factor(self) -> float:
@@ -32,19 +37,13 @@ class CellClock:
         """UTC and monotonic time of the cell."""
         if self.table is None:
             return Instant(wall(), time.monotonic())
-        at, since_s = self._began
         mono_s = time.monotonic()
-        return Instant(self.utc(at + timedelta(seconds=mono_s - since_s)), mono_s * self.factor)
+        utc = self.table.start + timedelta(seconds=(mono_s - self._zero_s) * self.factor)
+        return Instant(utc, mono_s * self.factor)
 
     def mono_s(self) -> float:
         """Seconds that never step, in the cell's time."""
         return time.monotonic() * self.factor
-
-    def utc(self, at: datetime) -> datetime:
-        """The cell's UTC when the wall says `at`."""
-        if self.table is None:
-            return at
-        return self.table.start + timedelta(seconds=(at - self.table.wall_start).total_seconds() * self.table.factor)
 
 
 def wall() -> datetime:

@@ -52,7 +52,9 @@ def _read(
     folder: Path, file: str, zone: str | None, findings: Findings, table: str
 ) -> tuple[datetime, list[str], NDArray[np.float32]] | None:
     try:
-        content = pq.read_table(folder / file)
+        # not read_table, which loads pyarrow.dataset and with it pandas: a second in every process of a cell
+        with pq.ParquetFile(folder / file) as source:
+            content = source.read()
     except (pa.ArrowInvalid, OSError) as error:
         findings.add(file, table, "", f"an unreadable file ({str(error).splitlines()[0]})", "a Parquet file",
                      "Write it again, for instance with pyarrow.parquet.write_table.")  # fmt: skip
