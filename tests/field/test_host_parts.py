@@ -13,6 +13,7 @@ from small_scenario import scenario
 
 from archipel.cell.parts import cut
 from archipel.controller.facts import Mail
+from archipel.controller.outlook import outlook_of
 from archipel.coordination.handshake import Acceptance
 from archipel.coordination.message import Message
 from archipel.drivers import Quality, Reading
@@ -22,7 +23,6 @@ from archipel.field.estimate import Estimator
 from archipel.field.mail import JournalOutbox, opened, post
 from archipel.field.status import serve_status
 from archipel.journal import Journal
-from archipel.strategies.planning import outlook
 from archipel.transport import Form, Pending
 
 NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
 def estimator() -> Estimator:
     case = scenario()
     parts = cut(case)
-    made = Estimator(parts.sites[-1], outlook(case, "perfect", 4))
+    made = Estimator(parts.sites[-1], outlook_of(case, "perfect", 4))
     made.start(NOON)
     return made
 

@@ -10,12 +10,26 @@ from typing import Literal, final
 import numpy as np
 
 from archipel.controller.agreeing import RootFacts
+from archipel.devices import weather_driven
 from archipel.forecasting.naive import naive
 from archipel.forecasting.perfect import perfect
-from archipel.model import Bools, Floats, Horizon, Profiles
+from archipel.model import Bools, Floats, Horizon, Profiles, Scenario
 from archipel.model.weather import Weather
 
 ForecastKind = Literal["perfect", "naive"]
+
+
+def outlook_of(scenario: Scenario, forecast: ForecastKind, replan_steps: int) -> Outlook:
+    """What cells of this scenario may know when they plan every `replan_steps` quarter hours."""
+    return Outlook(
+        profiles=scenario.profiles,
+        sun=weather_driven(scenario.fleets, scenario.profiles.value.shape[1]),
+        day_ahead=scenario.price,
+        forecast=forecast,
+        near_steps=max(scenario.near_steps, replan_steps),
+        far_steps=scenario.far_steps,
+        v_pu=scenario.grid.source.v_pu,
+    )
 
 
 @final

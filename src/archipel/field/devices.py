@@ -101,6 +101,24 @@ class Units:
         else:
             unit.writes += len(done.writes)
 
+    async def release(self) -> dict[str, str]:
+        """Return every device to its own default; per device what is the matter, empty when it was done."""
+        units = list(self.devices.values())
+        return dict(zip(self.devices, await asyncio.gather(*(self._release(unit) for unit in units)), strict=True))
+
+    async def _release(self, unit: Unit) -> str:
+        if not unit.driver.writable:
+            return ""  # nothing was ever ordered
+        async with self._gate:
+            try:
+                if not unit.connected:
+                    await unit.driver.connect()
+                    unit.connected = True
+                await unit.driver.release()
+            except DriverError as error:
+                return f"{error} Its lease ends by itself."
+        return ""
+
     async def close(self) -> None:
         """Hang up everywhere; devices go on until their leases lapse."""
         await asyncio.gather(*(unit.driver.close() for unit in self.all()))

@@ -14,27 +14,30 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
 
 from archipel.cell.parts import cut
-from archipel.controller.facts import Instant, Intentions, Mail, Note, Snapshot, TieSide
-from archipel.controller.outlook import Outlook
-from archipel.controller.planner import DeviceFacts, ExactPlanner
+from archipel.controller.assemble import controller_of
+from archipel.controller.facts import Instant, Intentions, Mail, Note, Snapshot
+from archipel.controller.outlook import outlook_of
+from archipel.controller.planner import DeviceFacts
 from archipel.controller.stepping import Controller, Settings
-from archipel.devices import weather_driven
 from archipel.field.access import Access
-from archipel.field.cell_file import CellFile, read_cell_file
+from archipel.field.cell_file import CellFile, CellFileInvalid, DeviceTable, read_cell_file
 from archipel.field.clock import CellClock, wall
 from archipel.field.devices import Units, open_units
 from archipel.field.estimate import Estimator
 from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
 from archipel.field.notify import notify
+from archipel.field.operator import Answer, attend, open_inbox, reply
+from archipel.field.state import fingerprint
 from archipel.field.status import serve_status
 from archipel.formats.scenario import load_scenario
 from archipel.journal import Journal
+from archipel.model import Problem
 from archipel.transport import Received, Station
 from archipel.transport.files import begin_epoch
 from archipel.transport.identity import Identity
@@ -48,7 +51,6 @@ METER_OLDEST_S = 5.0
 """Wall seconds after which a meter's value says nothing of now."""
 RESTORED_H = 6.0
 """Agreements that started earlier than this are of no use any more."""
-TOLERANCE_KW = 10.0
 
 
 def run_file(path: Path) -> int:
@@ -66,6 +68,7 @@ async def _run(file: CellFile) -> None:
     identity = Identity.load(file.certificates, wall())
     with Journal(file.journal) as journal:
         epoch = begin_epoch(file.journal / "epoch", time.time())
+        open_inbox(file.folder)
         access = Access(journal)
         access.refresh()
         controller, estimator = build(file)
@@ -107,52 +110,21 @@ def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 
 
 def build(file: CellFile) -> tuple[Controller, Estimator]:
-    """Controller and estimator of the cell, from the scenario it belongs to."""
-    scenario = load_scenario(_scenario(file))
+    """Controller and estimator of the cell, from the scenario it belongs to. Raises `CellFileInvalid`."""
+    path = file.folder / file.cell.scenario
+    scenario = load_scenario(path if path.exists() else file.cell.scenario)
     parts = cut(scenario)
     ids = [site.id for site in parts.sites]
     if file.cell.id not in ids:
-        from archipel.field.cell_file import CellFileInvalid
-        from archipel.model import Problem
-
         expected = f"a cell of scenario {scenario.name}: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}"
         raise CellFileInvalid((Problem(file.path.name, "[cell]", "id", file.cell.id, expected, "Correct it."),))
-    i = ids.index(file.cell.id)
-    site = parts.sites[i]
-    outlook = Outlook(
-        profiles=scenario.profiles,
-        sun=weather_driven(scenario.fleets, scenario.profiles.value.shape[1]),
-        day_ahead=scenario.price,
-        forecast=file.cell.forecast,
-        near_steps=max(scenario.near_steps, scenario.replan_steps),
-        far_steps=scenario.far_steps,
-        v_pu=scenario.grid.source.v_pu,
-    )
-    sides = []
-    for lower in [i] * bool(site.parent) + [j for j, parent in enumerate(parts.parents) if parent == i]:
-        tie = scenario.archipelago.tie[parts.tie_of[lower]]
-        neighbour = site.parent if lower == i else ids[lower]
-        sides.append(TieSide(tie.id, neighbour, lower == i, tie.default_p_kw, TOLERANCE_KW))
-    cell, table = file.cell, file.controller
-    defaults = {side.neighbour: side.default_kw for side in sides}
-    planner = ExactPlanner(site, outlook, cell.import_kw_max, cell.export_kw_max, defaults)
-    settings = Settings(
-        every_s=table.every_s,
-        lead_s=table.lead_s,
-        attempts=table.attempts,
-        repeat_s=table.repeat_s,
-        lease_s=table.lease_s,
-        contradiction_s=table.contradiction_s,
-        grace_s=table.grace_s,
-        healthy_s=table.healthy_s,
-    )
-    return Controller(cell.id, tuple(sides), planner, settings), Estimator(site, outlook)
-
-
-def _scenario(file: CellFile) -> str | Path:
-    """A scenario's file beside the cell's, else the name of one that is shipped."""
-    path = file.folder / file.cell.scenario
-    return path if path.exists() else file.cell.scenario
+    times = {name.name: getattr(file.controller, name.name) for name in fields(file.controller)}
+    times.pop("tick_s")
+    cell = ids.index(file.cell.id)
+    outlook = outlook_of(scenario, file.cell.forecast, scenario.replan_steps)
+    limits_kw = (file.cell.import_kw_max, file.cell.export_kw_max)
+    controller = controller_of(parts, cell, outlook, limits_kw, Settings(**times))
+    return controller, Estimator(parts.sites[cell], outlook)
 
 
 @final
@@ -207,8 +179,7 @@ class CellHost:
                 self._late_s = max(self._late_s, time.monotonic() - due)
                 due = max(due + tick_s, time.monotonic())
                 await self._obey()
-                if self.access.refresh():
-                    await self._change_mode()
+                await self._attend()
                 notify("WATCHDOG=1")
         ending.cancel()
         reading.cancel()
@@ -256,6 +227,23 @@ class CellHost:
         if time.monotonic() - self._said_mode_s >= MODE_EVERY_S:
             self._said_mode_s = time.monotonic()
             self.messenger.publish("mode", self.access.mode, b"", wall())
+
+    async def _attend(self) -> None:
+        """Carry out what operators ordered; devices are released before a change of mode."""
+        found = {name: fingerprint(row, self.units.devices[name].driver) for name, row in self._rows().items()}
+        disarming = attend(self.file, self.journal, now=wall(), wall=wall(), found=found)
+        if disarming:
+            released = await self.units.release()
+            for command in disarming:
+                silent = sum(bool(trouble) for trouble in released.values())
+                text = f"in shadow; {len(released) - silent} of {len(released)} devices released"
+                reply(self.file.folder, command.id, Answer(True, text, released))
+        if self.access.refresh():
+            await self._change_mode()
+
+    def _rows(self) -> dict[str, DeviceTable]:
+        """Devices that have told who they are."""
+        return {row.id: row for row in self.file.device if self.units.devices[row.id].connected}
 
     async def _change_mode(self) -> None:
         """Drivers are made anew, for whether they may write is fixed in them; nothing agreed in one mode holds in the

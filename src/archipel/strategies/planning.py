@@ -9,27 +9,13 @@ from typing import final
 from archipel.cell.parts import Parts
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import Readings
-from archipel.controller.outlook import ForecastKind, Outlook
-from archipel.devices import weather_driven
+from archipel.controller.outlook import ForecastKind, outlook_of
 from archipel.devices.base import State
-from archipel.model import Floats, Horizon, Scenario
+from archipel.model import Floats, Horizon
 from archipel.model.weather import Weather
 from archipel.twin import Seen
 
-__all__ = ["Desk", "ForecastKind", "outlook"]
-
-
-def outlook(scenario: Scenario, forecast: ForecastKind, replan_steps: int) -> Outlook:
-    """What cells of this scenario may know when they plan every `replan_steps` quarter hours."""
-    return Outlook(
-        profiles=scenario.profiles,
-        sun=weather_driven(scenario.fleets, scenario.profiles.value.shape[1]),
-        day_ahead=scenario.price,
-        forecast=forecast,
-        near_steps=max(scenario.near_steps, replan_steps),
-        far_steps=scenario.far_steps,
-        v_pu=scenario.grid.source.v_pu,
-    )
+__all__ = ["Desk", "ForecastKind"]
 
 
 @final
@@ -38,7 +24,7 @@ class Desk:
 
     def __init__(self, parts: Parts, forecast: ForecastKind, replan_steps: int) -> None:
         self.parts, self.replan_steps = parts, replan_steps
-        self._outlook = outlook(parts.scenario, forecast, replan_steps)
+        self._outlook = outlook_of(parts.scenario, forecast, replan_steps)
         self._first: datetime | None = None
         self._peaks: dict[str, float] = {}
         self.plans = 0

@@ -8,54 +8,17 @@ from typing import Any, final
 
 import numpy as np
 
-from archipel.cell.parts import Parts, cut
-from archipel.controller.facts import Instant, Mail, Note, Orders, Snapshot, TieSide
-from archipel.controller.planner import DeviceFacts, ExactPlanner
-from archipel.controller.stepping import Controller, Settings
+from archipel.cell.parts import cut
+from archipel.controller.assemble import controller_of
+from archipel.controller.facts import Instant, Mail, Note, Orders, Snapshot
+from archipel.controller.outlook import ForecastKind, outlook_of
+from archipel.controller.planner import DeviceFacts
+from archipel.controller.stepping import Settings
 from archipel.coordination.message import Message
 from archipel.devices.base import State
 from archipel.model import Scenario
 from archipel.strategies.limits import fixed_limits
-from archipel.strategies.planning import ForecastKind, outlook
 from archipel.twin import Decision, Seen
-
-TOLERANCE_KW = 10.0
-TOLERANCE_SHARE = 0.05
-"""Of the rating of a tie: what its metered and agreed power may differ by."""
-
-
-def controllers(scenario: Scenario, parts: Parts, settings: Settings, forecast: ForecastKind) -> list[Controller]:
-    """One per cell, as `archipel up` and `archipel cell run` build them."""
-    view = outlook(scenario, forecast, scenario.replan_steps)
-    limits = fixed_limits(parts)
-    return [
-        Controller(
-            site.id,
-            tie_sides(parts, i),
-            ExactPlanner(
-                site,
-                view,
-                float(limits.import_kw[i]),
-                float(limits.export_kw[i]),
-                {side.neighbour: side.default_kw for side in tie_sides(parts, i)},
-            ),
-            settings,
-        )
-        for i, site in enumerate(parts.sites)
-    ]
-
-
-def tie_sides(parts: Parts, cell: int) -> tuple[TieSide, ...]:
-    """The closed ties of a cell, the one upwards first."""
-    ties = parts.scenario.archipelago.tie
-    around = [cell] * bool(parts.sites[cell].parent) + [i for i, p in enumerate(parts.parents) if p == cell]
-    out = []
-    for lower in around:
-        tie = ties[parts.tie_of[lower]]
-        upward = lower == cell
-        neighbour = parts.sites[cell].parent if upward else parts.sites[lower].id
-        out.append(TieSide(tie.id, neighbour, upward, tie.default_p_kw, TOLERANCE_KW))
-    return tuple(out)
 
 
 @final
@@ -70,7 +33,11 @@ class Stepped:
     def __init__(self, scenario: Scenario, *, forecast: ForecastKind = "perfect") -> None:
         self.parts = cut(scenario)
         settings = Settings(every_s=900 * scenario.replan_steps, lead_s=900.0, healthy_s=0.0)
-        self.cells = controllers(scenario, self.parts, settings, forecast)
+        view, limits = outlook_of(scenario, forecast, scenario.replan_steps), fixed_limits(self.parts)
+        self.cells = [
+            controller_of(self.parts, i, view, (float(limits.import_kw[i]), float(limits.export_kw[i])), settings)
+            for i in range(len(self.parts.sites))
+        ]
         self.notes: list[tuple[str, Note]] = []
         self._peaks: dict[str, float] = {}
 
