@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from archipel.farm import Device, Farm, Inverter, InverterPlate, MappedPlate, Storage
 from archipel.farm import MappedDevice as ServedDevice
-from archipel.field.cell_file import CellFile, CellTable, DeviceTable, StatusTable, TransportTable, write_cell_file
+from archipel.field.cell_file import (
+    CellFile,
+    CellTable,
+    ClockTable,
+    DeviceTable,
+    StatusTable,
+    TransportTable,
+    write_cell_file,
+)
 from archipel.model.register_map import Kind
 from archipel.transport.identity import Authority
 
+NOW = datetime.now(UTC)
+"""For certificates that commands of the command line shall find valid."""
 WALL = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
@@ -48,9 +61,9 @@ class FarmTime:
         await asyncio.sleep(0)
 
 
-def a_cell(folder: Path, name: str = "north", authority: Authority | None = None) -> CellFile:
+def a_cell(folder: Path, name: str = "north", authority: Authority | None = None, issued: datetime = WALL) -> CellFile:
     """A cell file with certificates and no devices."""
-    authority = authority or Authority.create(folder / "authority", "area", WALL)
+    authority = authority or Authority.create(folder / "authority", "area", issued)
     file = CellFile(
         path=(folder / name / "cell.toml").resolve(),
         cell=CellTable(name, "district", 100.0, 100.0),
@@ -58,7 +71,7 @@ def a_cell(folder: Path, name: str = "north", authority: Authority | None = None
         status=StatusTable("127.0.0.1:1"),
     )
     write_cell_file(file)
-    authority.issue(name, file.certificates, WALL)
+    authority.issue(name, file.certificates, issued)
     return file
 
 
@@ -72,6 +85,39 @@ async def served(farm: Farm, file: CellFile, devices: Sequence[Device]) -> CellF
     file = replace(file, device=rows)
     write_cell_file(file)
     return file
+
+
+@contextmanager
+def farm_in_a_thread(file: CellFile, devices: Sequence[Device], factor: float) -> Iterator[tuple[Farm, CellFile]]:
+    """Serve devices `factor` times faster than the wall while commands of the command line run in this thread."""
+    farm, ready, stop = Farm(), threading.Event(), threading.Event()
+    made: list[CellFile] = []
+
+    async def whole() -> None:
+        try:
+            made.append(await served(farm, file, devices))
+            ready.set()
+            begun = time.monotonic()
+            while not stop.is_set():
+                farm.step(factor * (time.monotonic() - begun))
+                await asyncio.sleep(0.002)
+        finally:
+            await farm.stop()
+            ready.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(whole()))
+    thread.start()
+    try:
+        ready.wait()
+        yield farm, made[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def in_a_rehearsal(file: CellFile, factor: float) -> CellFile:
+    """The cell file with a clock that runs faster."""
+    return replace(file, clock=ClockTable(factor, WALL, NOW))
 
 
 def on_a_farm(file: CellFile, devices: Sequence[Device], story: Callable[[Farm, CellFile], Awaitable[None]]) -> None:

@@ -10,7 +10,19 @@ import sys
 from collections.abc import Sequence
 
 from archipel import __version__
-from archipel.cli import certs_command, device_command, report_commands, run_command, scenario_commands
+from archipel.cli import (
+    cell_command,
+    certs_command,
+    commission_commands,
+    device_command,
+    doctor_command,
+    journal_command,
+    local_commands,
+    report_commands,
+    run_command,
+    scenario_commands,
+    tag_command,
+)
 
 EPILOG = """\
 examples:
@@ -37,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     report_commands.add_parsers(commands)
     device_command.add_parsers(commands)
     certs_command.add_parsers(commands)
+    local_commands.add_parsers(commands)
+    cell_command.add_parsers(commands)
+    commission_commands.add_parsers(commands)
+    tag_command.add_parsers(commands)
+    journal_command.add_parsers(commands)
+    doctor_command.add_parsers(commands)
     return top
 
 

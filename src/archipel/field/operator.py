@@ -28,12 +28,14 @@ from archipel.field.cell_file import CellFile
 from archipel.field.commission import check_report
 from archipel.field.permission import FieldState, Mode
 from archipel.field.state import Decision, OperatorRefused
-from archipel.journal import Journal, JournalBusy
+from archipel.journal import Journal, JournalBusy, JournalError
 from archipel.model.errors import ArchipelError
 from archipel.transport.files import write_whole
 
 FOLDER = "operator"
 ARM, DISARM, TAG, UNTAG = "arm", "disarm", "tag", "untag"
+TAGS_CHECKED = "tags checked"
+"""As `why` of arming: after a restore somebody has seen to it that every tag is set."""
 MOST_BYTES = 64 << 10
 KEPT_S = 3600.0
 """Answers that nobody fetched are removed after this time."""
@@ -161,6 +163,30 @@ def order(file: CellFile, command: Command, *, now: datetime, wait_s: float = 5.
         return Answer(True, carry_out(file, journal, command, now=now, wall=now))
 
 
+def attend(
+    file: CellFile, journal: Journal, *, now: datetime, wall: datetime, found: Mapping[str, str] | None = None
+) -> list[Command]:
+    """Take every command, carry it out, answer it: what a running cell does once a second, before it writes.
+
+    Returns the commands that disarm: decided, and to be answered by `reply` once the devices are released.
+    Arguments as in `carry_out`. Raises `JournalError`: what was not decided is taken again next time.
+    """
+    disarming = []
+    for command in take(file.folder):
+        try:
+            text = carry_out(file, journal, command, now=now, wall=wall, found=found)
+        except JournalError:
+            raise
+        except ArchipelError as refusal:
+            reply(file.folder, command.id, Answer(False, str(refusal)))
+            continue
+        if command.act == DISARM:
+            disarming.append(command)
+        else:
+            reply(file.folder, command.id, Answer(True, text))
+    return disarming
+
+
 def carry_out(
     file: CellFile,
     journal: Journal,
@@ -207,6 +233,11 @@ def _decided(
         case "untag":
             return states.untagged(before, command.element), f"{command.element} has no tag any more"
         case "arm":
+            if not before.certain and command.why != TAGS_CHECKED:
+                raise OperatorRefused(
+                    "arm: the journal was restored or salvaged: tags set since the backup are missing. Set them anew, "
+                    "then say so: --tags-checked"
+                )
             report = check_report(file, wall)
             if command.report and command.report != report.digest:
                 raise OperatorRefused("arm: the report has changed since you looked at it; look again.")
@@ -273,10 +304,12 @@ __all__ = [
     "ARM",
     "DISARM",
     "TAG",
+    "TAGS_CHECKED",
     "UNTAG",
     "Answer",
     "Command",
     "NotAnswered",
+    "attend",
     "carry_out",
     "open_inbox",
     "order",

@@ -12,6 +12,7 @@ from typing import Any, final
 from archipel.drivers import DriverError, Endpoint, MappedDevice, SunSpecDevice, parse
 from archipel.drivers.base import Driver
 from archipel.field.cell_file import DeviceTable
+from archipel.field.state import fingerprint
 
 AT_ONCE = 16
 """Devices that are talked to at the same time."""
@@ -77,6 +78,24 @@ async def _release(
         return Released(row.id, True, "released")
     finally:
         await driver.close()
+
+
+async def fingerprints(
+    rows: Sequence[DeviceTable], clock: Callable[[], float], timeout_s: float = 1.0
+) -> dict[str, str]:
+    """What each device says it is, by id; nothing is written. Raises `DriverError` when one does not answer."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(row: DeviceTable) -> tuple[str, str]:
+        async with gate:
+            driver = open_driver(row, writable=False, clock=clock, timeout_s=timeout_s)
+            try:
+                await driver.connect()
+                return row.id, fingerprint(row, driver)
+            finally:
+                await driver.close()
+
+    return dict(await asyncio.gather(*(one(row) for row in rows)))
 
 
 def rows_of(path: Path) -> list[DeviceTable]:

@@ -1,0 +1,83 @@
+"""`archipel cell run|arm`: the process of one cell, and the right to command its devices."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from pathlib import Path
+from typing import Any
+
+
+def add_parsers(commands: Any) -> None:
+    """Add `cell` and what it can do."""
+    cell = commands.add_parser("cell", help="run one cell in the field, or arm it (extra `field`)")
+    actions = cell.add_subparsers(metavar="ACTION", required=True)
+    run = actions.add_parser(
+        "run",
+        help="run the cell of a file until it is told to stop",
+        description="Runs one cell: drivers, controller, transport, journal and a status page. It starts in the mode "
+        "it left, the first time in shadow: it reads, plans and speaks, and writes to no device.",
+    )
+    run.add_argument("file", metavar="CELL.toml", type=Path, help="all that the process is told")
+    run.set_defaults(func=_run)
+    arm = actions.add_parser(
+        "arm",
+        help="let a cell command the devices that passed commissioning",
+        description="Lets a cell command its devices. Needs the report of `archipel commission`: signed by this cell, "
+        "at most 90 days old, of the same endpoints and devices. What did not pass stays unarmed.",
+        epilog="example:\n  archipel cell arm north/cell.toml --who Ada",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arm.add_argument("file", metavar="CELL.toml", type=Path)
+    who(arm)
+    arm.add_argument(
+        "--tags-checked", action="store_true", help="after a restored journal: every safety tag is set again"
+    )
+    arm.set_defaults(func=_arm)
+
+
+def who(parser: Any) -> None:
+    """Add the option that says who orders it."""
+    parser.add_argument("--who", metavar="NAME", default=login(), help="who orders it (default: your login name)")
+
+
+def login() -> str:
+    """The login name, or nothing where there is none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def _run(args: argparse.Namespace) -> int:
+    from archipel.field.host import run_file
+
+    return int(run_file(args.file))
+
+
+def _arm(args: argparse.Namespace) -> int:
+    import asyncio
+    import time
+    from datetime import UTC, datetime
+
+    from archipel.field.cell_file import read_cell_file
+    from archipel.field.operator import ARM, TAGS_CHECKED, Command, order
+    from archipel.field.reach import fingerprints
+    from archipel.field.report import check_report
+    from archipel.field.state import OperatorRefused
+
+    file, now = read_cell_file(args.file), datetime.now(UTC)
+    report = check_report(file, now)
+    rows = [row for row in file.device if row.id in report.passed]
+    found = asyncio.run(fingerprints(rows, time.monotonic))
+    for name, mark in found.items():
+        if mark != report.passed[name]:
+            raise OperatorRefused(
+                f"arm: {name}: found {mark} at its endpoint; expected {report.passed[name]}, which was commissioned. "
+                f"Nothing was armed. Commission again: archipel commission {args.file}"
+            )
+    command = Command(ARM, args.who, TAGS_CHECKED if args.tags_checked else "", report=report.digest)
+    print(f"{file.cell.id}: {order(file, command, now=now).text}")
+    for name, why in report.others.items():
+        print(f"  {name} stays unarmed: {why}")
+    return 0
