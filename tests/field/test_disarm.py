@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from archipel.drivers import Endpoint, MappedDevice, SunSpecDevice, parse
 from archipel.farm import Farm, Fault, Inverter
 from archipel.field.cell_file import CellFile, DeviceTable, write_cell_file
 from archipel.field.disarm import disarm, disarm_all
-from archipel.field.operator import Command, open_inbox, order, take
+from archipel.field.operator import Answer, Command, attend, open_inbox, order, reply, take
 from archipel.field.permission import FieldState, Mode
 from archipel.field.state import Decision, armed, read_state, record
 from archipel.journal import Journal
@@ -76,6 +77,33 @@ def test_a_cell_that_hangs_is_not_waited_for_and_disarms_when_it_wakes(tmp_path:
             assert all(device.reached for device in found.devices)
             assert not enabled(farm)
         assert [command.act for command in take(file.folder)] == ["disarm"]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_running_cell_disarms_itself_and_in_shadow_is_helped_from_outside(tmp_path: Path, mode: Mode) -> None:
+    with commanded(tmp_path) as (farm, file):
+        open_inbox(file.folder)
+        if mode is Mode.SHADOW:
+            order(file, Command("disarm", "Ada"), now=WALL)
+        stop = threading.Event()
+        with Journal(file.journal) as journal:
+
+            def cell() -> None:
+                while not stop.wait(0.01):
+                    for command in attend(file, journal, now=WALL, wall=WALL):
+                        reply(file.folder, command.id, Answer(True, "in shadow", dict.fromkeys(DEVICES, "")))
+
+            thread = threading.Thread(target=cell)
+            thread.start()
+            try:
+                found = disarm(file.path, "Bob", WALL)
+            finally:
+                stop.set()
+                thread.join()
+            assert found.well, found
+            assert read_state(journal).mode is Mode.SHADOW
+        # this cell only says that it released them
+        assert enabled(farm) == (mode is Mode.ARMED)
 
 
 def test_a_tagged_switch_is_left_as_it_is_and_so_is_every_switch_when_tags_cannot_be_known(tmp_path: Path) -> None:

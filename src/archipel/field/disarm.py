@@ -23,6 +23,7 @@ from typing import final
 from archipel.field import operator
 from archipel.field.cell_file import CellFile, CellFileInvalid, read_cell_file
 from archipel.field.operator import Command, NotAnswered
+from archipel.field.permission import FieldState, Mode
 from archipel.field.reach import Released, release_all, rows_of
 from archipel.field.state import read_state
 from archipel.journal import Journal, JournalBusy, JournalError, LedgerReader
@@ -93,37 +94,43 @@ def _decide(found: Disarmed, file: CellFile, who: str, now: datetime, wait_s: fl
     except JournalBusy:
         return _ask(found, file, command, wait_s)
     with journal:
-        tags = read_state(journal).tags
+        spared = _spared(read_state(journal))
         operator.carry_out(file, journal, command, now=now, wall=now)
         # while the journal is held the cell cannot start and order anew
-        return _release(found, file.path, tags)
+        return _release(found, file.path, spared)
 
 
 def _ask(found: Disarmed, file: CellFile, command: Command, wait_s: float) -> Disarmed:
+    before = _seen(file)
     try:
         answer = operator.submit(file.folder, command, wait_s=wait_s)
     except NotAnswered as error:
         found.troubles.append(str(error))
-        return _release(found, file.path, _tags(file))
-    if answer.done and not any(answer.devices.values()):
+        return _release(found, file.path, _spared(before))
+    # a cell in shadow writes nothing: what somebody else left at its devices is ended from here
+    if answer.done and before is not None and before.mode is Mode.ARMED and not any(answer.devices.values()):
         found.devices = [Released(name, True, "released by its cell") for name in answer.devices]
         return found
     if not answer.done:
         found.troubles.append(f"{file.cell.id}: {answer.text}")
-    return _release(found, file.path, _tags(file))
+    return _release(found, file.path, _spared(before))
 
 
-def _tags(file: CellFile) -> Collection[str] | None:
-    """Tagged elements as the journal of a running cell shows them; None when it cannot be read."""
+def _seen(file: CellFile) -> FieldState | None:
+    """The state as the journal of a running cell shows it; None when it cannot be read."""
     try:
         reader = LedgerReader(file.journal / LEDGER)
         try:
-            state = read_state(reader)
+            return read_state(reader)
         finally:
             reader.close()
     except JournalError:
         return None
-    return state.tags if state.certain else None
+
+
+def _spared(state: FieldState | None) -> Collection[str] | None:
+    """Tagged elements; None when they cannot be known."""
+    return state.tags if state is not None and state.certain else None
 
 
 def _release(found: Disarmed, path: Path, spared: Collection[str] | None) -> Disarmed:
