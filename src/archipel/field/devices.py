@@ -12,12 +12,13 @@ from archipel.controller.facts import Orders
 from archipel.drivers import DriverError, Endpoint, MappedDevice, Reading, SunSpecDevice, parse
 from archipel.drivers.base import Driver, Quality, Status
 from archipel.field.cell_file import CellFile, DeviceTable, MeterTable
+from archipel.model.register_map import Kind
 
 AT_ONCE = 16
 """Devices that are talked to at the same time."""
 RETRY_S = 5.0
 """Wall seconds before a device that did not answer is connected again."""
-Allowed = Callable[[str], str]
+Refusal = Callable[[str], str]
 """Why a device may not be ordered; empty when it may."""
 
 
@@ -64,13 +65,13 @@ class Units:
             except DriverError as error:
                 self._lost(unit, error, wall_s)
 
-    async def order(self, orders: Orders, lease_s: float, allowed: Allowed, wall_s: float) -> None:
+    async def order(self, orders: Orders, lease_s: float, refusal: Refusal, wall_s: float) -> None:
         """Tell every device what holds; drivers write what changed and renew what is due."""
         await asyncio.gather(
             *(
                 self._order(self.devices[name], *wish, lease_s, wall_s)
                 for name, wish in orders.items()
-                if name in self.devices and not allowed(name)
+                if name in self.devices and not refusal(name)
             )
         )
 
@@ -101,14 +102,15 @@ class Units:
         else:
             unit.writes += len(done.writes)
 
-    async def release(self) -> dict[str, str]:
+    async def release(self, refusal: Refusal) -> dict[str, str]:
         """Return every device to its own default; per device what is the matter, empty when it was done."""
         units = list(self.devices.values())
-        return dict(zip(self.devices, await asyncio.gather(*(self._release(unit) for unit in units)), strict=True))
+        done = await asyncio.gather(*(self._release(unit, refusal(unit.id)) for unit in units))
+        return dict(zip(self.devices, done, strict=True))
 
-    async def _release(self, unit: Unit) -> str:
-        if not unit.driver.writable:
-            return ""  # nothing was ever ordered
+    async def _release(self, unit: Unit, refusal: str) -> str:
+        if refusal or not unit.driver.writable:
+            return refusal  # what is not writable was never ordered
         async with self._gate:
             try:
                 if not unit.connected:
@@ -126,6 +128,11 @@ class Units:
     def all(self) -> list[Unit]:
         """Devices and meters."""
         return [*self.devices.values(), *self.meters.values()]
+
+    def switches(self) -> frozenset[str]:
+        """Devices that say they are switches."""
+        kinds = ((name, unit.driver) for name, unit in self.devices.items())
+        return frozenset(n for n, driver in kinds if isinstance(driver, MappedDevice) and driver.kind is Kind.SWITCH)
 
     def readings(self) -> dict[str, Reading]:
         """What is known of the devices."""

@@ -14,31 +14,26 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
 
-from archipel.cell.parts import cut
-from archipel.controller.assemble import controller_of
 from archipel.controller.facts import Instant, Intentions, Mail, Note, Snapshot
-from archipel.controller.outlook import outlook_of
 from archipel.controller.planner import DeviceFacts
-from archipel.controller.stepping import Controller, Settings
+from archipel.drivers import DeviceState
 from archipel.field.access import Access
-from archipel.field.cell_file import CellFile, CellFileInvalid, DeviceTable, read_cell_file
+from archipel.field.build import Built, build
+from archipel.field.cell_file import CellFile, DeviceTable, read_cell_file
 from archipel.field.clock import CellClock, wall
 from archipel.field.devices import Units, open_units
-from archipel.field.estimate import Estimator
 from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
 from archipel.field.notify import notify
 from archipel.field.operator import Answer, attend, open_inbox, reply
+from archipel.field.sections import touches
 from archipel.field.state import fingerprint
 from archipel.field.status import serve_status
-from archipel.formats.scenario import load_scenario
-from archipel.journal import Journal
-from archipel.model import Problem
-from archipel.transport import Received, Station
+from archipel.journal import Journal, JournalBusy
+from archipel.transport import Messenger, Received, Station
 from archipel.transport.files import begin_epoch
 from archipel.transport.identity import Identity
 from archipel.transport.trust import CertifiedTrust
@@ -49,6 +44,7 @@ READ_EVERY_S = 10.0
 MODE_EVERY_S = 2.0
 METER_OLDEST_S = 5.0
 """Wall seconds after which a meter's value says nothing of now."""
+JOURNAL_PATIENCE_S = 3.0
 RESTORED_H = 6.0
 """Agreements that started earlier than this are of no use any more."""
 
@@ -66,12 +62,10 @@ async def _run(file: CellFile) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     identity = Identity.load(file.certificates, wall())
-    with Journal(file.journal) as journal:
+    with await _journal(file.journal) as journal:
         epoch = begin_epoch(file.journal / "epoch", time.time())
         open_inbox(file.folder)
-        access = Access(journal)
-        access.refresh()
-        controller, estimator = build(file)
+        built = build(file)
         neighbours = [row.cell for row in file.neighbour]
         station = Station(
             CertifiedTrust(identity),
@@ -89,12 +83,11 @@ async def _run(file: CellFile) -> None:
             on_alarm=lambda alarm: _say(f"alarm: {alarm.text}"),
             on_arrival=lambda: _wake(loop, wake),
         ) as messenger:
-            clock = CellClock(file.clock)
-            units = open_units(file, clock.mono_s, lambda device: not access.refusal(device))
-            host = CellHost(file, clock, controller, estimator, journal, messenger, units, access, epoch)
+            host = CellHost(file, CellClock(file.clock), built, journal, messenger, epoch)
             host.restore()
             server = await serve_status(file.status.listen, host.status)
-            _say(f"{file.cell.id}: {access.mode}, {len(units.devices)} devices, status on {file.status.listen}")
+            devices = len(host.units.devices)
+            _say(f"{file.cell.id}: {host.access.mode}, {devices} devices, status on {file.status.listen}")
             notify("READY=1")
             try:
                 await host.run(wake, end)
@@ -103,56 +96,47 @@ async def _run(file: CellFile) -> None:
                 await host.units.close()
 
 
+async def _journal(folder: Path) -> Journal:
+    """The cell's journal; an operator's command may hold it for a moment. Raises `JournalBusy` when it stays held."""
+    end_s = time.monotonic() + JOURNAL_PATIENCE_S
+    while True:
+        try:
+            return Journal(folder)
+        except JournalBusy:
+            if time.monotonic() > end_s:
+                raise
+        await asyncio.sleep(0.1)
+
+
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     """From another thread; a loop that has just ended needs no waking."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(event.set)
 
 
-def build(file: CellFile) -> tuple[Controller, Estimator]:
-    """Controller and estimator of the cell, from the scenario it belongs to. Raises `CellFileInvalid`."""
-    path = file.folder / file.cell.scenario
-    scenario = load_scenario(path if path.exists() else file.cell.scenario)
-    parts = cut(scenario)
-    ids = [site.id for site in parts.sites]
-    if file.cell.id not in ids:
-        expected = f"a cell of scenario {scenario.name}: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}"
-        raise CellFileInvalid((Problem(file.path.name, "[cell]", "id", file.cell.id, expected, "Correct it."),))
-    times = {name.name: getattr(file.controller, name.name) for name in fields(file.controller)}
-    times.pop("tick_s")
-    cell = ids.index(file.cell.id)
-    outlook = outlook_of(scenario, file.cell.forecast, scenario.replan_steps)
-    limits_kw = (file.cell.import_kw_max, file.cell.export_kw_max)
-    controller = controller_of(parts, cell, outlook, limits_kw, Settings(**times))
-    return controller, Estimator(parts.sites[cell], outlook)
-
-
 @final
-@dataclass(slots=True, eq=False)
 class CellHost:
     """Everything one cell process holds."""
 
-    file: CellFile
-    clock: CellClock
-    controller: Controller
-    estimator: Estimator
-    journal: Journal
-    messenger: Any
-    units: Units
-    access: Access
-    epoch: int
-    _inbox: list[Received] = field(default_factory=list)
-    _modes: dict[str, str] = field(default_factory=dict)
-    """Mode that each neighbour last said it is in."""
-    _last: Intentions | None = None
-    _peaks: dict[str, float] = field(default_factory=dict)
-    _quarter: tuple[datetime, float, float] | None = None
-    """Quarter hour, energy drawn in it so far [kWh], until when [s]: the root's import."""
-    _said_mode_s: float = -1e9
-    _read_at: int = 0
-    _steps: int = 0
-    _late_s: float = 0.0
-    _no_letters: int = 0
+    def __init__(
+        self, file: CellFile, clock: CellClock, built: Built, journal: Journal, messenger: Messenger, epoch: int
+    ) -> None:
+        self.file, self.clock, self.journal, self.messenger, self.epoch = file, clock, journal, messenger, epoch
+        self.controller, self.estimator = built.controller, built.estimator
+        self.access = Access(journal, lambda: touches(built.grid, built.nodes, self._positions()), bool(file.clock))
+        self.units = Units({}, {}, clock.mono_s)
+        self.access.refresh()
+        self._open_units()
+        self._inbox: list[Received] = []
+        self._modes: dict[str, str] = {}
+        """Mode that each neighbour last said it is in."""
+        self._last: Intentions | None = None
+        self._peaks: dict[str, float] = {}
+        self._quarter: tuple[datetime, float, float] | None = None
+        """Quarter hour, energy drawn in it so far [kWh], until when [s]: the root's import."""
+        self._said_mode_s = float("-inf")
+        self._reads = self._steps = self._no_letters = 0
+        self._late_s = 0.0
 
     # ---------------------------------------------------------------- life
 
@@ -178,8 +162,8 @@ class CellHost:
             if ticked:
                 self._late_s = max(self._late_s, time.monotonic() - due)
                 due = max(due + tick_s, time.monotonic())
-                await self._obey()
                 await self._attend()
+                await self._obey()
                 notify("WATCHDOG=1")
         ending.cancel()
         reading.cancel()
@@ -193,9 +177,9 @@ class CellHost:
             begun = time.monotonic()
             units = self.units
             every = list(units.devices.values())
-            now = every if units is not known else every[self._read_at % turns :: turns]
+            now = every if units is not known else every[self._reads % turns :: turns]
             known = units
-            self._read_at += 1
+            self._reads += 1
             await units.read([*units.meters.values(), *now], begun)
             await asyncio.sleep(max(0.05, tick_s - (time.monotonic() - begun)))
 
@@ -230,10 +214,11 @@ class CellHost:
 
     async def _attend(self) -> None:
         """Carry out what operators ordered; devices are released before a change of mode."""
-        found = {name: fingerprint(row, self.units.devices[name].driver) for name, row in self._rows().items()}
-        disarming = attend(self.file, self.journal, now=wall(), wall=wall(), found=found)
+        self.access.marks = {row.id: fingerprint(row, self.units.devices[row.id].driver) for row in self._connected()}
+        self.access.switches = self.units.switches()
+        disarming = attend(self.file, self.journal, now=wall(), wall=wall(), found=self.access.marks)
         if disarming:
-            released = await self.units.release()
+            released = await self.units.release(self.access.release_refusal)
             for command in disarming:
                 silent = sum(bool(trouble) for trouble in released.values())
                 text = f"in shadow; {len(released) - silent} of {len(released)} devices released"
@@ -241,16 +226,25 @@ class CellHost:
         if self.access.refresh():
             await self._change_mode()
 
-    def _rows(self) -> dict[str, DeviceTable]:
+    def _connected(self) -> list[DeviceTable]:
         """Devices that have told who they are."""
-        return {row.id: row for row in self.file.device if self.units.devices[row.id].connected}
+        return [row for row in self.file.device if self.units.devices[row.id].connected]
+
+    def _positions(self) -> dict[str, bool]:
+        """How own switches stand, as far as they were read."""
+        read = self.units.readings()
+        return {name: read[name].state is not DeviceState.OPEN for name in self.units.switches() if name in read}
+
+    def _open_units(self) -> None:
+        armed = self.access.permission.state.armed
+        self.units = open_units(self.file, self.clock.mono_s, lambda device: device in armed)
 
     async def _change_mode(self) -> None:
         """Drivers are made anew, for whether they may write is fixed in them; nothing agreed in one mode holds in the
         other."""
         _say(f"{self.file.cell.id}: {self.access.mode} from now on")
         await self.units.close()
-        self.units = open_units(self.file, self.clock.mono_s, lambda device: not self.access.refusal(device))
+        self._open_units()
         self.controller = self.controller.renewed()
 
     async def _obey(self) -> None:

@@ -1,0 +1,48 @@
+"""A cell taken out of the scenario it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import final
+
+from archipel.cell.parts import cut
+from archipel.controller.assemble import controller_of
+from archipel.controller.outlook import outlook_of
+from archipel.controller.stepping import Controller, Settings
+from archipel.field.cell_file import CellFile, CellFileInvalid
+from archipel.field.estimate import Estimator
+from archipel.formats.scenario import load_scenario
+from archipel.model import Grid, Problem
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """What a cell knows of itself from the scenario it belongs to."""
+
+    controller: Controller
+    estimator: Estimator
+    grid: Grid
+    nodes: Mapping[str, int]
+    """Row of the node of every own device."""
+
+
+def build(file: CellFile) -> Built:
+    """Take the cell out of its scenario. Raises `CellFileInvalid`."""
+    path = file.folder / file.cell.scenario
+    scenario = load_scenario(path if path.exists() else file.cell.scenario)
+    parts = cut(scenario)
+    ids = [site.id for site in parts.sites]
+    if file.cell.id not in ids:
+        expected = f"a cell of scenario {scenario.name}: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}"
+        raise CellFileInvalid((Problem(file.path.name, "[cell]", "id", file.cell.id, expected, "Correct it."),))
+    times = {name.name: getattr(file.controller, name.name) for name in fields(file.controller)}
+    times.pop("tick_s")
+    cell = ids.index(file.cell.id)
+    outlook = outlook_of(scenario, file.cell.forecast, scenario.replan_steps)
+    limits_kw = (file.cell.import_kw_max, file.cell.export_kw_max)
+    controller = controller_of(parts, cell, outlook, limits_kw, Settings(**times))
+    site = parts.sites[cell]
+    nodes = {name: int(node) for fleet in site.fleets for name, node in zip(fleet.id, fleet.node, strict=True)}
+    return Built(controller, Estimator(site, outlook), scenario.grid, nodes)
