@@ -238,6 +238,8 @@ def _decided(
                     "arm: the journal was restored or salvaged: tags set since the backup are missing. Set them anew, "
                     "then say so: --tags-checked"
                 )
+            if not file.device:
+                return states.armed(before, {}, "", has_devices=False), "armed: it has no devices to command"
             report = check_report(file, wall)
             if command.report and command.report != report.digest:
                 raise OperatorRefused("arm: the report has changed since you looked at it; look again.")

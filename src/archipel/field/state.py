@@ -97,9 +97,12 @@ def untagged(state: FieldState, element: str) -> FieldState:
     return replace(state, tags={name: tag for name, tag in state.tags.items() if name != element})
 
 
-def armed(state: FieldState, devices: Mapping[str, str], report: str) -> FieldState:
-    """Armed: these devices, by fingerprint, may be commanded. Raises `OperatorRefused` without any."""
-    if not devices:
+def armed(state: FieldState, devices: Mapping[str, str], report: str, *, has_devices: bool = True) -> FieldState:
+    """Armed: these devices, by fingerprint, may be commanded. Raises `OperatorRefused` when none of a cell's may.
+
+    A cell that has no devices is armed all the same: its word then counts in agreements with armed neighbours.
+    """
+    if has_devices and not devices:
         raise OperatorRefused("arm: no device passed commissioning. Read the report, mend, and commission again.")
     return replace(state, mode=Mode.ARMED, armed=dict(devices), report=report, certain=True)
 

@@ -14,9 +14,8 @@ FINGERPRINT = "simulated, not commissioned"
 
 
 def arm(file: CellFile, now: datetime) -> None:
-    """Let a cell that has not run yet command all its devices. A cell without devices stays as it is."""
-    if not file.device:
-        return
-    after = state.armed(FieldState(), {row.id: FINGERPRINT for row in file.device}, "")
+    """Let a cell that has not run yet command all its devices, if it has any."""
+    marks = {row.id: FINGERPRINT for row in file.device}
+    after = state.armed(FieldState(), marks, "", has_devices=bool(marks))
     with Journal(file.journal) as journal:
         state.record(journal, state.Decision("rehearsal", "arm", "archipel up", WHY), after, now=now)
