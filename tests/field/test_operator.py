@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from commissioning_rig import WALL, a_cell
 
-from archipel.field.cell_file import CellFile
+from archipel.field.cell_file import CellFile, DeviceTable
 from archipel.field.operator import (
     Answer,
     Command,
@@ -138,6 +138,14 @@ def test_a_link_to_another_file_is_no_command(file: CellFile, tmp_path: Path) ->
     assert (tmp_path / "elsewhere").exists()
 
 
+def test_a_cell_that_has_nothing_to_command_is_armed_so_that_its_word_counts(file: CellFile) -> None:
+    assert "no devices" in order(file, Command("arm", "Ada"), now=WALL).text
+    with Journal(file.journal) as journal:
+        state = read_state(journal)
+    assert state.mode is Mode.ARMED
+    assert state.armed == {}
+
+
 def test_answers_nobody_fetched_are_removed_after_an_hour(file: CellFile) -> None:
     inbox = open_inbox(file.folder)
     reply(file.folder, "x", Answer(True, ""))
@@ -148,6 +156,7 @@ def test_answers_nobody_fetched_are_removed_after_an_hour(file: CellFile) -> Non
 
 
 def test_a_cell_is_not_armed_without_a_report_nor_by_nobody(file: CellFile) -> None:
+    file = replace(file, device=(DeviceTable("sgen/1", "sunspec", "modbus://127.0.0.1:1/1"),))
     with pytest.raises(OperatorRefused, match=r"no commissioning.json"):
         order(file, Command("arm", "Ada"), now=WALL)
     with pytest.raises(OperatorRefused, match="--who"):

@@ -67,6 +67,10 @@ def _arm(args: argparse.Namespace) -> int:
     from archipel.field.state import OperatorRefused
 
     file, now = read_cell_file(args.file), datetime.now(UTC)
+    why = TAGS_CHECKED if args.tags_checked else ""
+    if not file.device:
+        print(f"{file.cell.id}: {order(file, Command(ARM, args.who, why), now=now).text}")
+        return 0
     report = check_report(file, now)
     rows = [row for row in file.device if row.id in report.passed]
     found = asyncio.run(fingerprints(rows, time.monotonic))
@@ -76,8 +80,8 @@ def _arm(args: argparse.Namespace) -> int:
                 f"arm: {name}: found {mark} at its endpoint; expected {report.passed[name]}, which was commissioned. "
                 f"Nothing was armed. Commission again: archipel commission {args.file}"
             )
-    command = Command(ARM, args.who, TAGS_CHECKED if args.tags_checked else "", report=report.digest)
+    command = Command(ARM, args.who, why, report=report.digest)
     print(f"{file.cell.id}: {order(file, command, now=now).text}")
-    for name, why in report.others.items():
-        print(f"  {name} stays unarmed: {why}")
+    for name, reason in report.others.items():
+        print(f"  {name} stays unarmed: {reason}")
     return 0
