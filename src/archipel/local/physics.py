@@ -30,8 +30,8 @@ from archipel.twin.plant import Happened, Plant
 from archipel.twin.record import Meters
 
 QUARTER_S = 900
-AFTER_S = 1e-3
-"""Simulated time that the registers of tripped inverters take to show it."""
+SHOWN_S = 1e-3
+"""Simulated time after a part that registers of batteries and of tripped inverters take to show what became of it."""
 
 
 @final
@@ -133,17 +133,17 @@ class Physics:
             else:
                 p_kw[place.id], q_kvar[place.id] = self._metered(self._tie[place.tie], tie_p, tie_q)
         self.farm.observe(v_pu=v_pu, p_kw=p_kw, q_kvar=q_kvar)
-        self._tell_states()
+        soc = self._tell_states()
         ids = self.scenario.device_id
         for i in self._batteries:
             battery = cast("Inverter", self._devices[ids[i]])
             assert battery.storage is not None, "served as one"
             # without an order its registers show what its own rule did
             battery.storage = replace(battery.storage, default_kw=float(happened.p_kw[i]))
+            battery.advance(SHOWN_S, AtDevice(v_pu=v_pu[ids[i]], soc=soc[ids[i]]))
         for i in np.flatnonzero(happened.tripped).tolist():
-            # it gives nothing until the part is over; the farm would say so only after the next one
-            off = AtDevice(v_pu=v_pu[ids[i]], available_kw=0.0)
-            self._devices[ids[i]].advance(AFTER_S, off)
+            self._devices[ids[i]].advance(SHOWN_S, AtDevice(v_pu=v_pu[ids[i]], available_kw=0.0))
+        self.farm.step(self.now_s)  # no time passes; all others see what there is now
 
     def _metered(self, tie: int, tie_p: Floats, tie_q: Floats) -> tuple[float, float]:
         """Power into the lower cell at the end where the tie is metered."""
@@ -151,8 +151,8 @@ class Physics:
             return -float(tie_p[tie, 0]), -float(tie_q[tie, 0])
         return float(tie_p[tie, 1]), float(tie_q[tie, 1])
 
-    def _tell_states(self) -> None:
-        """State of charge and sessions."""
+    def _tell_states(self) -> dict[str, float]:
+        """State of charge and sessions; returns the former."""
         soc: dict[str, float] = {}
         wanted: dict[str, float] = {}
         ends: dict[str, float] = {}
@@ -167,6 +167,7 @@ class Physics:
                 wanted.update(zip(fleet.id, still.tolist(), strict=True))
                 ends.update(zip(fleet.id, left_s.tolist(), strict=True))
         self.farm.observe(soc=soc, e_kwh_wanted=wanted, ends_in_s=ends)
+        return soc
 
 
 def sessions_now(fleet: EvChargerFleet, state: Any) -> tuple[Floats, Floats]:

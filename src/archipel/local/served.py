@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from archipel.devices import BatteryFleet, PvFleet
+from archipel.devices import BatteryFleet, PvFleet, SheddableFleet
 from archipel.farm import Device, Inverter, InverterPlate, MappedDevice, MappedPlate, Meter, MeterPlate, Storage
 from archipel.model import Scenario
 from archipel.model.register_map import Kind
@@ -22,6 +22,9 @@ from archipel.model.register_map import Kind
 UPSTREAM = "meter/upstream"
 """Id of the meter at the upstream connection."""
 MAPPED = {"ev_charger": Kind.CHARGER, "heat_pump": Kind.HEAT_PUMP, "sheddable": Kind.SHEDDABLE_LOAD}
+METER_SHARE = 0.3
+"""Of a branch's rating, what its meter is made for: meters of the farm have room for four times as much, and finer
+steps tell more than room for what no branch carries."""
 LEAST_KW = 0.01
 """Smallest rating on a nameplate; registers know no devices without power."""
 
@@ -61,7 +64,7 @@ def devices(scenario: Scenario) -> list[Device]:
     for fleet in scenario.fleets:
         if driver_of(fleet.kind) is not None:
             volts = scenario.grid.nodes.vn_kv[fleet.node] * 1000.0
-            out += [_device(fleet, i, float(volts[i])) for i in range(len(fleet.id))]
+            out += [_device(scenario, fleet, i, float(volts[i])) for i in range(len(fleet.id))]
     return out + [Meter(MeterPlate(at.id, at.p_kw_most, v_nominal_v=at.v_nominal_v)) for at in meters(scenario)]
 
 
@@ -79,21 +82,20 @@ def meters(scenario: Scenario) -> Iterator[MeterPlace]:
 
 
 def _ratings(scenario: Scenario) -> dict[str, float]:
-    """Power every branch is made for [kVA]."""
+    """What the meter of every branch is made for [kW]."""
     grid = scenario.grid
     lines = math.sqrt(3.0) * grid.nodes.vn_kv[grid.lines.from_node] * grid.lines.i_a_max
     rated = [*lines.tolist(), *grid.transformers.sn_kva.tolist()]
-    return {name: max(kva, LEAST_KW) for name, kva in zip(grid.branch_id, rated, strict=True)}
+    return {name: max(METER_SHARE * kva, LEAST_KW) for name, kva in zip(grid.branch_id, rated, strict=True)}
 
 
-def _device(fleet: Any, i: int, v_nominal_v: float) -> Device:
+def _device(scenario: Scenario, fleet: Any, i: int, v_nominal_v: float) -> Device:
     name = fleet.id[i]
     if fleet.kind in MAPPED:
-        plate = MappedPlate(name, MAPPED[fleet.kind], max(float(fleet.p_kw[i]), LEAST_KW), v_nominal_v=v_nominal_v)
-        if fleet.kind == "sheddable":
-            # its demand follows a profile; what it draws at most is not on its plate
-            plate = replace(plate, p_kw=10.0 * plate.p_kw)
-        return MappedDevice(plate)
+        p_kw = float(fleet.p_kw[i])
+        if isinstance(fleet, SheddableFleet) and fleet.p_profile[i] >= 0:
+            p_kw *= float(scenario.profiles.value[:, fleet.p_profile[i]].max())
+        return MappedDevice(MappedPlate(name, MAPPED[fleet.kind], max(p_kw, LEAST_KW), v_nominal_v=v_nominal_v))
     if isinstance(fleet, BatteryFleet):
         charge, discharge = (max(float(p[i]), LEAST_KW) for p in (fleet.p_kw_charge, fleet.p_kw_discharge))
         storage = Storage(
