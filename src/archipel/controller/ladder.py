@@ -69,7 +69,13 @@ class Ladder:
         if self.latched or possible == self.level or now_s - self._seen[0][0] < self.healthy_s:
             return None
         best = max(level for _, level in self._seen)
-        return None if best >= self.level else self._take(now_s, best, why)
+        if best >= self.level:
+            return None
+        self._forget(now_s)
+        if len(self._steps) >= self.most_steps:
+            self.latched = True  # one more step up would be swinging: stay below
+            return None
+        return self._take(now_s, best, why)
 
     def release(self, now_s: float) -> None:
         """An operator has looked: swinging is forgotten."""
@@ -88,7 +94,10 @@ class Ladder:
         step = Step(now_s, self.level, level, why)
         self.level = level
         self._steps.append(now_s)
-        while self._steps[0] < now_s - self.window_s:
-            self._steps.popleft()
+        self._forget(now_s)
         self.latched = self.latched or len(self._steps) > self.most_steps
         return step
+
+    def _forget(self, now_s: float) -> None:
+        while self._steps and self._steps[0] < now_s - self.window_s:
+            self._steps.popleft()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast, final
 
+from archipel.controller.clock import SteadyClock
 from archipel.controller.facts import (
     Instant,
     Intentions,
@@ -28,39 +29,20 @@ from archipel.controller.facts import (
     TieSide,
 )
 from archipel.controller.ladder import Ladder, Level
+from archipel.controller.notes import entry_of, mode_note, note_of
+from archipel.controller.settings import Settings
 from archipel.coordination.handshake import Acceptance, Entry, Holding, Record, TieEnd
 from archipel.coordination.message import Message
 from archipel.coordination.tree import Conversation, Silent
 
+__all__ = ["Controller", "Settings"]
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_ATTEMPTS = 8
-CLOCK_STEP_S = 2.0
-"""A UTC clock that moves against the monotonic one by more than this has been stepped."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Times of a controller [s]; the defaults are those of the field."""
-
-    every_s: int = 3600
-    """Between the starts of two plans."""
-    step_s: int = 900
-    """Length of one value of an agreement."""
-    lead_s: float = 120.0
-    """How long before its start a plan begins."""
-    attempts: int = 3
-    """Times a plan is tried within its lead."""
-    repeat_s: float = 2.0
-    """Between two sendings of what may have been lost."""
-    lease_s: float = 60.0
-    """How long an order holds that is not renewed."""
-    contradiction_s: float = 5.0
-    """How long a meter must contradict an agreement before this end leaves it."""
-    grace_s: float = 10.0
-    """How long meters are not compared after the start of a step, while devices move."""
-    healthy_s: float = 30.0
-    """How long neighbours and readings must have been well before more is attempted with them."""
+NO_PART_REPEATS = 3
+"""It is said this many times less often than other words, and believed for three times that long."""
+NO_PART = -1
+"""Plan number of a message that says: I take no part in plans now. Neighbours then plan without its sender."""
 
 
 @final
@@ -73,16 +55,25 @@ class Controller:
     planner: Planner
     settings: Settings = field(default_factory=Settings)
     ladder: Ladder = field(init=False)
+    clock: SteadyClock = field(default_factory=SteadyClock)
     level: Level = Level.RULES
     """What it acts by now."""
     acts_on: Mapping[str, Record] = field(default_factory=dict)
     """Records in force at the last step, by tie."""
+    acted_at: datetime = EPOCH
+    """UTC of the last step, as this cell believes it to be."""
     splits: int = 0
     """Agreements that only this end had confirmed, as far as meters have shown."""
     _ends: dict[str, TieEnd] = field(init=False)
     _side: dict[str, TieSide] = field(init=False)
     """By neighbour."""
     _well_since: dict[str, float] = field(default_factory=dict)
+    _absent: dict[str, float] = field(default_factory=dict)
+    """When a neighbour last said that it takes no part."""
+    _excused_s: float = float("-inf")
+    """When this cell last said so."""
+    _latched: bool = False
+    """Whether the ladder was latched at the last step."""
     _talk: Conversation | None = None
     _ticked_s: float = 0.0
     _plans: dict[int, Plan] = field(default_factory=dict)
@@ -92,9 +83,8 @@ class Controller:
     """What the orders were made for."""
     _against: dict[str, float] = field(default_factory=dict)
     """Since when a tie's meter contradicts."""
-    _base: tuple[datetime, float] | None = None
-    _early: list[Mail] = field(default_factory=list)
-    """Mail of a plan that has not begun here."""
+    _early: dict[str, Message] = field(default_factory=dict)
+    """The last word of every neighbour about a plan that has not begun here; before we answer it says no more."""
     _words: dict[str, Acceptance] = field(default_factory=dict)
     """The newest acceptance heard on every tie; it may come before this end has a record itself."""
 
@@ -111,21 +101,26 @@ class Controller:
 
         Call it whenever a message comes and at least once a second. `notes` go to the disk before `mail` is sent.
         """
-        utc, stepped = self._utc(now)
-        notes: list[Note] = [self._stepped(now, stepped)] if stepped else []
+        notes: list[Note] = []
         mail: list[Mail] = []
         healthy = self._healthy(now.mono_s, snapshot)
-        self._hear(inbox, utc, mail, notes)
-        self._compare(now.mono_s, utc, snapshot, notes)
-        self._act(now.mono_s, utc, snapshot, healthy, notes)
-        self._plan(now.mono_s, utc, snapshot, frozenset() if stepped else healthy, mail, notes)
+        utc = self._utc(now, snapshot, healthy, notes)
+        self.acted_at = utc
+        if inbox:
+            self._hear(inbox, now.mono_s, utc, mail, notes)
+        held = {side.neighbour: self._held(side, utc) for side in self.ties}
+        self._compare(now.mono_s, utc, snapshot, held, notes)
+        self._act(now.mono_s, utc, snapshot, healthy, held, notes)
+        able = not (self.clock.stepped or snapshot.trouble or self.ladder.latched or self.ladder.level is Level.RULES)
+        self._plan(now.mono_s, utc, snapshot, self._partners(now.mono_s, healthy, mail, able=able), mail, notes)
         for side in self.ties:
-            mail += [Mail(self.cell, side.neighbour, word) for word in self._ends[side.id].outbox(utc)]
+            if words := self._ends[side.id].outbox(utc):
+                mail += [Mail(self.cell, side.neighbour, word) for word in words]
         return Intentions(self._orders, now.mono_s + self.settings.lease_s, mail, notes)
 
     def holdings(self, now: datetime) -> dict[str, Holding]:
         """What holds on every tie, by its id."""
-        return {side.id: self._ends[side.id].holding(now) for side in self.ties}
+        return {side.id: self._held(side, now) for side in self.ties}
 
     def renewed(self) -> Controller:
         """The same cell with nothing agreed: for a change of mode."""
@@ -138,39 +133,36 @@ class Controller:
     def sizes(self) -> dict[str, tuple[int, int]]:
         """How much of everything that waits is held, and the most there may be."""
         return {
-            "early mail": (len(self._early), 8 * len(self.ties)),
+            "early mail": (len(self._early), len(self.ties)),
             "plans": (len(self._plans), 4),
             "words": (len(self._words), len(self.ties)),
         }
 
     def restore(self, notes: list[Note], now: Instant) -> None:
         """Take up again what the journal holds (oldest first): agreements, and that swinging was latched."""
-        self._base = (now.utc, now.mono_s)
+        self.clock = SteadyClock(vouched=not self.ties)
         entries = [entry_of(note.body) for note in notes if note.kind == "agreement"]
         for end in self._ends.values():
             end.restore(entries, now.utc)
         modes = [note for note in notes if note.kind == "mode"]
         if modes:
-            self.ladder.latched = bool(modes[-1].body.get("latched", False))
+            self.ladder.latched = self._latched = bool(modes[-1].body.get("latched", False))
 
     # ---------------------------------------------------------------- clocks and health
 
-    def _utc(self, now: Instant) -> tuple[datetime, float]:
-        """UTC that never steps, and by how much the given one is off. Agreements in force run on through a step of
-        the clock; new ones wait until it is right again."""
-        if self._base is None:
-            self._base = (now.utc, now.mono_s)
-        base, mono_s = self._base
-        expected = base + timedelta(seconds=now.mono_s - mono_s)
-        off_s = (now.utc - expected).total_seconds()
-        if abs(off_s) <= CLOCK_STEP_S:
-            self._base = (now.utc, now.mono_s)  # slewing is followed
-            return now.utc, 0.0
-        return expected, off_s
+    def _utc(self, now: Instant, snapshot: Snapshot, healthy: frozenset[str], notes: list[Note]) -> datetime:
+        clock = self.clock
+        utc = clock.read(now, neighbours=bool(snapshot.neighbours), well=bool(healthy))
+        if clock.said:
+            notes.append(Note("clock", f"{now.mono_s:.3f}", {"off_s": round(clock.off_s, 3), "why": clock.said}))
+            if clock.stepped:
+                self._well_since.clear()  # neighbours show anew whether they have the same time
+        return utc
 
-    def _stepped(self, now: Instant, off_s: float) -> Note:
-        body = {"off_s": round(off_s, 3), "why": "the clock was stepped; no new agreements until it is right"}
-        return Note("clock", f"{now.mono_s:.3f}", body)
+    def _held(self, side: TieSide, utc: datetime) -> Holding:
+        if self.clock.vouched:
+            return self._ends[side.id].holding(utc)
+        return Holding(side.default_kw, None, "since the restart no neighbour has shown that the clock is right")
 
     def _healthy(self, mono_s: float, snapshot: Snapshot) -> frozenset[str]:
         """Neighbours that have been well for long enough."""
@@ -182,9 +174,27 @@ class Controller:
         enough = mono_s - self.settings.healthy_s
         return frozenset(name for name, since in self._well_since.items() if since <= enough)
 
+    def _partners(
+        self, mono_s: float, healthy: frozenset[str], mail: list[Mail], *, able: bool
+    ) -> frozenset[str] | None:
+        """Neighbours to plan with; None when this cell cannot plan. It says so then: others would wait for it."""
+        again_s = NO_PART_REPEATS * self.settings.repeat_s
+        if not able:
+            if mono_s - self._excused_s >= again_s:
+                self._excused_s = mono_s
+                mail += [
+                    Mail(self.cell, s.neighbour, Message(NO_PART, 0, s.upward, self.cell, s.neighbour, {}))
+                    for s in self.ties
+                ]
+            return None
+        if self._absent:
+            self._absent = {name: at for name, at in self._absent.items() if mono_s - at < 3 * again_s}
+            return healthy - self._absent.keys()
+        return healthy
+
     # ---------------------------------------------------------------- messages
 
-    def _hear(self, inbox: list[Mail], utc: datetime, mail: list[Mail], notes: list[Note]) -> None:
+    def _hear(self, inbox: list[Mail], mono_s: float, utc: datetime, mail: list[Mail], notes: list[Note]) -> None:
         for letter in inbox:
             side = self._side.get(letter.sender)
             if side is None or letter.receiver != self.cell:
@@ -194,17 +204,19 @@ class Controller:
                     self._words[side.id] = letter.said
                     self._weigh(side, utc, notes)
             elif letter.said.sender == letter.sender:
-                if self._talk is not None and letter.said.plan == self._talk.plan:
+                if letter.said.plan == NO_PART:
+                    self._absent[letter.sender] = mono_s
+                elif self._talk is not None and letter.said.plan == self._talk.plan:
                     self._say(self._talk.receive([letter.said]), mail)
                 elif self._talk is None or letter.said.plan > self._talk.plan:
-                    self._early.append(letter)  # our clock is a little behind its
+                    self._early[letter.sender] = letter.said  # our clock is a little behind its
 
     def _weigh(self, side: TieSide, utc: datetime, notes: list[Note]) -> None:
         """Hold the other end's word against the own record."""
         if (word := self._words.get(side.id)) is not None:
             entry = self._ends[side.id].hear(word, utc)
             if entry is not None:
-                notes.append(_note(entry))
+                notes.append(note_of(entry))
 
     def _say(self, messages: list[Message], mail: list[Mail]) -> None:
         mail += [Mail(self.cell, message.receiver, message) for message in messages]
@@ -216,24 +228,21 @@ class Controller:
         mono_s: float,
         utc: datetime,
         snapshot: Snapshot,
-        healthy: frozenset[str],
+        partners: frozenset[str] | None,
         mail: list[Mail],
         notes: list[Note],
     ) -> None:
-        if (due := self._due(utc, snapshot, healthy)) is not None:
+        if partners is not None and (due := self._due(utc, partners)) is not None:
             number, start = due
-            children = tuple(s.neighbour for s in self.ties if not s.upward and s.neighbour in healthy)
+            children = tuple(s.neighbour for s in self.ties if not s.upward and s.neighbour in partners)
             parent = next((s.neighbour for s in self.ties if s.upward), "")
             held = {s.neighbour: self._ends[s.id].expected_kw(start) for s in self.ties if s.neighbour not in children}
             program = self.planner.program(start, utc, snapshot.devices, self._orders, children, held)
             self._talk = Conversation(number, self.cell, parent, children, program, patience=1_000_000)
             self._ticked_s = mono_s
             self._say(self._talk.open(), mail)
-            early, self._early = self._early, []
-            for letter in early:
-                said = cast("Message", letter.said)
-                if said.plan == number:
-                    self._say(self._talk.receive([said]), mail)
+            early, self._early = self._early, {}
+            self._say(self._talk.receive([said for said in early.values() if said.plan == number]), mail)
         talk = self._talk
         if talk is None:
             return
@@ -246,7 +255,7 @@ class Controller:
         if talk.outcome is not None and talk.plan not in self._plans and not isinstance(talk.outcome, Silent):
             self._accept(talk, start, utc, notes)
 
-    def _due(self, utc: datetime, snapshot: Snapshot, healthy: frozenset[str]) -> tuple[int, datetime] | None:
+    def _due(self, utc: datetime, partners: frozenset[str]) -> tuple[int, datetime] | None:
         """Number and start of the plan to begin now. All cells find the same one, each by its own clock."""
         every, lead = self.settings.every_s, self.settings.lead_s
         since = (utc - EPOCH).total_seconds() + lead
@@ -258,15 +267,14 @@ class Controller:
         number = turn * MOST_ATTEMPTS + attempt
         if self._talk is not None and self._talk.plan >= number:
             return None
-        if snapshot.trouble or self.ladder.latched or self.ladder.level is Level.RULES:
+        if not all(side.neighbour in partners for side in self.ties if side.upward):
             return None
-        if not all(side.neighbour in healthy for side in self.ties if side.upward):
-            return None
+        if any(end.last_plan >= number for end in self._ends.values()):
+            return None  # accepted in an earlier life
         start = EPOCH + timedelta(seconds=turn * every)
-        if self.ties and all(self._ends[s.id].confirmed_for(start) for s in self.ties if s.neighbour in healthy):
-            asked = any(cast("Message", letter.said).plan == number for letter in self._early)
-            if not asked:
-                return None
+        agreed = self.ties and all(self._ends[s.id].confirmed_for(start) for s in self.ties if s.neighbour in partners)
+        if agreed and all(said.plan != number for said in self._early.values()):
+            return None
         return number, start
 
     def _start_of(self, number: int) -> datetime:
@@ -284,44 +292,54 @@ class Controller:
             if side.upward or side.neighbour in talk.children:
                 record = Record(side.id, talk.plan, start, plan.exchange_kw(side.neighbour), self.settings.step_s)
                 if why := plan.unsafe(side.neighbour):
-                    notes.append(_note(Entry("refused", record, why)))
+                    notes.append(note_of(Entry("refused", record, why)))
                 else:
-                    notes.append(_note(self._ends[side.id].accept(record, utc)))
+                    notes.append(note_of(self._ends[side.id].accept(record, utc)))
                     self._weigh(side, utc, notes)
 
     # ---------------------------------------------------------------- meters
 
-    def _compare(self, mono_s: float, utc: datetime, snapshot: Snapshot, notes: list[Note]) -> None:
+    def _compare(
+        self, mono_s: float, utc: datetime, snapshot: Snapshot, held: dict[str, Holding], notes: list[Note]
+    ) -> None:
         """Leave an agreement that a meter contradicts."""
         for side in self.ties:
-            end = self._ends[side.id]
-            held = end.holding(utc)
+            record, p_kw = held[side.neighbour].record, held[side.neighbour].p_kw
             metered = snapshot.tie_kw.get(side.id)
-            if held.record is None or metered is None:
+            if record is None or metered is None or abs(metered - p_kw) <= side.tolerance_kw:
                 self._against.pop(side.id, None)
                 continue
-            into_s = (utc - held.record.start).total_seconds() % held.record.step_s
-            off = abs(metered - held.p_kw) > side.tolerance_kw
-            if into_s < self.settings.grace_s or not off:
+            if (utc - record.start).total_seconds() % record.step_s < self.settings.grace_s:
                 self._against.pop(side.id, None)
                 continue
             since = self._against.setdefault(side.id, mono_s)
             if mono_s - since >= self.settings.contradiction_s:
-                why = f"metered {metered:.1f} kW, agreed {held.p_kw:.1f} kW, tolerance {side.tolerance_kw:.1f} kW"
+                end = self._ends[side.id]
+                why = f"metered {metered:.1f} kW, agreed {p_kw:.1f} kW, tolerance {side.tolerance_kw:.1f} kW"
                 if (entry := end.contradicted(utc, why)) is not None:
                     self.splits += 1
-                    notes.append(_note(entry))
+                    notes.append(note_of(entry))
+                    held[side.neighbour] = end.holding(utc)
 
     # ---------------------------------------------------------------- acting
 
     def _act(
-        self, mono_s: float, utc: datetime, snapshot: Snapshot, healthy: frozenset[str], notes: list[Note]
+        self,
+        mono_s: float,
+        utc: datetime,
+        snapshot: Snapshot,
+        healthy: frozenset[str],
+        held: Mapping[str, Holding],
+        notes: list[Note],
     ) -> None:
         """Choose the level, then the orders; they are made anew when the step of time or what holds changes."""
-        held = {side.neighbour: self._ends[side.id].holding(utc) for side in self.ties}
         level, why = self._possible(held, healthy, snapshot)
         if (change := self.ladder.observe(mono_s, self._well(healthy, snapshot), why)) is not None:
             notes.append(self._mode(change.at_s, "ladder", change.before, change.after, change.why))
+        if self.ladder.latched is not self._latched:
+            self._latched = self.ladder.latched
+            why_latched = "it swings; an operator must look" if self._latched else "an operator has looked"
+            notes.append(self._mode(mono_s, "latch", self.ladder.level, self.ladder.level, why_latched))
         level = Level.RULES if self.ladder.level is Level.RULES else level
         if level is not self.level:
             notes.append(self._mode(mono_s, "acts", self.level, level, why))
@@ -329,7 +347,7 @@ class Controller:
         records = {name: h.record for name, h in held.items() if h.record is not None}
         self.acts_on = {record.tie: record for record in records.values()}
         quarter = int((utc - EPOCH).total_seconds() // self.settings.step_s)
-        made_for = (quarter, level, tuple(sorted((n, r.digest) for n, r in records.items())))
+        made_for = (quarter, level, tuple([r.digest for r in records.values()]))
         if made_for == self._decided:
             return
         self._decided = made_for
@@ -370,26 +388,4 @@ class Controller:
         return Level.COOPERATING, "every tie is agreed"
 
     def _mode(self, at_s: float, what: str, before: Level, after: Level, why: str) -> Note:
-        body = {"what": what, "before": before.name, "after": after.name, "why": why, "latched": self.ladder.latched}
-        return Note("mode", f"{what}/{at_s:.3f}", body)
-
-
-def _note(entry: Entry) -> Note:
-    record = entry.record
-    body = {
-        "event": entry.event,
-        "tie": record.tie,
-        "plan": record.plan,
-        "start": record.start.isoformat(),
-        "step_s": record.step_s,
-        "p_kw": list(record.p_kw),
-        "why": entry.why,
-    }
-    return Note("agreement", f"{record.tie}/{record.plan}/{entry.event}", body)
-
-
-def entry_of(body: Mapping[str, Any]) -> Entry:
-    """The entry that an `agreement` note was made from."""
-    start = datetime.fromisoformat(body["start"])
-    record = Record(body["tie"], body["plan"], start, tuple(body["p_kw"]), body["step_s"])
-    return Entry(body["event"], record, body["why"])
+        return mode_note(at_s, what, before, after, why, latched=self.ladder.latched)

@@ -21,7 +21,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Literal, final
 
 
@@ -38,16 +37,18 @@ class Record:
     p_kw: tuple[float, ...]
     """Positive into the lower cell, one per step from `start`."""
     step_s: int = 900
+    digest: str = field(init=False, repr=False)
+    """SHA-256 of its content: equal digests, equal records."""
+
+    def __post_init__(self) -> None:
+        numbers = [float(value).hex() for value in self.p_kw]
+        said = [self.tie, self.plan, self.start.isoformat(), self.step_s, numbers]
+        object.__setattr__(self, "digest", hashlib.sha256(json.dumps(said).encode()).hexdigest())
 
     @property
     def until(self) -> datetime:
         """When it lapses."""
         return self.start + timedelta(seconds=len(self.p_kw) * self.step_s)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of its content: equal digests, equal records."""
-        return _digest(self)
 
     def at(self, now: datetime) -> float | None:
         """Power agreed for the step that holds `now` [kW]; None before the start and after the end."""
@@ -55,13 +56,6 @@ class Record:
         if not 0.0 <= since_s < len(self.p_kw) * self.step_s:
             return None
         return self.p_kw[int(since_s // self.step_s)]
-
-
-@lru_cache(maxsize=256)
-def _digest(record: Record) -> str:
-    numbers = [value.hex() for value in record.p_kw]
-    said = [record.tie, record.plan, record.start.isoformat(), record.step_s, numbers]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @final
@@ -113,7 +107,8 @@ class TieEnd:
     _confirmed: set[str] = field(default_factory=set)
     _void: dict[str, str] = field(default_factory=dict)
     """Digests of records never to be acted on (again), and why."""
-    _last_plan: int = -1
+    last_plan: int = -1
+    """Number of the newest plan accepted."""
     _sent: datetime | None = None
 
     def accept(self, record: Record, now: datetime) -> Entry:
@@ -124,9 +119,9 @@ class TieEnd:
         """
         if record.tie != self.tie:
             raise ValueError(f"tie {self.tie}: the record is of tie {record.tie}; expected one of this tie")
-        if record.plan <= self._last_plan:
+        if record.plan <= self.last_plan:
             raise ValueError(
-                f"tie {self.tie}: plan {record.plan} was offered after plan {self._last_plan} was accepted; an end "
+                f"tie {self.tie}: plan {record.plan} was offered after plan {self.last_plan} was accepted; an end "
                 "accepts one record per plan, in their order"
             )
         if now >= record.start:
@@ -135,7 +130,7 @@ class TieEnd:
                 f"{now:%H:%M:%S}; a record is accepted before it starts"
             )
         self._settle(now)
-        self._next, self._last_plan, self._sent = record, record.plan, None
+        self._next, self.last_plan, self._sent = record, record.plan, None
         return Entry("accepted", record)
 
     def hear(self, heard: Acceptance, now: datetime) -> Entry | None:
@@ -164,7 +159,8 @@ class TieEnd:
 
     def holding(self, now: datetime) -> Holding:
         """What this end acts on now."""
-        self._settle(now)
+        if self._next is not None:
+            self._settle(now)
         record = self._current
         if record is None:
             return Holding(self.default_kw, None, "nothing is agreed")
@@ -201,9 +197,9 @@ class TieEnd:
         for entry in entries:
             if entry.record.tie != self.tie:
                 continue
-            if entry.event == "accepted" and entry.record.plan > self._last_plan:
+            if entry.event == "accepted" and entry.record.plan > self.last_plan:
                 self._settle(entry.record.start - timedelta(microseconds=1))
-                self._next, self._last_plan = entry.record, entry.record.plan
+                self._next, self.last_plan = entry.record, entry.record.plan
             elif entry.event == "confirmed":
                 self._confirmed.add(entry.record.digest)
             elif entry.event in {"refused", "contradicted"}:
