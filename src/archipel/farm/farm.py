@@ -24,6 +24,8 @@ from archipel.farm.wire import Line
 from archipel.farm.writes import WriteLog
 
 _Values = Mapping[str, float] | None
+ROUNDING_S = 1e-6
+"""A step back by less than this is no step: sums of seconds are not exact."""
 
 
 @final
@@ -105,8 +107,9 @@ class Farm:
             ValueError: Time would run backwards.
         """
         dt_s = 0.0 if self._now_s is None else now_s - self._now_s
-        if dt_s < 0.0:
+        if dt_s < -ROUNDING_S:
             raise ValueError(f"farm: asked to step back from {self._now_s} s to {now_s} s; time only runs forward")
+        dt_s = max(dt_s, 0.0)
         self._now_s = now_s
         for id_, line in self._lines.items():
             line.device.advance(dt_s, self._truth[id_])
