@@ -161,13 +161,19 @@ class CellHost:
             self._step()
             if ticked:
                 self._late_s = max(self._late_s, time.monotonic() - due)
-                due = max(due + tick_s, time.monotonic())
+                due = max(time.monotonic(), min(due + tick_s, time.monotonic() + self._next_step_s()))
                 await self._attend()
                 await self._obey()
                 notify("WATCHDOG=1")
         ending.cancel()
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+    def _next_step_s(self) -> float:
+        """Wall seconds until the next step of agreements begins: orders change then, not a tick later."""
+        step_s = self.controller.settings.step_s
+        into_s = self.clock.now().utc.timestamp() % step_s
+        return (step_s - into_s) / self.clock.factor + 1e-3
 
     async def _keep_reading(self, end: asyncio.Event) -> None:
         """Meters at every tick; devices in turn, all of them every `READ_EVERY_S`."""
