@@ -1,0 +1,141 @@
+"""A hamlet as real processes: a world with AC physics and Modbus devices, three cells, messages with certificates.
+
+One rehearsal serves all tests of this file, in their order: it agrees, loses a cell, gets it back.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "local"))
+
+from hamlet import hamlet
+
+from archipel.field.cell_file import read_cell_file
+from archipel.journal.chain import LedgerReader
+from archipel.local.layout import read_json
+from archipel.local.rehearsal import Standing, Wish, up
+from archipel.local.status import ask
+
+FACTOR = 60.0
+PATIENCE_S = 150.0
+"""The machine may be busy; nothing here asserts how long things take, only that they happen."""
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    folder = tmp_path_factory.mktemp("rehearsal")
+    made = up(Wish(str(hamlet(folder / "hamlet")), factor=FACTOR, armed=True), folder / "up")
+    try:
+        yield made
+    finally:
+        made.processes.stop()
+
+
+def status(standing: Standing, cell: str) -> dict[str, Any]:
+    file = next(file for file in standing.cells if file.cell.id == cell)
+    return ask(file.status.listen) or {}
+
+
+def wait(what: str, until: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not until():
+        assert time.monotonic() < end_s, f"{what}: not within {PATIENCE_S:g} s"
+        time.sleep(0.25)
+
+
+def notes(standing: Standing, cell: str, kind: str) -> list[dict[str, Any]]:
+    reader = LedgerReader(standing.layout.cells / cell / "journal" / "ledger.db")
+    try:
+        return [dict(entry.body) for entry in reader.entries() if entry.kind == kind]
+    finally:
+        reader.close()
+
+
+def writes(standing: Standing) -> int:
+    return int(read_json(standing.layout.heartbeat)["writes"])
+
+
+def all_agree(standing: Standing) -> bool:
+    said = [status(standing, file.cell.id) for file in standing.cells]
+    return all(one.get("level") == "COOPERATING" for one in said)
+
+
+def test_cells_in_processes_of_their_own_come_to_an_agreement(standing: Standing) -> None:
+    wait("every tie agreed", lambda: all_agree(standing))
+    held = {file.cell.id: status(standing, file.cell.id)["holdings"] for file in standing.cells}
+    for tie, end in held["lv"].items():
+        assert end["p_kw"] == held["feeder"][tie]["p_kw"], "both ends hold the same number"
+    for tie, end in held["root"].items():
+        assert end["p_kw"] == held["feeder"][tie]["p_kw"]
+
+
+def test_what_is_acted_on_was_accepted_and_confirmed_at_both_ends_and_is_on_the_disk(standing: Standing) -> None:
+    both: dict[tuple[str, int], set[tuple[float, ...]]] = {}
+    for file in standing.cells:
+        said = notes(standing, file.cell.id, "agreement")
+        accepted = {(n["tie"], n["plan"]): tuple(n["p_kw"]) for n in said if n["event"] == "accepted"}
+        for note in said:
+            if note["event"] == "confirmed":
+                assert accepted[note["tie"], note["plan"]] == tuple(note["p_kw"])
+                both.setdefault((note["tie"], note["plan"]), set()).add(tuple(note["p_kw"]))
+    assert both
+    assert all(len(values) == 1 for values in both.values())
+
+
+def test_orders_reach_the_devices_over_modbus(standing: Standing) -> None:
+    wait("writes on the wire", lambda: writes(standing) > 0)
+    assert status(standing, "lv")["writes"] > 0
+
+
+def test_a_killed_cell_is_missed_by_its_neighbours_and_by_nobody_else(standing: Standing) -> None:
+    standing.processes.signal("lv", signal.SIGKILL)
+    wait("feeder misses lv", lambda: "lv" not in status(standing, "feeder")["neighbours"])
+    assert "feeder" in status(standing, "root")["neighbours"], "no other pair stops talking"
+
+
+def test_devices_of_a_dead_controller_return_to_their_default_by_themselves(standing: Standing) -> None:
+    from archipel.drivers import Endpoint, SunSpecDevice, parse
+
+    lease_s = read_cell_file(standing.cells[-1].path).controller.lease_s
+    time.sleep(lease_s / FACTOR + 1.0)
+
+    async def orders_of(endpoint: str) -> list[Any]:
+        device = SunSpecDevice(Endpoint(*parse(endpoint)))
+        await device.connect()
+        try:
+            image = await device.read_controls()
+            return [image.value(name) for name in ("WSetEna", "WMaxLimPctEna", "VarSetEna")]
+        finally:
+            await device.close()
+
+    import asyncio
+
+    rows = [row for file in standing.cells if file.cell.id == "lv" for row in file.device if row.driver == "sunspec"]
+    assert rows
+    for row in rows:
+        assert not any(asyncio.run(orders_of(row.endpoint))), f"{row.id} still follows an order"
+
+
+def test_a_cell_that_comes_back_holds_what_it_had_accepted_and_agrees_again(standing: Standing) -> None:
+    before = {(n["tie"], n["plan"]) for n in notes(standing, "lv", "agreement") if n["event"] == "confirmed"}
+    standing.processes.start_cell("lv")
+    wait("lv answers", lambda: bool(status(standing, "lv")))
+    assert status(standing, "lv")["mode"] == "armed", "it restarts into the mode it left"
+    wait("feeder has lv again", lambda: "lv" in status(standing, "feeder")["neighbours"])
+    wait("every tie agreed", lambda: all_agree(standing))
+    accepted = [(n["tie"], n["plan"]) for n in notes(standing, "lv", "agreement") if n["event"] == "accepted"]
+    assert len(accepted) == len(set(accepted)), "no agreement is doubled"
+    assert before <= set(accepted)
+
+
+def test_ending_a_rehearsal_leaves_no_process_behind(standing: Standing) -> None:
+    standing.processes.stop()
+    assert standing.processes.alive() == []
