@@ -14,8 +14,11 @@ FINGERPRINT = "simulated, not commissioned"
 
 
 def arm(file: CellFile, now: datetime) -> None:
-    """Let a cell that has not run yet command all its devices, if it has any."""
-    marks = {row.id: FINGERPRINT for row in file.device}
-    after = state.armed(FieldState(), marks, "", has_devices=bool(marks))
+    """Let a cell that has not run yet command all its devices.
+
+    One without devices is armed, too: cells in shadow and armed ones do not talk with each other.
+    """
+    fingerprints = {row.id: FINGERPRINT for row in file.device}
+    after = state.armed(FieldState(), fingerprints, "", has_devices=bool(file.device))
     with Journal(file.journal) as journal:
         state.record(journal, state.Decision("rehearsal", "arm", "archipel up", WHY), after, now=now)

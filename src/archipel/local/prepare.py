@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Mapping
@@ -153,9 +154,14 @@ def source_of(name_or_path: str) -> str:
     return name_or_path if name_or_path in shipped_scenarios() else str(find_scenario(name_or_path).resolve())
 
 
-def soon(cells: int) -> datetime:
-    """When simulated time begins: once the world and most cells will have loaded the scenario."""
-    return datetime.now(UTC) + timedelta(seconds=5.0 + 0.75 * cells)
+def soon(cells: int, load_s: float) -> datetime:
+    """When simulated time begins: once the world and most cells will have started.
+
+    Args:
+        cells: How many share the machine's cores.
+        load_s: What loading the scenario just took here; a cell takes about twice that to start.
+    """
+    return datetime.now(UTC) + timedelta(seconds=5.0 + load_s * (1.5 + 2.0 * cells / (os.cpu_count() or 1)))
 
 
 def _neighbours(cell: str, talk: list[Link], ports: Mapping[str, Ports]) -> list[NeighbourTable]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, final
@@ -22,9 +23,13 @@ from archipel.local.layout import Layout, read_json, write_json
 WORLD = "world"
 CELL_COMMAND = (sys.executable, "-m", "archipel.field")
 WORLD_COMMAND = (sys.executable, "-m", "archipel.local.world")
+CELL_NICE = 5
+"""By how much cells give way to the world: physics that falls behind the clock would spoil every measurement."""
 GRACE_S = 5.0
 """How long a process may take to end by itself."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
+"""Those that this very process started and that have not ended, by pid."""
 State = Literal["running", "stopped", "dead"]
 
 
@@ -81,6 +86,7 @@ class Processes:
                 env={**os.environ, **_ONE_THREAD},
                 start_new_session=True,
             )
+        _CHILDREN[child.pid] = child
         found = _system(child.pid)
         started = Started(child.pid, "" if found is None else found[0])
         self._save({**self.all(), name: started})
@@ -95,7 +101,9 @@ class Processes:
         file = self.layout.cell_file(name)
         if not file.is_file():
             raise self.unknown(name)
-        return self.start(name, (*command, str(file)), self.layout.cell_log(name))
+        started = self.start(name, (*command, str(file)), self.layout.cell_log(name))
+        _give_way(started)
+        return started
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one of ours. Raises RehearsalError when it is unknown or has ended."""
@@ -145,6 +153,12 @@ class Processes:
         write_json(self.layout.processes, {name: asdict(one) for name, one in known.items()})
 
 
+def _give_way(one: Started) -> None:
+    nice = min(os.getpriority(os.PRIO_PROCESS, 0) + CELL_NICE, 19)
+    with suppress(ProcessLookupError):  # it ended at once; `ps` will say so
+        os.setpriority(os.PRIO_PROCESS, one.pid, nice)
+
+
 def _send(one: Started, number: signal.Signals) -> bool:
     """Signal it if it is still the one we started; whether it was."""
     if _state(one) == "dead":
@@ -166,10 +180,9 @@ def _state(one: Started) -> State:
 
 def _reap(pid: int) -> None:
     """Take note of the end of a child of this very process, or it stays in the table of processes."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
+    child = _CHILDREN.get(pid)
+    if child is not None and child.poll() is not None:
+        del _CHILDREN[pid]
 
 
 def _system(pid: int) -> tuple[str, str] | None:

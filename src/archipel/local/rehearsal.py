@@ -76,9 +76,10 @@ def up(
     """
     if wish.hours is not None and not wish.hours > 0.0:
         raise RehearsalError(f"--hours: found {wish.hours:g}; expected more than 0 simulated hours.")
+    begun_s = time.monotonic()
     scenario = load_scenario(wish.scenario)
     cells = len(scenario.archipelago.cell)
-    clock = begin(scenario, wish.start, wish.factor, soon(cells))
+    clock = begin(scenario, wish.start, wish.factor, soon(cells, time.monotonic() - begun_s))
     folder = folder.resolve()
     moved = claim(folder)
     layout = Layout(folder)

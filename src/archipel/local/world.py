@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import sys
 import time
@@ -41,7 +42,7 @@ def parts(now_s: float, until_s: float) -> Iterator[float]:
 
     What is left of a tenth of a second waits for the next tick.
     """
-    until_s = round(until_s // GRID_S * GRID_S, 3)
+    until_s = round(math.floor(until_s / GRID_S + 1e-6) * GRID_S, 3)
     while now_s < until_s:
         end_s = min(until_s, (now_s // MINUTE_S + 1) * MINUTE_S)
         yield round(end_s - now_s, 3)
@@ -65,8 +66,8 @@ class World:
         self._told_s = self._beat_s = -1e9
         self._cpu_s = 0.0
 
-    async def run(self, stop: asyncio.Event) -> bool:
-        """Serve until `stop` or until the time is over; whether it was over."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, or until the time is over: then the cells are stopped first."""
         served = devices(self.scenario)
         addresses = await self.farm.start(served)
         self.physics = Physics(self.scenario, self.farm, self.clock.start)
@@ -82,11 +83,13 @@ class World:
                 self._beat()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), max(self.tick_s - (time.monotonic() - begun), 0.001))
+            if over:
+                log.info("its time is over; stopping the cells")
+                await asyncio.to_thread(Processes(self.layout).stop_cells)  # their devices still answer
         finally:
             record.close()
             self._beat(last=True)
             await self.farm.stop()
-        return over
 
     async def _catch_up(self, stop: asyncio.Event, record: WorldRecord) -> bool:
         """Let physics run until now; whether the time is over."""
@@ -159,13 +162,13 @@ class World:
             )
 
 
-async def serve(folder: Path) -> bool:
-    """Run a world until SIGTERM or SIGINT, or until its time is over; whether it was over."""
+async def serve(folder: Path) -> None:
+    """Run a world until SIGTERM or SIGINT, or until its time is over."""
     world, stop = World(folder), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await world.run(stop)
+    await world.run(stop)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -177,9 +180,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     folder = Path(words[0])
     try:
-        if asyncio.run(serve(folder)):
-            log.info("its time is over; stopping the cells")
-            Processes(Layout(folder)).stop_cells()
+        asyncio.run(serve(folder))
     except ArchipelError as error:
         print(f"archipel world: {error}", file=sys.stderr)
         return 2
