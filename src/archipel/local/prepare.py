@@ -54,15 +54,18 @@ class Ports:
 def times(factor: float) -> ControllerTable:
     """Times of a controller whose simulated clock runs `factor` times faster than messages and devices do [s].
 
-    At factor 1 these are those of the field. Faster, a round trip of 50 ms is simulated seconds: a plan begins ten wall
-    seconds ahead (at most 840 simulated seconds, within one quarter hour), a lease lasts five, so that four ticks may
-    be lost, repeats go out four times a wall second, neighbours and readings must have been well for three, and a meter
-    must contradict for three, beginning three after a step, while orders are on their way.
+    At factor 1 these are those of the field. Faster, a round trip of 50 ms is simulated seconds: a plan begins fourteen
+    wall seconds ahead (at most 840 simulated seconds, within one quarter hour), tried once where each try would have
+    less than ten; a lease lasts ten, so that renewing hundreds of them is no load; repeats go out twice a wall second,
+    neighbours and readings must have been well for three, and a meter must contradict for three, beginning three after
+    a step, while orders are on their way.
     """
+    lead_s = min(max(120.0, 14.0 * factor), 840.0)
     return ControllerTable(
-        lead_s=min(max(120.0, 10.0 * factor), 840.0),
-        repeat_s=max(2.0, factor / 4.0),
-        lease_s=min(max(60.0, 5.0 * factor), 3600.0),
+        lead_s=lead_s,
+        attempts=max(1, min(3, int(lead_s / factor / 10.0))),
+        repeat_s=max(2.0, factor / 2.0),
+        lease_s=min(max(60.0, 10.0 * factor), 3600.0),
         contradiction_s=max(5.0, 3.0 * factor),
         grace_s=max(10.0, 3.0 * factor),
         healthy_s=max(30.0, 3.0 * factor),

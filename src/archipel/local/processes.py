@@ -25,7 +25,7 @@ CELL_COMMAND = (sys.executable, "-m", "archipel.field")
 WORLD_COMMAND = (sys.executable, "-m", "archipel.local.world")
 CELL_NICE = 5
 """By how much cells give way to the world: physics that falls behind the clock would spoil every measurement."""
-GRACE_S = 5.0
+GRACE_S = 10.0
 """How long a process may take to end by itself."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
