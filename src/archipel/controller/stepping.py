@@ -81,6 +81,11 @@ class Controller:
     _orders: Orders = field(default_factory=dict)
     _decided: tuple[Any, ...] | None = None
     """What the orders were made for."""
+    _judged: tuple[Level, str, Level] = (Level.RULES, "", Level.RULES)
+    """What to act by, why not by more, and what health would allow."""
+    _judged_by: tuple[Any, ...] | None = None
+    """What that was found from."""
+    _healthy_now: frozenset[str] = frozenset()
     _against: dict[str, float] = field(default_factory=dict)
     """Since when a tie's meter contradicts."""
     _early: dict[str, Message] = field(default_factory=dict)
@@ -172,7 +177,10 @@ class Controller:
             else:
                 self._well_since.setdefault(name, mono_s)
         enough = mono_s - self.settings.healthy_s
-        return frozenset(name for name, since in self._well_since.items() if since <= enough)
+        well = [name for name, since in self._well_since.items() if since <= enough]
+        if len(well) != len(self._healthy_now) or not self._healthy_now.issuperset(well):
+            self._healthy_now = frozenset(well)
+        return self._healthy_now
 
     def _partners(
         self, mono_s: float, healthy: frozenset[str], mail: list[Mail], *, able: bool
@@ -333,8 +341,13 @@ class Controller:
         notes: list[Note],
     ) -> None:
         """Choose the level, then the orders; they are made anew when the step of time or what holds changes."""
-        level, why = self._possible(held, healthy, snapshot)
-        if (change := self.ladder.observe(mono_s, self._well(healthy, snapshot), why)) is not None:
+        facts = (held, healthy, snapshot.trouble)
+        if facts != self._judged_by:
+            self._judged_by = facts
+            self._judged = (*self._possible(held, healthy, snapshot), self._well(healthy, snapshot))
+            self.acts_on = {h.record.tie: h.record for h in held.values() if h.record is not None}
+        level, why, well = self._judged
+        if (change := self.ladder.observe(mono_s, well, why)) is not None:
             notes.append(self._mode(change.at_s, "ladder", change.before, change.after, change.why))
         if self.ladder.latched is not self._latched:
             self._latched = self.ladder.latched
@@ -344,14 +357,11 @@ class Controller:
         if level is not self.level:
             notes.append(self._mode(mono_s, "acts", self.level, level, why))
             self.level = level
-        records = {name: h.record for name, h in held.items() if h.record is not None}
-        self.acts_on = {record.tie: record for record in records.values()}
-        quarter = int((utc - EPOCH).total_seconds() // self.settings.step_s)
-        made_for = (quarter, level, tuple([r.digest for r in records.values()]))
-        if made_for == self._decided:
-            return
-        self._decided = made_for
-        self._orders = self._choose(level, utc, snapshot, records)
+        made_for = (int((utc - EPOCH).total_seconds() // self.settings.step_s), level, self.acts_on)
+        if made_for != self._decided:
+            self._decided = made_for
+            records = {name: h.record for name, h in held.items() if h.record is not None}
+            self._orders = self._choose(level, utc, snapshot, records)
 
     def _choose(self, level: Level, utc: datetime, snapshot: Snapshot, records: Mapping[str, Record]) -> Orders:
         if level is Level.RULES:

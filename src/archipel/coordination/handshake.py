@@ -110,6 +110,9 @@ class TieEnd:
     last_plan: int = -1
     """Number of the newest plan accepted."""
     _sent: datetime | None = None
+    _said: Holding | None = None
+    _said_for: tuple[Record | None, str | None, float | None] = (None, None, None)
+    """What the last answer was made for."""
 
     def accept(self, record: Record, now: datetime) -> Entry:
         """Promise to act on `record` from its start, or on nothing.
@@ -158,17 +161,25 @@ class TieEnd:
         return [Acceptance(self.tie, record.plan, record.digest)]
 
     def holding(self, now: datetime) -> Holding:
-        """What this end acts on now."""
+        """What this end acts on now; the very same object as long as nothing changes."""
         if self._next is not None:
             self._settle(now)
-        record = self._current
+        record, p_kw = self._current, None
         if record is None:
-            return Holding(self.default_kw, None, "nothing is agreed")
-        if record.digest in self._void:
-            return Holding(self.default_kw, None, self._void[record.digest])
-        if record.digest not in self._confirmed:
-            return Holding(self.default_kw, None, f"the other end's acceptance of plan {record.plan} was not heard")
-        p_kw = record.at(now)
+            state: str | None = "nothing is agreed"
+        elif record.digest in self._void:
+            state = self._void[record.digest]
+        elif record.digest not in self._confirmed:
+            state = f"the other end's acceptance of plan {record.plan} was not heard"
+        else:
+            p_kw, state = record.at(now), None
+        if self._said is None or self._said_for != (record, state, p_kw):
+            self._said_for, self._said = (record, state, p_kw), self._say(record, state, p_kw)
+        return self._said
+
+    def _say(self, record: Record | None, state: str | None, p_kw: float | None) -> Holding:
+        if record is None or state is not None:
+            return Holding(self.default_kw, None, state or "")
         if p_kw is None:
             return Holding(self.default_kw, None, f"plan {record.plan} lapsed at {record.until:%H:%M}")
         return Holding(p_kw, record, f"plan {record.plan}")

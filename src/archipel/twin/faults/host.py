@@ -103,6 +103,7 @@ class Host:
         self.inbox.clear()
         self.tags.clear()
         self.heard_s.clear()
+        self.clock_of.clear()
         self._neighbours = frozenset()
 
     def mono_s(self, now_s: float) -> float:
@@ -129,21 +130,23 @@ class Host:
     def step(self, now_s: float, tie_kw: Mapping[str, float]) -> Intentions:
         """Let the controller think."""
         soc, trouble = (0.5, "") if self.yard is None else self.instruments.soc(self.yard.soc_at(now_s), now_s)
-        snapshot = Snapshot(Facts(soc, self.grid_kw), trouble, self._alive(now_s), self.instruments.ties(tie_kw, now_s))
+        snapshot = Snapshot(Facts(soc, self.grid_kw), trouble, self._neighbours, self.instruments.ties(tie_kw, now_s))
         inbox, self.inbox = self.inbox, []
         return self.controller.step(self.instant(now_s), snapshot, inbox)
 
-    def _alive(self, now_s: float) -> frozenset[str]:
-        """Neighbours that are there and whose clock agrees with ours."""
+    def meet(self, other: Host, now_s: float) -> None:
+        """A link is up: compare clocks."""
+        self.heard_s[other.name] = now_s
+        self.clock_of[other.name] = self.clock_off_s + self.stepped_s - other.clock_off_s - other.stepped_s
+
+    def look(self, now_s: float) -> None:
+        """Find the neighbours that are there and whose clock agrees with ours."""
+        heard = self.heard_s
         alive = [
-            side.neighbour
-            for side in self.ties
-            if now_s - self.heard_s.get(side.neighbour, -math.inf) <= LINK_S
-            and abs(self.clock_of[side.neighbour]) <= LINK_S
+            name for name, off_s in self.clock_of.items() if abs(off_s) <= LINK_S and now_s - heard[name] <= LINK_S
         ]
         if len(alive) != len(self._neighbours) or not self._neighbours.issuperset(alive):
             self._neighbours = frozenset(alive)
-        return self._neighbours
 
     def write(self, wants: Intentions, now_s: float) -> list[tuple[str, float]]:
         """Send orders to the devices as leases, at most as often as needed; returns what was written."""

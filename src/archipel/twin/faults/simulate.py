@@ -10,27 +10,26 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
-from archipel.controller.facts import Intentions, Mail
-from archipel.coordination.handshake import Acceptance
+from archipel.controller.facts import Intentions
+from archipel.twin.faults.books import Violation
 from archipel.twin.faults.host import Host, Letter
 from archipel.twin.faults.physics import Physics
+from archipel.twin.faults.post import Post
 from archipel.twin.faults.swarm import Faults, Spell, draw
 from archipel.twin.faults.village import NAMES, STEP_S, village
-from archipel.twin.faults.watch import Violation, Watch
+from archipel.twin.faults.watch import Watch
 
 BACK_S = 150.0
 """After healing: two plans' time, health for ten seconds, and a plan that fails."""
 SHORTEST_MINUTES = 6.0
 """In less, cooperation could not come back after healing."""
-WAKE_S = 0.02
+WAKE_S = 0.05
 """Mail that comes together is taken together."""
 OPERATOR_S = 40.0
 """How often somebody looks at ladders that have latched."""
-REMEMBERED = 40
-"""Letters an eavesdropper keeps to play again."""
 
 
 @final
@@ -84,15 +83,15 @@ class Simulation:
             for name in NAMES
         }
         self.watch = Watch(self.village, self.hosts, self.physics)
+        self.books = self.watch.books
         self.counts: Counter[str] = Counter()
         self.lines: list[str] = []
         self.now_s = 0.0
-        self._post = random.Random(f"post {seed}")
+        self.post = Post(self.faults, random.Random(f"post {seed}"), self.counts)
         self._disk = random.Random(f"disk {seed}")
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
         self._trace = hashlib.blake2b(digest_size=16)
-        self._letters: list[Letter] = []
         self._dying: dict[str, tuple[str, float]] = {}
         """Cells that die when they next reach a point in their work, and how long they stay down."""
         self._outside_lost = False
@@ -122,14 +121,14 @@ class Simulation:
             {
                 "solves": self.physics.solves,
                 "agreed": len(self.watch.agreed),
-                "mismatches": self.watch.mismatches,
+                "mismatches": self.books.mismatches,
                 "contradicted": sum(host.controller.splits for host in self.hosts.values()),
                 "events": self._number,
             }
         )
         return Story(
             self.seed, end_s / 60.0, self.faults, dict(sorted(self.counts.items())), len(self.watch.splits),
-            tuple(self.watch.broken), self._trace.hexdigest(), tuple(self.lines),
+            tuple(self.books.broken), self._trace.hexdigest(), tuple(self.lines),
         )  # fmt: skip
 
     def _schedule(self) -> None:
@@ -177,7 +176,7 @@ class Simulation:
             return
         host.start(self.now_s)
         if life:
-            self.watch.started(host, self.now_s)
+            self.books.started(host, self.now_s)
         self._say(self.now_s, name, f"starts, {len(host.disk.kept)} notes on its disk")
         self._tick(name, host.life)
 
@@ -191,14 +190,9 @@ class Simulation:
             return
         for side in host.ties:
             other = self.hosts[side.neighbour]
-            if (
-                other.running
-                and not other.hung
-                and self._open(name, side.neighbour)
-                and self._open(side.neighbour, name)
-            ):
-                host.heard_s[side.neighbour] = now_s
-                host.clock_of[side.neighbour] = host.clock_off_s + host.stepped_s - other.clock_off_s - other.stepped_s
+            if other.running and not other.hung and self.post.linked(name, side.neighbour, now_s):
+                host.meet(other, now_s)
+        host.look(now_s)
         self._think(host)
 
     def _wake(self, name: str, life: int) -> None:
@@ -213,7 +207,7 @@ class Simulation:
             return  # it waits for its disk
         self.counts["steps"] += 1
         wants = host.step(self.now_s, self.physics.tie_kw)
-        self.watch.stepped(host, wants, self.now_s)
+        self.books.stepped(host, wants, self.now_s)
         if not wants.notes:
             self._carry_out(host, wants)
             return
@@ -236,7 +230,7 @@ class Simulation:
             self.at(self.now_s + 0.5, self._commit, name, life)
             return
         wants, host.pending = host.pending, None
-        self.watch.committed(host, host.disk.commit())
+        self.books.committed(host, host.disk.commit())
         if not self._dies(host, "committed"):
             self._carry_out(host, wants)
 
@@ -248,8 +242,10 @@ class Simulation:
         for i, mail in enumerate(wants.mail):
             if i == half and self._dies(host, "half sent"):
                 return
-            self.watch.sent(host, mail.said, self.now_s)
-            self._send(host.letter(mail))
+            self.books.sent(host, mail.said, self.now_s)
+            letter = host.letter(mail)
+            for when_s in self.post.arrivals(letter, self.now_s):
+                self.at(when_s, self._deliver, letter.receiver, letter)
         if host.inbox:
             self._plan_wake(host)
 
@@ -257,34 +253,6 @@ class Simulation:
         if host.planned_s == float("inf") and host.pending is None:
             host.planned_s = self.now_s + WAKE_S
             self.at(host.planned_s, self._wake, host.name, host.life)
-
-    # ---------------------------------------------------------------- the post
-
-    def _open(self, sender: str, receiver: str) -> bool:
-        for cut in self.faults.cuts:
-            if cut.start_s <= self.now_s < cut.end_s:
-                apart = (sender in cut.senders) and (receiver in cut.receivers)
-                if len(cut.senders) == len(NAMES):  # both ways
-                    apart = (sender in cut.receivers) != (receiver in cut.receivers)
-                if apart:
-                    return False
-        return True
-
-    def _send(self, letter: Letter) -> None:
-        rng, f = self._post, self.faults
-        self.counts["letters"] += 1
-        if len(self._letters) == REMEMBERED:
-            self._letters[rng.randrange(REMEMBERED)] = letter
-        else:
-            self._letters.append(letter)
-        healed = self.now_s >= f.heal_s
-        if not healed and (rng.random() < f.loss or not self._open(letter.sender, letter.receiver)):
-            self.counts["lost"] += 1
-            return
-        copies = 2 if not healed and rng.random() < f.doubled else 1
-        for _ in range(copies):
-            delay_s = 0.005 + (0.02 if healed else rng.expovariate(1.0 / f.delay_s))
-            self.at(self.now_s + delay_s, self._deliver, letter.receiver, letter)
 
     def _deliver(self, name: str, letter: Letter) -> None:
         host = self.hosts[name]
@@ -296,24 +264,12 @@ class Simulation:
             self._plan_wake(host)
 
     def _replay(self) -> None:
-        if self._letters:
-            letter = self._post.choice(self._letters)
+        for letter in self.post.replayed():
             self.at(self.now_s, self._deliver, letter.receiver, letter)
 
     def _forge(self) -> None:
-        """Somebody without the key alters a message that was overheard."""
-        if not self._letters:
-            return
-        rng = self._post
-        letter = rng.choice(self._letters)
-        said = letter.mail.said
-        if isinstance(said, Acceptance):
-            said = rng.choice((said, replace(said, plan=said.plan + 1), replace(said, digest="0" * 64)))
-        else:
-            said = replace(said, body={key: value + 1.0 for key, value in said.body.items()})
-        mail = Mail(letter.sender, letter.receiver, said)
-        forged = Letter(letter.sender, letter.receiver, letter.epoch, letter.counter + 100_000, mail, genuine=False)
-        self.at(self.now_s + 0.01, self._deliver, letter.receiver, forged)
+        for letter in self.post.forged():
+            self.at(self.now_s + 0.01, self._deliver, letter.receiver, letter)
 
     # ---------------------------------------------------------------- faults
 

@@ -13,6 +13,8 @@ I7   State of charge inside the cell's band (0.05 for what a lease may last), un
 I9   Inboxes, early mail, plans and waiting messages stay bounded.
 I10  A cell acts on a record only when its disk holds both acceptances, leaves it only for a reason on its disk, and
      every change of its level is noted.
+M    An end leaves an agreement that its meter contradicts for 15 s (grace, contradiction, tick and disk); a meter that
+     lies, and a cell that does not run, excuse.
 T    A tagged switch is never operated.
 L    After faults have healed every cell cooperates again.
 """
@@ -25,34 +27,26 @@ from typing import final
 
 import numpy as np
 
-from archipel.controller.facts import Intentions, Note
-from archipel.controller.ladder import Level
-from archipel.controller.notes import entry_of
-from archipel.coordination.handshake import Acceptance, Record
+from archipel.controller.facts import Intentions
+from archipel.twin.faults.books import Books
 from archipel.twin.faults.host import MOST_LETTERS, Host
 from archipel.twin.faults.physics import Physics
-from archipel.twin.faults.village import NAMES, PARENT, SOC_MAX, SOC_MIN, START, STEP_S, Village
+from archipel.twin.faults.village import (
+    NAMES,
+    PARENT,
+    SOC_MAX,
+    SOC_MIN,
+    STEP_S,
+    TOLERANCE_KW,
+    Village,
+)
 
 CLEAR_S = 60.0
 LATE_S = 1.5
 SKEW_S = 6.0
 """Two clocks off by 2 s, a tick of 1 s, and a slow disk of 3 s."""
+CONTRADICTED_S = 15.0
 MARGIN_SOC = 0.05
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken promise."""
-
-    name: str
-    at_s: float
-    cell: str
-    found: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.name} at {self.at_s:.2f} s, {self.cell}: found {self.found}; expected {self.expected}"
 
 
 @final
@@ -63,116 +57,24 @@ class Watch:
     village: Village
     hosts: dict[str, Host]
     physics: Physics
-    broken: list[Violation] = field(default_factory=list)
+    books: Books = field(default_factory=Books)
     splits: set[tuple[str, int]] = field(default_factory=set)
     """Ties and plans that only one of two running ends acted on."""
     agreed: set[tuple[str, int]] = field(default_factory=set)
-    mismatches: int = 0
-    restart_s: float = -math.inf
-    """The last restart anywhere."""
     disturbed_s: dict[str, float] = field(default_factory=dict)
     """When the device last did not obey, by device."""
     tagged: dict[str, int] = field(default_factory=dict)
     """Operations of a switch when it was tagged."""
-    _acts: dict[str, dict[str, Record]] = field(default_factory=dict)
-    _level: dict[str, Level] = field(default_factory=dict)
-    _noted: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    """Events (kind, key) on every disk or about to be, by cell."""
-    _durable: dict[str, set[tuple[str, int, str]]] = field(default_factory=dict)
-    """Accepted records (tie, plan, digest) on every disk."""
     _until_s: dict[str, float] = field(default_factory=dict)
     """End of the order in a device, by device, in true time."""
     _apart_s: dict[str, float] = field(default_factory=dict)
     _alone_s: dict[str, float] = field(default_factory=dict)
-    _off_s: dict[str, float] = field(default_factory=dict)
-    """By how much what a cell takes for UTC is off."""
+    _against_s: dict[tuple[str, str], float] = field(default_factory=dict)
     _over_s: dict[str, float] = field(default_factory=dict)
-    cooperated_s: dict[str, float] = field(default_factory=dict)
 
     def say(self, name: str, at_s: float, cell: str, found: str, expected: str) -> None:
-        """Note a violation; a story needs no more than twenty."""
-        if len(self.broken) < 20:
-            self.broken.append(Violation(name, at_s, cell, found, expected))
-
-    # ---------------------------------------------------------------- one cell's step
-
-    def stepped(self, host: Host, wants: Intentions, now_s: float) -> None:
-        """Right after a controller has thought, before anything it wants is done."""
-        name, controller = host.name, host.controller
-        before, acts = self._acts.get(name, {}), dict(controller.acts_on)
-        if acts != before:
-            self._traced(host, before, acts, wants.notes, now_s)
-            self._acts[name] = acts
-        self._off_s[name] = (controller.acted_at - START).total_seconds() - now_s
-        if controller.level is not self._level.get(name, Level.RULES):
-            self._level[name] = controller.level
-            if not any(note.kind == "mode" and note.key.startswith("acts/") for note in wants.notes):
-                self.say("I10", now_s, name, f"level {controller.level.name} without a note", "a note of every change")
-        if controller.level is Level.COOPERATING:
-            self.cooperated_s[name] = now_s
-        for note in wants.notes:
-            self._booked(host, note, now_s)
-
-    def _booked(self, host: Host, note: Note, now_s: float) -> None:
-        if note.kind != "agreement":
-            return
-        noted = self._noted.setdefault(host.name, set())
-        key = (note.key, str(note.body["start"]))
-        if key in noted:
-            self.say("I3", now_s, host.name, f"{note.key} noted twice", "every event of a record once")
-        noted.add(key)
-        contract = host.contract_kw[str(note.body["tie"])]
-        worst = max((abs(p) for p in note.body["p_kw"]), key=lambda p: math.inf if math.isnan(p) else p)
-        if note.body["event"] == "accepted" and not worst <= contract + 1e-6:
-            self.say("I1", now_s, host.name, f"{note.key}: {worst} kW", f"at most {contract:.1f} kW, the contract")
-        if "another record" in str(note.body["why"]):
-            self.mismatches += 1
-            if now_s - self.restart_s > 90.0:
-                self.say("I5", now_s, host.name, f"{note.key}: two records of one plan", "the same at both ends")
-
-    def _traced(
-        self, host: Host, before: dict[str, Record], acts: dict[str, Record], notes: list[Note], now_s: float
-    ) -> None:
-        """I10 for what a cell acts by."""
-        kept = [note for note in host.disk.kept if note.kind == "agreement"] + [
-            n for n in notes if n.kind == "agreement"
-        ]
-        for tie in {**before, **acts}:
-            old, new = before.get(tie), acts.get(tie)
-            if new is not None and new != old:
-                events = {n.body["event"] for n in kept if n.body["tie"] == tie and n.body["plan"] == new.plan}
-                if not {"accepted", "confirmed"} <= events:
-                    expected = "accepted and confirmed"
-                    self.say("I10", now_s, host.name, f"acts on {tie}/{new.plan}, noted {sorted(events)}", expected)
-            if old is not None and new is None and not self._may_leave(host, old, kept, now_s):
-                self.say("I10", now_s, host.name, f"left {tie}/{old.plan} without a reason", "a note, or its end")
-
-    def _may_leave(self, host: Host, old: Record, kept: list[Note], now_s: float) -> bool:
-        if host.utc(now_s) >= old.until or abs(host.stepped_s) > 0.0:
-            return True
-        for n in kept:
-            same_tie = n.body["tie"] == old.tie
-            if same_tie and n.body["plan"] == old.plan and n.body["event"] in {"refused", "contradicted"}:
-                return True
-            if same_tie and n.body["plan"] > old.plan and n.body["event"] == "accepted":
-                return True
-        return now_s - self.restart_s < 30.0
-
-    # ---------------------------------------------------------------- what leaves the cell
-
-    def committed(self, host: Host, notes: list[Note]) -> None:
-        """Notes that are on the disk now."""
-        durable = self._durable.setdefault(host.name, set())
-        for note in notes:
-            if note.kind == "agreement" and note.body["event"] == "accepted":
-                durable.add(_accepted(note))
-
-    def sent(self, host: Host, said: object, now_s: float) -> None:
-        """A word leaves the cell."""
-        if isinstance(said, Acceptance):
-            key = (said.tie, said.plan, said.digest)
-            if key not in self._durable.get(host.name, set()):
-                self.say("I3b", now_s, host.name, f"acceptance of {said.tie}/{said.plan} sent", "on the disk before")
+        """Note a violation."""
+        self.books.say(name, at_s, cell, found, expected)
 
     def wrote(self, host: Host, wants: Intentions, written: list[tuple[str, float]], now_s: float) -> None:
         """Orders went to devices."""
@@ -186,28 +88,14 @@ class Watch:
                 self.say("I4", now_s, host.name, f"order to {device} written {-left_s:.1f} s after its end", "none")
             self._until_s[device] = now_s + left_s
 
-    def started(self, host: Host, now_s: float) -> None:
-        """A cell is back."""
-        self.restart_s = now_s
-        self._acts[host.name] = {}
-        self._level[host.name] = Level.RULES
-        kept = [n for n in host.disk.kept if n.kind == "agreement"]
-        self._noted[host.name] = {(n.key, str(n.body["start"])) for n in kept}
-        durable = {_accepted(n) for n in kept if n.body["event"] == "accepted"}
-        lost = self._durable.get(host.name, set()) - durable
-        if lost:
-            self.say("I3b", now_s, host.name, f"{len(lost)} acknowledged acceptances lost", "none lost in a crash")
-        newest = {tie: max(p for t, p, _ in durable if t == tie) for tie, _, _ in durable}
-        for tie, plan in newest.items():
-            if host.controller.last_plan(tie) < plan:
-                self.say("I3b", now_s, host.name, f"{tie}: forgot that plan {plan} was accepted", "remembered")
-
     # ---------------------------------------------------------------- the whole, every second
 
     def looked(self, now_s: float, *, solved: bool) -> None:
         """Once a second, after the physics."""
         for name in PARENT:
             self._tie(name, now_s)
+            self._meters(f"tie/{name}", self.hosts[name], now_s)
+            self._meters(f"tie/{name}", self.hosts[PARENT[name]], now_s)
             self._devices(name, now_s)
         if solved or self._over_s:
             self._limits(now_s)
@@ -222,11 +110,11 @@ class Watch:
             self._apart_s.pop(tie, None)
             self._alone_s.pop(tie, None)
             return
-        a, b = self._acts.get(lower.name, {}).get(tie), self._acts.get(upper.name, {}).get(tie)
+        a, b = self.books.acts.get(lower.name, {}).get(tie), self.books.acts.get(upper.name, {}).get(tie)
         if a is b or a == b:
             if a is not None:
                 self.agreed.add((tie, a.plan))
-                off_s = abs(self._off_s.get(lower.name, 0.0) - self._off_s.get(upper.name, 0.0))
+                off_s = abs(self.books.off_s.get(lower.name, 0.0) - self.books.off_s.get(upper.name, 0.0))
                 if off_s > SKEW_S:
                     self.say("I5", now_s, tie, f"ends {off_s:.0f} s apart in plan {a.plan}", "the same step of time")
             self._apart_s.pop(tie, None)
@@ -241,6 +129,23 @@ class Watch:
         since = self._alone_s.setdefault(tie, now_s)
         if now_s - since > SKEW_S and (only := a or b) is not None:
             self.splits.add((tie, only.plan))
+
+    def _meters(self, tie: str, host: Host, now_s: float) -> None:
+        """M: an end does not go on with what its meter contradicts."""
+        key = (tie, host.name)
+        record = self.books.acts.get(host.name, {}).get(tie)
+        at = None if record is None else record.at(host.controller.acted_at)
+        if at is None or tie in host.instruments.faulty or not host.running or host.hung:
+            self._against_s.pop(key, None)
+            return
+        if abs(self.physics.tie_kw[tie] - at) <= TOLERANCE_KW:
+            self._against_s.pop(key, None)
+            return
+        since = self._against_s.setdefault(key, now_s)
+        if now_s - since > CONTRADICTED_S:
+            found = f"{tie} at {self.physics.tie_kw[tie]:.1f} kW for {now_s - since:.0f} s, agreed {at:.1f} kW"
+            self.say("M", now_s, host.name, found, f"left within {CONTRADICTED_S:.0f} s")
+            self._against_s[key] = math.inf
 
     def _devices(self, name: str, now_s: float) -> None:
         """I4, I7 and T."""
@@ -301,15 +206,9 @@ class Watch:
     def ended(self, now_s: float, since_s: float) -> None:
         """L: everybody has cooperated since."""
         for name in self.hosts:
-            last = self.cooperated_s.get(name, -math.inf)
+            last = self.books.cooperated_s.get(name, -math.inf)
             if last < since_s:
                 self.say("L", now_s, name, f"last cooperated at {last:.0f} s", f"after {since_s:.0f} s")
-
-
-def _accepted(note: Note) -> tuple[str, int, str]:
-    """Tie, plan and digest of a noted record."""
-    record = entry_of(note.body).record
-    return record.tie, record.plan, record.digest
 
 
 def _rating(host: Host, device: str) -> tuple[float, float]:
