@@ -3,8 +3,9 @@
     archipel up district --factor 60 --hours 24 --armed --wait
     python -m benchmarks.rehearsal runs/up/district
 
-Reads what every cell noted in its journal, lets the twin run the same hours with the same controllers, and prints for
-every hour the largest difference between what was agreed on any tie, the splits, and the planning gap to central.
+Reads what every cell noted in its journal. The twin's controllers (`strategies.stepped`) are shown, quarter hour by
+quarter hour, the states in which the rehearsal's devices really were, and plan by themselves. For every hour the
+largest difference between what was agreed on any tie is printed, and what only one end had confirmed.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from archipel.devices import BatteryFleet, EvChargerFleet, State
 from archipel.field.cell_file import read_cell_file
 from archipel.formats.scenario import load_scenario
 from archipel.journal.chain import LedgerReader
+from archipel.local.record import read_record
+from archipel.model import Floats, Scenario
 from archipel.strategies.stepped import Stepped
-from archipel.twin import run
+from archipel.twin import Seen
 
 HELD = 4
 """Values of a record that are carried out before the next plan."""
@@ -51,6 +56,51 @@ def noted(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     return out
 
 
+class Shown:
+    """States of all devices, and what the upstream meter said, as the world recorded them."""
+
+    def __init__(self, scenario: Scenario, record: Path) -> None:
+        self._scenario = scenario
+        devices, area, nodes = (read_record(record, name) for name in ("devices", "area", "nodes"))
+        zone = UTC
+        self._soc: dict[datetime, dict[str, float]] = defaultdict(dict)
+        for at, name, soc in zip(*(devices[c].to_pylist() for c in ("time", "device", "soc")), strict=True):
+            if soc is not None:
+                self._soc[at.astimezone(zone)][name] = soc
+        self._upstream = {t.astimezone(zone): p for t, p in zip(*_two(area, "time", "upstream_p_kw"), strict=True)}
+        place = {name: row for row, name in enumerate(scenario.grid.nodes.id)}
+        self._v_pu: dict[datetime, Floats] = defaultdict(lambda: np.ones(len(place)))
+        for at, name, v_pu in zip(*_two(nodes, "time", "node", "v_pu"), strict=True):
+            self._v_pu[at.astimezone(zone)][place[name]] = v_pu
+
+    def at(self, now: datetime) -> tuple[dict[str, State], Seen | None]:
+        """States at the start of a quarter hour, and what was metered in the one before."""
+        row, before = self._scenario.profiles.row(now), now - timedelta(minutes=15)
+        states = {fleet.kind: fleet.initial(row) for fleet in self._scenario.fleets}
+        if before not in self._upstream:
+            return states, None
+        soc = self._soc[before]
+        for fleet in self._scenario.fleets:
+            told = np.array([soc.get(name, np.nan) for name in fleet.id])
+            if isinstance(fleet, BatteryFleet):
+                states["battery"] = {"e_kwh": told * fleet.e_kwh}
+            elif isinstance(fleet, EvChargerFleet):
+                session = fleet.sessions.at(row)
+                start, kwh = fleet.sessions.start[session], fleet.sessions.kwh[session]
+                got = np.where((start < row) & ~np.isnan(told), told * kwh, 0.0)
+                states["ev_charger"] = {**states["ev_charger"], "delivered_kwh": got}
+            elif fleet.kind == "heat_pump":
+                states["heat_pump"] = {**states["heat_pump"], "t_k": told}
+        none = np.zeros(0)
+        ties = np.zeros((0, 2))
+        seen = Seen(self._v_pu[before], none, none, none, none > 0, ties, ties, self._upstream[before])
+        return states, seen
+
+
+def _two(table: pa.Table, *names: str) -> list[list[Any]]:
+    return [table[name].to_pylist() for name in names]
+
+
 def main() -> int:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -68,8 +118,11 @@ def main() -> int:
     path = file.folder / file.cell.scenario
     scenario = load_scenario(path if path.exists() else file.cell.scenario)
     twin = Stepped(scenario, forecast=file.cell.forecast)
-    steps = int((last - begin) / timedelta(minutes=15)) + 1
-    run(scenario, twin, start=begin, steps=steps)
+    shown = Shown(scenario, asked.folder / "record")
+    now = begin
+    while now < last:
+        twin.decide(now, scenario.profiles.row(now), *shown.at(now))
+        now += timedelta(minutes=15)
     ours = agreed([(cell, dict(note.body)) for cell, note in twin.notes if note.kind == "agreement"])
     figures = []
     for start in starts:
