@@ -34,8 +34,6 @@ class Unit:
     connected: bool = False
     retry_at_s: float = 0.0
     writes: int = 0
-    shadowed: int = 0
-    """Writes that shadow kept back."""
 
 
 @final
@@ -97,9 +95,7 @@ class Units:
             except DriverError as error:
                 self._lost(unit, error, wall_s)
                 return
-        if done.status is Status.SHADOW:
-            unit.shadowed += len(done.writes)
-        else:
+        if done.status is not Status.SHADOW:
             unit.writes += len(done.writes)
 
     async def release(self, refusal: Refusal) -> dict[str, str]:

@@ -30,6 +30,7 @@ from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
 from archipel.field.notify import notify
 from archipel.field.operator import Answer, attend, open_inbox, reply
 from archipel.field.sections import touches
+from archipel.field.shadow import ShadowLog
 from archipel.field.state import fingerprint
 from archipel.field.status import serve_status
 from archipel.journal import Journal, JournalBusy
@@ -134,6 +135,8 @@ class CellHost:
         self._peaks: dict[str, float] = {}
         self._quarter: tuple[datetime, float, float] | None = None
         """Quarter hour, energy drawn in it so far [kWh], until when [s]: the root's import."""
+        outlook = built.estimator.outlook
+        self._shadow = ShadowLog(outlook.day_ahead, outlook.profiles.start)
         self._said_mode_s = float("-inf")
         self._reads = self._steps = self._no_letters = 0
         self._late_s = 0.0
@@ -210,6 +213,8 @@ class CellHost:
         self._steps += 1
         for note in done.notes:
             self._write_down(note, now)
+        if not self.access.armed:
+            self._watch_shadow(now, done, {tie: p_kw for tie, (p_kw, _) in flows.items()})
         self.journal.commit()
         keep = timedelta(seconds=self.file.controller.lead_s / clock.factor + 5.0)
         for letter in done.mail:
@@ -305,6 +310,15 @@ class CellHost:
                 self.journal.append("peak", f"{before.isoformat()}/{self.epoch}", {"p_kw": mean_kw}, time=wall())
         self._quarter = (quarter, 0.0, now.mono_s)
 
+    def _watch_shadow(self, now: Instant, done: Intentions, metered: Mapping[str, float]) -> None:
+        """Write down what was not done."""
+        up = next((side.id for side in self.controller.ties if side.upward), None)
+        held = None if up is None else self.controller.holdings(now.utc)[up]
+        agreed_kw = held.p_kw if held is not None and held.record is not None else None
+        entry = self._shadow.observe(now, done.orders, agreed_kw, None if up is None else metered.get(up))
+        if entry is not None:
+            self.journal.append("shadow", f"{entry[0]}/{self.epoch}", entry[1], time=wall())
+
     # ---------------------------------------------------------------- journal
 
     def _write_down(self, note: Note, now: Instant) -> None:
@@ -358,7 +372,8 @@ class CellHost:
             "splits": self.controller.splits,
             "devices": {"all": len(units), "silent": sorted(u.id for u in units if u.trouble)[:20]},
             "writes": sum(u.writes for u in units),
-            "writes_kept_back": sum(u.shadowed for u in units),
+            "orders_kept_back": 0 if self.access.armed or self._last is None else len(self._last.orders),
+            "shadow_worth_eur": round(self._shadow.worth_eur, 3),
             "steps": self._steps,
             "late_s": round(self._late_s, 3),
             "messages": {"sent": stats.sent, "accepted": stats.accepted, "refused": sum(stats.refused.values())},
