@@ -92,8 +92,9 @@ class Ladder:
 
     def _take(self, now_s: float, level: Level, why: str) -> Step:
         step = Step(now_s, self.level, level, why)
+        if level > self.level or self._steps:  # the first climb is no swinging
+            self._steps.append(now_s)
         self.level = level
-        self._steps.append(now_s)
         self._forget(now_s)
         self.latched = self.latched or len(self._steps) > self.most_steps
         return step

@@ -144,14 +144,17 @@ class Controller:
         }
 
     def restore(self, notes: list[Note], now: Instant) -> None:
-        """Take up again what the journal holds (oldest first): agreements, and that swinging was latched."""
+        """Take up again what the journal holds (oldest first): agreements, where it stood, whether it was latched."""
         self.clock = SteadyClock(vouched=not self.ties)
         entries = [entry_of(note.body) for note in notes if note.kind == "agreement"]
         for end in self._ends.values():
             end.restore(entries, now.utc)
-        modes = [note for note in notes if note.kind == "mode"]
+        modes = [note.body for note in notes if note.kind == "mode"]
         if modes:
-            self.ladder.latched = self._latched = bool(modes[-1].body.get("latched", False))
+            self.ladder.latched = self._latched = bool(modes[-1].get("latched", False))
+        stood = [body["after"] for body in modes if body["what"] == "ladder"]
+        if stood and stood[-1] != Level.RULES.name:
+            self.ladder.level = Level.ALONE  # agreements in force are followed at once; more must be earned anew
 
     # ---------------------------------------------------------------- clocks and health
 
