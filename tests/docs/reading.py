@@ -30,7 +30,7 @@ def commands() -> Iterator[tuple[str, tuple[str, ...]]]:
     for page in PAGES:
         for block in blocks(page, "sh"):
             for line in filter(None, map(str.strip, block.splitlines())):
-                yield str(page.relative_to(ROOT)), tuple(shlex.split(line))
+                yield str(page.relative_to(ROOT)), tuple(shlex.split(line, comments=True))
 
 
 def tracked() -> list[Path]:
