@@ -333,13 +333,12 @@ class CellHost:
         now = self.clock.now()
         notes: list[Note] = []
         for kind in ("agreement", "mode"):
-            for entry in self.journal.newest(kind):
-                if now.utc - datetime.fromisoformat(entry.body["utc"]) > timedelta(hours=RESTORED_H):
-                    break
+            for number, entry in enumerate(self.journal.newest(kind)):
+                old = now.utc - datetime.fromisoformat(entry.body["utc"]) > timedelta(hours=RESTORED_H)
+                if old and (kind == "agreement" or number):
+                    break  # the newest mode counts however old it is: it may have been latched for days
                 if entry.body.get("mode") == self.access.mode:
                     notes.append(Note(kind, entry.key, entry.body))
-                if kind == "mode":
-                    break
         self.controller.restore(notes[::-1], now)
         for entry in self.journal.newest("peak"):
             day = entry.key[:10]
