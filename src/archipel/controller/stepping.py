@@ -255,7 +255,7 @@ class Controller:
             early, self._early = self._early, {}
             self._say(self._talk.receive([said for said in early.values() if said.plan == number]), mail)
         talk = self._talk
-        if talk is None:
+        if talk is None or isinstance(talk.outcome, Silent) or talk.plan in self._plans:
             return
         if talk.outcome is None and mono_s - self._ticked_s >= self.settings.repeat_s:
             self._ticked_s = mono_s
@@ -263,7 +263,7 @@ class Controller:
         start = self._start_of(talk.plan)
         if talk.outcome is None and utc >= start:
             talk.close(Silent(""))
-        if talk.outcome is not None and talk.plan not in self._plans and not isinstance(talk.outcome, Silent):
+        if talk.outcome is not None and not isinstance(talk.outcome, Silent):
             self._accept(talk, start, utc, notes)
 
     def _due(self, utc: datetime, partners: frozenset[str]) -> tuple[int, datetime] | None:

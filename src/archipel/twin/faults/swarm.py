@@ -104,7 +104,7 @@ def draw(seed: int, length_s: float) -> Faults:
     soc = tuple(f"soc {kind}" for kind in ("stale", "nan", "large", "sign"))
     kinds = tuple(f"{d} {how}" for d in ("battery", "pv", "charger") for how in ("ignores", "overshoots"))
     instruments = rng.choice((soc, ties, 7 * soc + ties))
-    readings = [_placed(s, rng) for s in spells(4, 60.0, LEAVES, instruments)] if on() else []
+    readings = [_placed(s, rng) for s in spells(4, 120.0, LEAVES, instruments)] if on() else []
     return Faults(
         heal_s=heal_s,
         loss=rng.uniform(0.0, 0.5) if on(0.5) else 0.0,

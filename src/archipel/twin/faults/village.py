@@ -61,18 +61,13 @@ class Place:
     """The same of the cell with all cells below it: the default limits of its upward tie."""
     head_kw: float
     """What the upward tie carries beyond that, in both directions."""
+    devices: tuple[str, ...]
+    """Ids of what takes orders: battery, PV, charger and its switch; none at the root."""
 
     @property
     def contract_kw(self) -> float:
         """The most that may ever be agreed for the upward tie, either way."""
         return max(self.subtree_import_kw, self.subtree_export_kw) + self.head_kw
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """Ids of what takes orders."""
-        if not self.parent:
-            return ()
-        return (f"battery/{self.name}", f"pv/{self.name}", f"charger/{self.name}", f"switch/{self.name}")
 
 
 @final
@@ -121,6 +116,7 @@ def village(seed: int, steps: int) -> Village:
             export_kw=export_kw,
             subtree_import_kw=import_kw + sum(p.subtree_import_kw for p in below),
             subtree_export_kw=export_kw + sum(p.subtree_export_kw for p in below),
+            devices=() if root else tuple(f"{kind}/{name}" for kind in ("battery", "pv", "charger", "switch")),
             head_kw=12.0 + sum(p.head_kw for p in below) / 2,
         )
     place = {name: drawn[name] for name in NAMES}
