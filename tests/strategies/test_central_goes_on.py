@@ -1,31 +1,58 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from small_scenario import scenario
 
-from archipel.model import SolverFailed
+from archipel.model import Scenario, SolverFailed
 from archipel.strategies import central
 from archipel.twin import run
 
+NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
 
-def test_when_its_solver_fails_the_centre_follows_the_schedule_it_has_and_says_so(
-    monkeypatch: pytest.MonkeyPatch,
+
+@pytest.fixture
+def case() -> Scenario:
+    return scenario(pv_kw=90.0)
+
+
+def fails(*asked: object) -> NoReturn:
+    raise SolverFailed("the solver stopped")
+
+
+def test_where_its_solver_fails_the_centre_plans_by_the_method_of_the_cells_and_says_so(
+    case: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case, calls = scenario(pv_kw=90.0), 0
-    solve = central.solve_piqp
+    best = run(case, central.Central(case), start=NOON, steps=8)
+    monkeypatch.setattr(central, "solve_piqp", fails)
+    other = run(case, central.Central(case), start=NOON, steps=8)
+    for a, b in zip(best.agreements, other.agreements, strict=True):
+        assert a["given"] == []
+        (said,) = set(b["given"])
+        assert "the solver stopped" in said
+        assert b["accepted"]
+        assert b["cost_eur"] == pytest.approx(a["cost_eur"], abs=1e-3)
+    closed = [i for i, tie in enumerate(case.archipelago.tie) if tie.closed]
+    np.testing.assert_allclose(other.tie_agreed_kw[closed], best.tie_agreed_kw[closed], atol=0.2)
+    np.testing.assert_allclose(other.tie_price[closed], best.tie_price[closed], atol=1e-3)
 
-    def fails_later(joined: object, tolerance: float) -> object:
+
+def test_when_nothing_solves_a_plan_the_centre_follows_the_schedule_it_has_and_says_so(
+    case: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solve, calls = central.solve_piqp, 0
+
+    def fails_later(*asked: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls > 1:
-            raise SolverFailed("the solver stopped")
-        return solve(joined, tolerance)  # type: ignore[arg-type]
+        return solve(*asked) if calls == 1 else fails()
 
     monkeypatch.setattr(central, "solve_piqp", fails_later)
-    result = run(case, central.Central(case), start=datetime(2016, 6, 8, 12, tzinfo=UTC), steps=8)
+    monkeypatch.setattr(central, "at_one_desk", fails)
+    result = run(case, central.Central(case), start=NOON, steps=8)
     assert np.isfinite(result.agreements[0]["cost_eur"])
     assert np.isnan([result.agreements[-1][name] for name in ("gap", "cost_eur", "excess_v_pu")]).all()
     assert [a["accepted"] for a in result.agreements][-1] is False
@@ -33,12 +60,10 @@ def test_when_its_solver_fails_the_centre_follows_the_schedule_it_has_and_says_s
     assert result.complete
 
 
-def test_a_solver_that_fails_at_once_ends_the_run_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(joined: object, tolerance: float) -> object:
-        del joined, tolerance
-        raise SolverFailed("the solver stopped")
-
+def test_when_nothing_solves_the_first_plan_the_run_ends_with_the_reason(
+    case: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(central, "solve_piqp", fails)
-    case = scenario(pv_kw=90.0)
+    monkeypatch.setattr(central, "at_one_desk", fails)
     with pytest.raises(SolverFailed, match="stopped"):
-        run(case, central.Central(case), start=datetime(2016, 6, 8, 12, tzinfo=UTC), steps=4)
+        run(case, central.Central(case), start=NOON, steps=4)

@@ -12,9 +12,12 @@ from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.parts import Parts
 from archipel.cell.site import Duty, flow
 from archipel.controller.agreeing import both
+from archipel.coordination.exact import DEFAULT, Solved, Upstream, solve
+from archipel.coordination.tree import Conversation
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block
+from archipel.optimisation.interior import CellSolver
 
 
 @final
@@ -84,3 +87,19 @@ def children_of(parts: Parts) -> list[list[int]]:
         if parent >= 0:
             out[parent].append(i)
     return out
+
+
+def at_one_desk(parts: Parts, blocks: list[Block], starts: list[Floats], upstream: Upstream) -> list[Solved]:
+    """The optimum of all cells' joined problem by the method cells agree by, without any distance between them."""
+    talks = {
+        site.id: Conversation(
+            1, site.id, site.parent, site.children,
+            solve(CellSolver(block, start, 0.001), None if site.parent else upstream, DEFAULT),
+        )
+        for site, block, start in zip(parts.sites, blocks, starts, strict=True)
+    }  # fmt: skip
+    mail = [message for talk in talks.values() for message in talk.open()]
+    while mail:
+        message = mail.pop()
+        mail += talks[message.receiver].receive([message])
+    return [talk.outcome for talk in talks.values()]
