@@ -71,7 +71,7 @@ def test_a_solver_that_does_not_say_solved_is_not_believed() -> None:
     problem = joined(random_tree(2))
     impossible = replace(problem, lo=np.where(np.arange(len(problem.lo)) == 0, 1e6, problem.lo))
     impossible.hi[0] = 1e6  # the root's first boundary power, far from what anybody draws
-    with pytest.raises(SolverFailed, match=r"PIQP was tried in \d ways, last stopped with .* after \d+ iterations"):
+    with pytest.raises(SolverFailed, match=r"PIQP, tried in \d ways, last stopped with .* after \d+ iterations"):
         solve_piqp(impossible, 1e-10)
 
 
