@@ -242,3 +242,24 @@ def test_whatever_is_lost_and_whoever_dies_ends_never_act_on_two_records(seed: i
         for name in row.names:
             for record in row.cell[name].acts_on.values():
                 assert record.start <= row.cell[name].acted_at < record.until
+
+
+def test_a_message_that_the_plan_cannot_use_ends_the_plan_and_not_the_cell() -> None:
+    row = Row("root", "leaf")
+    asked: list[Message] = []
+
+    def lost(mail: Mail) -> bool:
+        if isinstance(mail.said, Message):
+            asked.append(mail.said)
+        return True
+
+    row.lost = lost
+    row.run(38)
+    row.inbox["leaf"].append(Mail("root", "leaf", Message(asked[-1].plan, 0, False, "root", "leaf", {})))
+    row.run(1)
+    failed = [note.body["why"] for note in row.notes["leaf"] if note.kind == "plan"]
+    assert len(failed) == 1
+    assert "on hearing root: KeyError('p')" in failed[0]
+    row.lost = lambda _: False
+    row.run(90)
+    assert levels(row) == [Level.COOPERATING] * 2

@@ -192,6 +192,8 @@ FOUND: dict[Plant, tuple[int, str]] = {
     a_restarted_cell_forgets_what_it_has_promised: (0, "I3b"),
     meters_are_not_compared_with_agreements: (1, "M"),
     a_reading_that_is_no_number_is_believed: (14, "I1"),
+    a_step_of_the_clock_is_followed: (1, "I5"),
+    a_restarted_cell_trusts_its_clock: (400, "I5"),
 }
 """The first seed that found it when it was planted, and by which invariant."""
 

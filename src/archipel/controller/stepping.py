@@ -218,7 +218,7 @@ class Controller:
                 if letter.said.plan == NO_PART:
                     self._absent[letter.sender] = mono_s
                 elif self._talk is not None and letter.said.plan == self._talk.plan:
-                    self._say(self._talk.receive([letter.said]), mail)
+                    self._go_on(self._talk, [letter.said], mail, notes)
                 elif self._talk is None or letter.said.plan > self._talk.plan:
                     self._early[letter.sender] = letter.said  # our clock is a little behind its
 
@@ -228,6 +228,17 @@ class Controller:
             entry = self._ends[side.id].hear(word, utc)
             if entry is not None:
                 notes.append(note_of(entry))
+
+    def _go_on(self, talk: Conversation, heard: list[Message] | None, mail: list[Mail], notes: list[Note]) -> None:
+        """Let the plan hear messages, or begin. An error in it ends the plan, never the cell: devices and agreements in
+        force need this step to go on, and a neighbour with other software must not be able to stop it."""
+        try:
+            self._say(talk.open() if heard is None else talk.receive(heard), mail)
+        except Exception as error:
+            talk.close(Silent(""))
+            senders = ", ".join(message.sender for message in heard or ())
+            why = f"plan {talk.plan} failed on hearing {senders or 'nobody'}: {error!r}"
+            notes.append(Note("plan", f"{talk.plan}/failed", {"plan": talk.plan, "why": why}))
 
     def _say(self, messages: list[Message], mail: list[Mail]) -> None:
         mail += [Mail(self.cell, message.receiver, message) for message in messages]
@@ -251,9 +262,9 @@ class Controller:
             program = self.planner.program(start, utc, snapshot.devices, self._orders, children, held)
             self._talk = Conversation(number, self.cell, parent, children, program, patience=1_000_000)
             self._ticked_s = mono_s
-            self._say(self._talk.open(), mail)
+            self._go_on(self._talk, None, mail, notes)
             early, self._early = self._early, {}
-            self._say(self._talk.receive([said for said in early.values() if said.plan == number]), mail)
+            self._go_on(self._talk, [said for said in early.values() if said.plan == number], mail, notes)
         talk = self._talk
         if talk is None or isinstance(talk.outcome, Silent) or talk.plan in self._plans:
             return

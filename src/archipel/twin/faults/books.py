@@ -79,6 +79,8 @@ class Books:
             self._booked(host, note, now_s)
 
     def _booked(self, host: Host, note: Note, now_s: float) -> None:
+        if note.kind == "plan":
+            self.say("P", now_s, host.name, str(note.body["why"]), "plans that end, or run out of time")
         if note.kind != "agreement":
             return
         noted = self._noted.setdefault(host.name, set())

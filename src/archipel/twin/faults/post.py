@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import final
 
@@ -14,7 +14,9 @@ from archipel.twin.faults.swarm import Faults
 from archipel.twin.faults.village import NAMES
 
 REMEMBERED = 40
-"""Letters an eavesdropper keeps."""
+"""Letters an eavesdropper keeps to play again."""
+FRESH = 8
+"""Of these the newest are altered: they are about what is being agreed."""
 
 
 @final
@@ -23,7 +25,8 @@ class Post:
 
     def __init__(self, faults: Faults, rng: random.Random, counts: Counter[str]) -> None:
         self._faults, self._rng, self._counts = faults, rng, counts
-        self._kept: list[Letter] = []
+        self._thief = random.Random(rng.getrandbits(64))
+        self._kept: deque[Letter] = deque(maxlen=REMEMBERED)
 
     def linked(self, one: str, other: str, now_s: float) -> bool:
         """Whether a link between two cells would live: messages pass both ways."""
@@ -33,10 +36,7 @@ class Post:
         """When copies of a letter sent now arrive."""
         rng, f = self._rng, self._faults
         self._counts["letters"] += 1
-        if len(self._kept) == REMEMBERED:
-            self._kept[rng.randrange(REMEMBERED)] = letter
-        else:
-            self._kept.append(letter)
+        self._kept.append(letter)
         if now_s >= f.heal_s:
             return [now_s + 0.005 + rng.expovariate(50.0)]
         if rng.random() < f.loss or not self._open(letter.sender, letter.receiver, now_s):
@@ -47,14 +47,14 @@ class Post:
 
     def replayed(self) -> list[Letter]:
         """A letter that was overheard, once more."""
-        return [self._rng.choice(self._kept)] if self._kept else []
+        return [self._thief.choice(self._kept)] if self._kept else []
 
     def forged(self) -> list[Letter]:
-        """A letter that was overheard, altered by somebody without the key."""
+        """A letter overheard just now, altered by somebody without the key."""
         if not self._kept:
             return []
-        rng = self._rng
-        letter = rng.choice(self._kept)
+        rng = self._thief
+        letter = rng.choice(list(self._kept)[-FRESH:])
         said = letter.mail.said
         if isinstance(said, Acceptance):
             said = rng.choice((said, replace(said, plan=said.plan + 1), replace(said, digest="0" * 64)))

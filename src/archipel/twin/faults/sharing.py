@@ -169,12 +169,16 @@ class SharePlanner:
             soc += one.battery_kw * STEP_S / 3600.0 / here.battery_kwh if here.parent else 0.0
             if here.parent:
                 surplus[t] = min(here.pv_kw[row] - one.pv_kw, MOST_EXTRA_KW)
-                wish[t] = min(here.charger_kw - one.charger_kw, MOST_EXTRA_KW)
+                wish[t] = min(_charger_kw(here, row) - one.charger_kw, MOST_EXTRA_KW)
         return doing, surplus, wish
 
 
 def _row(at: datetime) -> int:
     return int((at - START).total_seconds() // STEP_S)
+
+
+def _charger_kw(here: Place, row: int) -> float:
+    return here.charger_kw if here.car[row] else 0.0
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
@@ -197,7 +201,7 @@ def _own(here: Place, row: int, soc: float) -> Doing:
     if not here.parent:
         return Doing(0.0, 0.0, 0.0)
     rest = sum(here.load_kw[row]) - here.pv_kw[row]
-    car = min(here.charger_kw, max(0.0, here.import_kw - rest))
+    car = min(_charger_kw(here, row), max(0.0, here.import_kw - rest))
     low, high = battery_room_kw(here, soc)
     battery = min(max(-(rest + car), low), high)
     beyond = max(0.0, -here.export_kw - (rest + car + battery))
@@ -207,7 +211,7 @@ def _own(here: Place, row: int, soc: float) -> Doing:
 def _towards(here: Place, row: int, soc: float, target: float) -> Doing:
     """Exchange `target` if the devices can."""
     rest = sum(here.load_kw[row]) - here.pv_kw[row]
-    car = min(max(target - rest, 0.0), here.charger_kw)
+    car = min(max(target - rest, 0.0), _charger_kw(here, row))
     low, high = battery_room_kw(here, soc)
     battery = min(max(target - rest - car, low), high)
     less_sun = min(max(target - rest - car - battery, 0.0), here.pv_kw[row])

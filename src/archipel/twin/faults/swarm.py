@@ -120,8 +120,14 @@ def draw(seed: int, length_s: float) -> Faults:
         outside=tuple(spells(2, 120.0, ("hill",))) if on() else (),
         tags=tuple(spells(2, 150.0, LEAVES)) if on() else (),
         replays=tuple(rng.uniform(FIRST_S, heal_s) for _ in range(rng.randint(1, 60))) if on() else (),
-        forgeries=tuple(rng.uniform(FIRST_S, heal_s) for _ in range(rng.randint(1, 60))) if on() else (),
+        forgeries=tuple(_in_lead(rng, heal_s) for _ in range(rng.randint(1, 60))) if on() else (),
     )
+
+
+def _in_lead(rng: random.Random, heal_s: float) -> float:
+    """While cells plan: who forges does it when it matters."""
+    minute = rng.randrange(1, int(heal_s // 60.0))
+    return 60.0 * (minute + 1) - rng.uniform(0.0, 24.0)
 
 
 def _cut(spell: Spell, rng: random.Random) -> Cut:

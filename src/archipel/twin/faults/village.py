@@ -53,6 +53,8 @@ class Place:
     battery_kw: float
     battery_kwh: float
     charger_kw: float
+    car: tuple[bool, ...]
+    """Whether a car is there, one value per step; the charger's switch is open while there is none."""
     import_kw: float
     export_kw: float
     """Largest exchange of the cell alone, without its child cells."""
@@ -112,6 +114,7 @@ def village(seed: int, steps: int) -> Village:
             battery_kw=0.0 if root else rng.uniform(4.0, 8.0),
             battery_kwh=rng.uniform(1.0, 2.0),
             charger_kw=0.0 if root else rng.choice([0.0, 11.0, 22.0]),
+            car=tuple(row // 6 % 4 > 0 or rng.random() < 0.5 for row in rows),
             import_kw=import_kw,
             export_kw=export_kw,
             subtree_import_kw=import_kw + sum(p.subtree_import_kw for p in below),

@@ -15,6 +15,7 @@ I10  A cell acts on a record only when its disk holds both acceptances, leaves i
      every change of its level is noted.
 M    An end leaves an agreement that its meter contradicts for 15 s (grace, contradiction, tick and disk); a meter that
      lies, and a cell that does not run, excuse.
+P    No plan fails by an error.
 T    A tagged switch is never operated.
 L    After faults have healed every cell cooperates again.
 """
@@ -121,11 +122,13 @@ class Watch:
             self._alone_s.pop(tie, None)
             return
         if a is not None and b is not None:
+            self._alone_s.pop(tie, None)
             since = self._apart_s.setdefault(tie, now_s)
             if now_s - since > SKEW_S:
                 self.say("I5", now_s, tie, f"plan {a.plan} below and plan {b.plan} above", "one record, or a default")
                 self._apart_s[tie] = math.inf
             return
+        self._apart_s.pop(tie, None)
         since = self._alone_s.setdefault(tie, now_s)
         if now_s - since > SKEW_S and (only := a or b) is not None:
             self.splits.add((tie, only.plan))
