@@ -41,8 +41,8 @@ def test_a_command_in_the_docs_is_one_there_is(page: str, words: tuple[str, ...]
         targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
         assert set(words[1:]) <= targets
     else:
-        assert words[:4] == (".venv/bin/python", "-m", "pip", "install")
-        (extra,) = re.findall(r"^\.\[(\w+)\]$", words[4])
+        assert words[:5] == (".venv/bin/python", "-m", "pip", "install", "-e")
+        (extra,) = re.findall(r"^\.\[(\w+)\]$", words[5])
         assert re.search(rf"^{extra} = ", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
 
 

@@ -9,6 +9,7 @@ import pytest
 from formats_cases import as_json, replace_text, small_scenario, small_source
 
 from archipel.cli.scenario_commands import add_parsers
+from archipel.model import ImportRefused
 
 
 def run(*words: str) -> int:
@@ -46,6 +47,22 @@ def test_import_writes_a_scenario_with_report_and_cells(tmp_path: Path, capsys: 
     assert "    LV_a (lv, 2 nodes, tie trafo/1)" in out
     assert "no problem found" in out
     assert (tmp_path / "out" / "net.toml").is_file()
+
+
+def test_import_overwrites_what_a_person_may_have_changed_only_when_told_to(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "net.json"
+    source.write_text(as_json(small_source()), encoding="utf-8")
+    again = ("import", str(source), "-o", str(tmp_path / "out"), "--no-compare")
+    assert run(*again) == 0
+    changed = tmp_path / "out" / "cells.csv"
+    changed.write_text(changed.read_text().replace("LV_a", "Harbour"))
+    with pytest.raises(ImportRefused, match="--force"):
+        run(*again)
+    assert "Harbour" in changed.read_text()
+    assert run(*again, "--force") == 0
+    assert "Harbour" not in changed.read_text()
 
 
 def test_scenarios_lists_names_and_titles(capsys: pytest.CaptureFixture[str]) -> None:

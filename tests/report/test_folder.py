@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from archipel.model import RunNotFound
+from archipel.model.errors import ArchipelError
 from archipel.report.folder import RunWriter
 from archipel.report.run import Run, load_run
+from archipel.report.session import run
 
 CASE = made_up.scenario()
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -94,6 +96,9 @@ def test_a_strategy_cut_short_keeps_the_steps_that_were_done(tmp_path: Path) -> 
     run = load_run(writer.path, CASE)
     assert (run.steps("alone"), run.steps("distributed")) == (96, 37)
     assert not run.info["complete"]
+    table = run.table()
+    assert "This run was stopped: distributed after 9.25 of 24 hours." in " ".join(table.split())
+    assert "*" not in table.replace("* best of its line", ""), "a part of a day is compared with nothing"
     assert run.report().is_file()
 
 
@@ -153,8 +158,10 @@ def test_a_strategy_or_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     run = write(tmp_path, "alone")
     with pytest.raises(RunNotFound, match="found no strategy central; it has alone"):
         run.array("nodes", "v_pu", "central")
-    with pytest.raises(RunNotFound, match="found no table weather; expected one of devices"):
+    with pytest.raises(RunNotFound, match="there is no table weather; expected one of devices"):
         run.frame("weather")
+    with pytest.raises(RunNotFound, match="found no column zz; expected some of strategy, time"):
+        run.frame("devices", ["zz"])
 
 
 def test_a_notebook_shows_a_run_as_a_table_with_its_names_escaped(tmp_path: Path) -> None:
@@ -193,3 +200,19 @@ def test_an_agreement_is_kept_with_all_it_tells(tmp_path: Path) -> None:
     assert (row["accepted"], row["silent"], row["rounds"]) == (False, ["LV 2"], 20)
     assert json.loads(row["more"]) == {"method": "exact", "odd": None}
     assert run.info["planning_problems"]["distributed"][0]["time"] == "2016-06-09T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "days", "told"),
+    [
+        ((), 1, "found none; expected some of uncoordinated"),
+        (("wind",), 1, "wind is unknown"),
+        ("alone", 400, "found 400; expected 1 to 366"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused_before_it_begins(
+    tmp_path: Path, strategies: str | tuple[str, ...], days: int, told: str
+) -> None:
+    with pytest.raises(ArchipelError, match=told):
+        run(CASE, strategies, days=days, runs=tmp_path)
+    assert list(tmp_path.iterdir()) == []

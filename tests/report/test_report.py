@@ -114,6 +114,16 @@ def test_a_report_tells_about_exactly_the_strategies_that_were_run(tmp_path: Pat
     assert ("No strategy of this run agreed" in page) == ("distributed" not in strategies)
 
 
+def test_how_the_cells_agreed_is_told_of_the_strategy_that_agrees(tmp_path: Path) -> None:
+    case = made_up.scenario()
+    with RunWriter(tmp_path, case, start=made_up.START, days=1, forecast="perfect", seed=1) as writer:
+        for number, strategy in enumerate(FOUR):
+            one = made_up.result(case, strategy)
+            writer.add(replace(one, agreements=one.agreements[: 6 * (number + 1)]))
+    page = report(load_run(writer.path, case))
+    assert "<b>18</b><span>agreements</span>" in page, "those of distributed, the third"
+
+
 def test_the_headline_says_what_was_broken(tmp_path: Path) -> None:
     case = made_up.scenario()
     result = made_up.result(case, "distributed")

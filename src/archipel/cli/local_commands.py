@@ -163,9 +163,15 @@ def kill_command(args: argparse.Namespace) -> int:
 
 def start_command(args: argparse.Namespace) -> int:
     """Start a cell again."""
-    from archipel.local.processes import Processes
+    from archipel.local.errors import RehearsalError
+    from archipel.local.processes import WORLD, Processes
 
-    started = Processes(_layout(args)).start_cell(args.cell)
+    processes = Processes(_layout(args))
+    if processes.state(WORLD) == "dead":
+        raise RehearsalError(
+            f"{args.cell}: there is no world for it to live in. Begin a rehearsal: archipel up SCENARIO"
+        )
+    started = processes.start_cell(args.cell)
     print(f"{args.cell}: started, pid {started.pid}")
     return 0
 

@@ -27,7 +27,7 @@ from archipel.cli import (
 EPILOG = """\
 examples:
   archipel run district                      the quick case, four strategies on the same day
-  archipel run city --start 2016-06-09       a whole city (an hour or more on 2 cores)
+  archipel run city --start 2016-06-09       a whole city (four strategies: half an hour on 2 cores)
   archipel import net.json -o my-grid        bring your own network
   archipel report runs/RUN                   table and report of a run again
 
@@ -75,6 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read our output has gone; nothing is left to say
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise  # no file that a person named
+        print(f"archipel: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -84,7 +84,6 @@ def _bar(done: int, total: int) -> None:
 
 
 def _positive(words: str) -> int:
-    value = int(words)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"found {value}, expected 1 or more")
-    return value
+    if not words.isdecimal() or int(words) < 1:
+        raise argparse.ArgumentTypeError(f"found {words}; expected a whole number, 1 or more")
+    return int(words)

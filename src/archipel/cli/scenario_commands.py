@@ -31,6 +31,7 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument("--name", default="", help="name of the scenario (default: that of the source)")
     one.add_argument("--zone", help="time zone of naive time stamps in the profile tables, such as Europe/Berlin")
     one.add_argument("--no-compare", action="store_true", help="do not compare voltages with pandapower")
+    one.add_argument("--force", action="store_true", help="overwrite a scenario that is there already")
     one.set_defaults(func=import_command)
 
     two = subparsers.add_parser(
@@ -59,7 +60,7 @@ def import_command(args: argparse.Namespace) -> int:
     from archipel.formats.cells import describe_cells
     from archipel.formats.importing import import_scenario
 
-    written = import_scenario(args.source, args.output, args.name, args.zone, not args.no_compare)
+    written = import_scenario(args.source, args.output, args.name, args.zone, not args.no_compare, args.force)
     _say(f"{written.report}\n\nProposed cells\n{describe_cells(written.archipelago)}\n\nWritten: {written.scenario}\n")
     return _check(written.scenario)
 

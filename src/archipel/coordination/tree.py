@@ -112,6 +112,13 @@ class Conversation:
         self.program.close()
         self.outcome, self._waiting = outcome, None
 
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Neighbours that have not answered; empty when it is not open."""
+        if self._waiting is None:
+            return ()
+        return (self.parent,) if isinstance(self._waiting, Ask) else tuple(self._missing())
+
     def _missing(self) -> list[str]:
         return [child for child in self.children if (child, self.tells) not in self._mail]
 

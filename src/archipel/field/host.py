@@ -9,6 +9,7 @@ The controller may be wrong, slow or dead: devices fall back by their own timers
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ RESTORED_H = 6.0
 def run_file(path: Path) -> int:
     """Run the cell of a file until it is told to end (SIGTERM, SIGINT). Returns the exit code."""
     file = read_cell_file(path)
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # drivers say in better words what is the matter
     asyncio.run(_run(file))
     return 0
 
@@ -324,9 +326,8 @@ class CellHost:
     def _write_down(self, note: Note, now: Instant) -> None:
         body = {**note.body, "utc": now.utc.isoformat(), "mode": self.access.mode}
         self.journal.append(note.kind, f"{self.epoch}/{self._steps}/{note.key}", body, time=wall())
-        if note.kind != "agreement" or note.body["event"] in {"refused", "contradicted"}:
-            what = {k: v for k, v in note.body.items() if k not in {"p_kw", "step_s"}}
-            _say(f"{now.utc:%m-%d %H:%M:%S} {note.kind} {what}")
+        if (words := in_words(note)) is not None:
+            _say(f"{now.utc:%m-%d %H:%M:%S} {words}")
 
     def restore(self) -> None:
         """Take up the agreements and the latched ladder of the life before, where it was in the same mode."""
@@ -377,6 +378,23 @@ class CellHost:
             "late_s": round(self._late_s, 3),
             "messages": {"sent": stats.sent, "accepted": stats.accepted, "refused": sum(stats.refused.values())},
         }
+
+
+def in_words(note: Note) -> str | None:
+    """A note for the log; None for what happens every hour and stands in the journal."""
+    body = note.body
+    match note.kind:
+        case "mode":
+            return f"{body['what']}: {body['before'].lower()} -> {body['after'].lower()} ({body['why']})"
+        case "agreement" if body["event"] in {"refused", "contradicted"}:
+            return f"tie {body['tie']}: the record of {body['start']} is {body['event']}: {body['why']}"
+        case "agreement" if body["event"] == "confirmed":
+            return f"tie {body['tie']}: agreed from {body['start'][11:16]} on"
+        case "agreement":
+            return None
+        case "plan":
+            return f"plan for {body['start'][11:16]}: {body['why']}"
+    return f"{note.kind}: {body['why']}"
 
 
 def _say(text: str) -> None:

@@ -41,14 +41,21 @@ class Written:
 
 
 def import_scenario(
-    source: Path, folder: Path, name: str = "", zone: str | None = None, compare: bool = True
+    source: Path, folder: Path, name: str = "", zone: str | None = None, compare: bool = True, force: bool = False
 ) -> Written:
     """Import a pandapower file into a new scenario in `folder`.
 
     Series come from SimBench's profile tables beside the source, where there are any; `zone` is the zone of their
     time stamps if those have none. With `compare` the voltages are checked against pandapower where it is installed.
-    Raises ImportRefused with the reason.
+    A scenario that is there already is overwritten with `force` only: people change what was proposed. Raises
+    ImportRefused with the reason.
     """
+    name = name or source.name.split(".json")[0]
+    if (folder / f"{name}.toml").exists() and not force:
+        raise ImportRefused(
+            f"{folder / name}.toml: found a scenario there already, maybe changed by hand; expected a new folder. "
+            "Name another one with -o, or overwrite it with --force."
+        )
     tables = read_tables(source)
     imported = from_tables(tables)
     devices, profiles, notes = _series(source.parent, imported.devices, zone)
@@ -56,7 +63,6 @@ def import_scenario(
     if compare and referee_there():
         report = replace(report, dv_pu_max=voltage_difference(tables, imported))
     archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area)
-    name = name or source.name.split(".json")[0]
     path = write_scenario(
         folder,
         name,

@@ -221,6 +221,7 @@ LINES: dict[str, Line] = {line.key: line for _, lines in GROUPS for line in line
 MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | {
     "cpu_s": "Processor time of the strategy.",
     "complete": "False when the strategy was interrupted; figures then cover what was done.",
+    "hours": "How much of the run the figures cover [h].",
     "cost_parts": "What the cost is made of [EUR].",
     "end_use_kwh": "Energy drawn by loads, vehicles and heat pumps: a strategy that leaves vehicles to be charged "
     "after the run shows less.",
@@ -292,6 +293,8 @@ def best_of(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> set[str]
 
     Cost is won only by a strategy that keeps every limit of the grid, if any does: the others did not pay for it.
     """
+    if not all(f.get("complete", True) for f in strategies.values()):
+        return set()  # a part of a day is no better than a whole one
     printed = {n: f[line.key] for n, f in strategies.items() if f.get(line.key) is not None}
     if not line.best or len(printed) < 2 or len({shown(line, v) for v in printed.values()}) == 1:
         return set()

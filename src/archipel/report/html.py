@@ -29,6 +29,8 @@ MANY = {
 }
 """Devices of a kind, as people say."""
 MOST_GIVEN = 60
+AGREES = "distributed"
+"""The strategy whose plans are agreements; others keep their plans in the same table."""
 """Entries of what had to give that are listed; more are counted."""
 
 
@@ -162,10 +164,10 @@ def _value(words: str, best: bool) -> str:
 
 
 def _agreed(run: Run) -> str:
-    entries = [entry for entry in run.frame("agreements").to_pylist() if entry["rounds"] is not None]
+    entries = [entry for entry in run.frame("agreements").to_pylist() if entry["strategy"] == AGREES]
     if not entries:
         return "<p>No strategy of this run agreed by messages.</p>"
-    figures = run.kpis["strategies"][entries[0]["strategy"]]
+    figures = run.kpis["strategies"][AGREES]
     passes = [entry["passes"] for entry in entries if entry["passes"] is not None]
     checked = [entry["accepted"] for entry in entries if entry["accepted"] is not None]
     silent = sorted({cell for entry in entries for cell in entry["silent"] or []})
@@ -183,9 +185,8 @@ def _agreed(run: Run) -> str:
         (_or_dash(figures["agreed_ends_differ_kw"], "{:.3g} kW"), "difference of both ends' values, most"),
     ]
     shown_tiles = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in tiles)
-    one = [entry for entry in entries if entry["strategy"] == entries[0]["strategy"]]
-    every_h = (one[1]["time"] - one[0]["time"]).total_seconds() / 3600 if len(one) > 1 else 1.0
-    return f'<div class="tiles">{shown_tiles}</div>{_two(charts.rounds(one, every_h), _given(entries))}'
+    every_h = (entries[1]["time"] - entries[0]["time"]).total_seconds() / 3600 if len(entries) > 1 else 1.0
+    return f'<div class="tiles">{shown_tiles}</div>{_two(charts.rounds(entries, every_h), _given(entries))}'
 
 
 def _given(entries: Sequence[dict[str, Any]]) -> str:

@@ -37,6 +37,7 @@ def kpis(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     values = _money_and_energy(scenario, result, sums) | _physics(scenario, result) | _planning(result)
     values |= _coordination(scenario, result)
     values |= {"cpu_s": result.cpu_s, "wall_s": result.wall_s, "complete": result.complete}
+    values["hours"] = len(result.time) * result.dt_h
     return {key: _plain(value) for key, value in values.items()}
 
 

@@ -65,6 +65,9 @@ class Run:
         """
         file = self._open(name)
         wanted = list(columns) if columns is not None else None
+        if missing := sorted(set(wanted or ()) - set(file.schema_arrow.names)):
+            known = ", ".join(file.schema_arrow.names)
+            raise RunNotFound(f"table {name}: found no column {', '.join(missing)}; expected some of {known}")
         return file.read(wanted) if strategy is None else file.read_row_groups(self._groups(file, strategy), wanted)
 
     def array(self, name: str, column: str, strategy: str) -> NDArray[Any]:
@@ -111,8 +114,9 @@ class Run:
     def _open(self, name: str) -> pq.ParquetFile:
         file = self.path / f"{name}.parquet"
         if not file.is_file():
-            known = ", ".join(TABLES)
-            raise RunNotFound(f"run {self.path}: found no table {name}; expected one of {known}. Run the case again.")
+            if name not in TABLES:
+                raise RunNotFound(f"run {self.path}: there is no table {name}; expected one of {', '.join(TABLES)}")
+            raise RunNotFound(f"run {self.path}: found no file of the table {name}. Run the case again.")
         return pq.ParquetFile(file)
 
     def _groups(self, file: pq.ParquetFile, strategy: str) -> list[int]:

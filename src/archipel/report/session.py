@@ -17,6 +17,8 @@ from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Truth
 from archipel.twin import run as run_twin
 
+MOST_DAYS = 366
+"""All of a run is held in memory."""
 STRATEGIES = ("uncoordinated", "alone", "distributed", "central")
 Progress = Callable[[str, int, int], None]
 """Called with (strategy, steps done, steps in all)."""
@@ -59,11 +61,15 @@ def run(
     Raises:
         ArchipelError: for an unknown strategy or a start that is no time.
     """
-    unknown = [name for name in strategies if name not in STRATEGIES]
-    if unknown or not strategies:
-        raise ArchipelError(f"strategy {', '.join(unknown) or '(none)'} is unknown; expected {', '.join(STRATEGIES)}")
+    strategies = (strategies,) if isinstance(strategies, str) else tuple(strategies)
+    if not strategies:
+        raise ArchipelError(f"strategies: found none; expected some of {', '.join(STRATEGIES)}")
+    if unknown := [name for name in strategies if name not in STRATEGIES]:
+        raise ArchipelError(f"strategy {', '.join(unknown)} is unknown; expected {', '.join(STRATEGIES)}")
     begin = scenario.start if start is None else moment(start)
     length = scenario.days if days is None else days
+    if not 1 <= length <= MOST_DAYS:
+        raise ArchipelError(f"days: found {length}; expected 1 to {MOST_DAYS}. Run a longer time in parts.")
     number = scenario.seed if seed is None else seed
     gaps = "alone" in strategies and "central" in strategies
     writer = RunWriter(Path(runs), scenario, start=begin, days=length, forecast=forecast, seed=number, source=source)

@@ -20,6 +20,9 @@ def story(kpis: Mapping[str, Any]) -> list[str]:
     """What the run showed, sentence by sentence, computed from its figures; the first is the headline."""
     runs: Mapping[str, Mapping[str, Any]] = kpis["strategies"]
     span = "the day" if kpis["days"] == 1 else f"these {kpis['days']} days"
+    if cut := [name for name, f in runs.items() if not f.get("complete", True)]:
+        done = ", ".join(f"{name} after {runs[name].get('hours', 0.0):g} of {24 * kpis['days']} hours" for name in cut)
+        return [f"This run was stopped: {done}.", "Figures of strategies that ran for different times do not compare."]
     ours = runs.get("distributed")
     if ours is None:
         return [f"{name.capitalize()}, {span} {_money(f['cost_eur'])} and {_grid(f)}." for name, f in runs.items()]
