@@ -57,7 +57,7 @@ class Note:
     """For the journal. Everything noted must be on the disk before the mail of the same step is sent."""
 
     kind: str
-    """`agreement` or `mode`."""
+    """`agreement`, `mode`, `clock`, `plan` (one that failed) or `late` (one that was not ready)."""
     key: str
     body: Mapping[str, Any]
 

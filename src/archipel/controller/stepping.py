@@ -274,7 +274,7 @@ class Controller:
         start = self._start_of(talk.plan)
         if talk.outcome is None and utc >= start:
             why = f"not ready by its start; the last word that came was not from {', '.join(talk.waits_for)}"
-            notes.append(Note("plan", f"{talk.plan}", {"plan": talk.plan, "start": start.isoformat(), "why": why}))
+            notes.append(Note("late", f"{talk.plan}", {"plan": talk.plan, "start": start.isoformat(), "why": why}))
             talk.close(Silent(""))
         if talk.outcome is not None and not isinstance(talk.outcome, Silent):
             self._accept(talk, start, utc, notes)

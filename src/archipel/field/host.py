@@ -392,7 +392,7 @@ def in_words(note: Note) -> str | None:
             return f"tie {body['tie']}: agreed from {body['start'][11:16]} on"
         case "agreement":
             return None
-        case "plan":
+        case "late":
             return f"plan for {body['start'][11:16]}: {body['why']}"
     return f"{note.kind}: {body['why']}"
 
