@@ -13,6 +13,10 @@ CURTAILING_EUR_PER_KWH = 2e-4
 """What cutting renewable power costs in a plan: above the curvature of `tiny_quad`, below any price, so that at a
 price of zero the power is taken."""
 
+INSIDE_KW, INSIDE_SHARE = 1e-3, 5e-5
+"""A plan that cuts less than this cuts nothing: an interior point stops a little inside its bounds, measured 0.3 W at
+usual prices. Taking that for a cut lost 2.5 MWh on a January day of `district` whose sun was not forecast."""
+
 
 def available_means(weather: Weather, horizon: Horizon, profile: Ints, p_kw: Floats, s_kva: Floats) -> Floats:
     """Power on offer in every interval, shape (n, T), non-negative, at most the inverter's rating."""
@@ -51,4 +55,4 @@ def released(u_kw: Floats, lo_kw: Floats, rating_kw: Floats) -> Floats:
 
     An order of exactly the forecast power would throw away whatever the sun gives above the forecast.
     """
-    return np.where(u_kw - lo_kw <= 1e-5 * np.abs(lo_kw) + 1e-6, -rating_kw, u_kw)
+    return np.where(u_kw - lo_kw <= INSIDE_SHARE * np.abs(lo_kw) + INSIDE_KW, -rating_kw, u_kw)
