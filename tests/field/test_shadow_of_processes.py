@@ -17,7 +17,7 @@ from archipel.local.layout import read_json
 from archipel.local.rehearsal import Wish, up
 from archipel.local.status import ask
 
-PATIENCE_S = 150.0
+PATIENCE_S = 240.0
 
 
 def test_a_cell_in_shadow_writes_nothing_and_says_what_it_would_have_done(tmp_path: Path) -> None:
