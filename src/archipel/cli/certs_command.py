@@ -120,9 +120,7 @@ def show_command(args: argparse.Namespace) -> int:
 
 
 def _authority(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--authority", metavar="DIR", default="authority", help=f"{AUTHORITY_HELP} (default: authority)"
-    )
+    parser.add_argument("--authority", metavar="DIR", default="authority", help=AUTHORITY_HELP)
 
 
 def _days(parser: argparse.ArgumentParser) -> None:
