@@ -5,6 +5,7 @@ One rehearsal goes through all steps of this file, in their order: it agrees, lo
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "local"))
 
 from hamlet import hamlet
 
+from archipel.drivers import Endpoint, SunSpecDevice, parse
 from archipel.field.cell_file import read_cell_file
 from archipel.journal.chain import LedgerReader
 from archipel.local.layout import read_json
@@ -101,8 +103,6 @@ def a_killed_cell_is_missed_by_its_neighbours_and_by_nobody_else(standing: Stand
 
 
 def devices_of_a_dead_controller_return_to_their_default_by_themselves(standing: Standing) -> None:
-    from archipel.drivers import Endpoint, SunSpecDevice, parse
-
     lease_s = read_cell_file(standing.cells[-1].path).controller.lease_s
     time.sleep(lease_s / FACTOR + 1.0)
 
@@ -114,8 +114,6 @@ def devices_of_a_dead_controller_return_to_their_default_by_themselves(standing:
             return [image.value(name) for name in ("WSetEna", "WMaxLimPctEna", "VarSetEna")]
         finally:
             await device.close()
-
-    import asyncio
 
     rows = [row for file in standing.cells if file.cell.id == "lv" for row in file.device if row.driver == "sunspec"]
     assert rows

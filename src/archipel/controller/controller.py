@@ -4,7 +4,7 @@
     receive(inbox), tick()     the conversation goes on
     setpoints(...)             leases for the coming quarter hour, or none
 
-The very same object runs in the twin and, later, in the field.
+The planning half of a cell; `stepping` adds what the field needs: agreements that both ends accept, leases, levels.
 """
 
 from __future__ import annotations

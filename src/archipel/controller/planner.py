@@ -14,9 +14,10 @@ from archipel.controller.agreeing import Agreed, Habits
 from archipel.controller.controller import Chosen, Readings, program_of, shared_out
 from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
+from archipel.controller.predict import moved_on
 from archipel.controller.solo import SoloCell
 from archipel.coordination.exact import DEFAULT, Options
-from archipel.devices.base import Sensed, State
+from archipel.devices.base import State
 from archipel.model import Diverged, Floats
 
 HELD_STEPS = 16
@@ -125,7 +126,10 @@ class ExactPlanner:
         horizon = self.outlook.horizon(start)
         site = self.site
         children = tuple(name for name in site.children if name in children)
-        states = devices.states if now >= start else self._at(start, now, devices, told)
+        states = devices.states
+        if now < start:
+            until_h = (start - now) / timedelta(hours=1)
+            states = moved_on(site, states, self.outlook.weather_at(now), told, devices.v_pu, until_h)
         what = duty(site, states, self.outlook.weather(horizon), horizon)
         what = _with_fixed(site, what, {n: held_kw.get(n, 0.0) for n in site.children if n not in children})
         root = None if site.parent else self.outlook.root(horizon, devices.peaks_kw)
@@ -148,21 +152,6 @@ class ExactPlanner:
             pinned -= sum(held_kw.get(name, 0.0) for name in self.site.children)
         plan = self._solo.plan(horizon, readings, self.outlook.price(horizon), pinned_kw=pinned)
         return _orders(self.site, plan, now, devices.states)
-
-    def _at(self, start: datetime, now: datetime, devices: DeviceFacts, told: Orders) -> dict[str, State]:
-        """States of the own devices at `start`, when they go on doing until then what they were told."""
-        dt_h = (start - now) / timedelta(hours=1)
-        weather = self.outlook.weather_at(now)
-        out = {}
-        for fleet in self.site.fleets:
-            state, count = devices.states[fleet.kind], len(fleet.id)
-            sensed = Sensed(np.full(count, devices.v_pu), np.zeros(count))
-            local, _ = fleet.local_rule(state, weather, sensed, dt_h)
-            p_kw = np.array([told.get(name, (np.nan, np.nan))[0] for name in fleet.id])
-            wish = np.where(np.isnan(p_kw), local, p_kw)
-            none = np.zeros(count)
-            out[fleet.kind] = fleet.advance(state, weather, wish, none, none > 0, dt_h).state
-        return out
 
 
 def _orders(site: Site, chosen: Chosen, now: datetime, states: Mapping[str, State]) -> Orders:

@@ -273,7 +273,7 @@ class Controller:
             self._say(talk.tick(), mail)
         start = self._start_of(talk.plan)
         if talk.outcome is None and utc >= start:
-            why = f"not ready by its start; the last word that came was not from {', '.join(talk.waits_for)}"
+            why = f"not ready by its start, when it still waited for {', '.join(talk.waits_for)}"
             notes.append(Note("late", f"{talk.plan}", {"plan": talk.plan, "start": start.isoformat(), "why": why}))
             talk.close(Silent(""))
         if talk.outcome is not None and not isinstance(talk.outcome, Silent):

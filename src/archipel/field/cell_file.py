@@ -29,10 +29,12 @@ from pathlib import Path
 from typing import Any, Literal, final, get_args, get_type_hints
 
 from archipel.controller.outlook import ForecastKind
+from archipel.controller.settings import Settings
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.model.errors import ArchipelError, Problem
 
 DriverName = Literal["sunspec", "archipel"]
+_TIMES = Settings()
 
 
 class CellFileInvalid(ArchipelError):
@@ -62,16 +64,16 @@ class CellTable:
 @final
 @dataclass(frozen=True, slots=True)
 class ControllerTable:
-    """[controller]: times in seconds, see `archipel.controller.stepping.Settings`."""
+    """[controller]: times in seconds, see `archipel.controller.settings.Settings`, whose defaults they have."""
 
-    every_s: int = 3600
-    lead_s: float = 120.0
-    attempts: int = 3
-    repeat_s: float = 2.0
-    lease_s: float = 60.0
-    contradiction_s: float = 5.0
-    grace_s: float = 10.0
-    healthy_s: float = 30.0
+    every_s: int = _TIMES.every_s
+    lead_s: float = _TIMES.lead_s
+    attempts: int = _TIMES.attempts
+    repeat_s: float = _TIMES.repeat_s
+    lease_s: float = _TIMES.lease_s
+    contradiction_s: float = _TIMES.contradiction_s
+    grace_s: float = _TIMES.grace_s
+    healthy_s: float = _TIMES.healthy_s
     tick_s: float = 1.0
     """Between two rounds of control, by the wall."""
 

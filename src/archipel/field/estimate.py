@@ -16,7 +16,8 @@ import numpy as np
 from archipel.cell.site import Site
 from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
-from archipel.devices.base import Sensed, State
+from archipel.controller.predict import moved_on
+from archipel.devices.base import State
 from archipel.devices.battery import BatteryFleet
 from archipel.devices.ev_charger import ROWS_PER_H, EvChargerFleet
 from archipel.drivers.base import Quality, Reading
@@ -55,20 +56,9 @@ class Estimator:
                 minutes=15 * ((self._at - self.outlook.profiles.start) // timedelta(minutes=15) + 1)
             )
             until = min(now, quarter)
-            self._step(self._at, (until - self._at) / timedelta(hours=1), told, v_pu)
+            dt_h = (until - self._at) / timedelta(hours=1)
+            self.states = moved_on(self.site, self.states, self.outlook.weather_at(self._at), told, v_pu, dt_h)
             self._at = until
-
-    def _step(self, at: datetime, dt_h: float, told: Orders, v_pu: float) -> None:
-        weather = self.outlook.weather_at(at)
-        for fleet in self.site.fleets:
-            state, count = self.states[fleet.kind], len(fleet.id)
-            if not state:
-                continue
-            local, _ = fleet.local_rule(state, weather, Sensed(np.full(count, v_pu), np.zeros(count)), dt_h)
-            p_kw = np.array([told.get(name, (np.nan, np.nan))[0] for name in fleet.id])
-            none = np.zeros(count)
-            wish = np.where(np.isnan(p_kw), local, p_kw)
-            self.states[fleet.kind] = fleet.advance(state, weather, wish, none, none > 0, dt_h).state
 
     def correct(self, now: datetime, readings: Mapping[str, Reading]) -> None:
         """Take what was just measured where it differs from the model by more than its resolution."""
