@@ -1,11 +1,15 @@
 """A rehearsal of real processes against the twin: the same controllers, the same day, the same schedules?
 
     archipel up district --factor 60 --hours 24 --armed --wait
-    python -m benchmarks.rehearsal runs/up/district
+    python -m benchmarks.rehearsal runs/up
 
-Reads what every cell noted in its journal. The twin's controllers (`strategies.stepped`) are shown, quarter hour by
-quarter hour, the states in which the rehearsal's devices really were, and plan by themselves. For every hour the
-largest difference between what was agreed on any tie is printed, and what only one end had confirmed.
+Reads what every cell noted in its journal, and prints for every hour the largest difference on any tie to
+
+- the same plans made in one process from what the cells knew when they began (`archipel.local.replay`), with the gap
+  of these to the central optimum,
+- plans of the twin's controllers (`strategies.stepped`), shown every quarter hour the true states of devices,
+
+and what only one end had confirmed.
 """
 
 from __future__ import annotations
@@ -21,12 +25,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from archipel.cell.parts import Parts, cut
+from archipel.controller.outlook import Outlook, outlook_of
 from archipel.devices import BatteryFleet, EvChargerFleet, State
 from archipel.field.cell_file import read_cell_file
 from archipel.formats.scenario import load_scenario
 from archipel.journal.chain import LedgerReader
 from archipel.local.record import read_record
+from archipel.local.replay import Again, plans_again
 from archipel.model import Floats, Scenario
+from archipel.strategies.measure import against_central
 from archipel.strategies.stepped import Stepped
 from archipel.twin import Seen
 
@@ -101,6 +109,16 @@ def _two(table: pa.Table, *names: str) -> list[list[Any]]:
     return [table[name].to_pylist() for name in names]
 
 
+def gap(parts: Parts, plan: Again, outlook: Outlook) -> float:
+    """Cost above the central optimum of the same linear problem, over gross energy cost; NaN for a part of the area."""
+    if any(site.id not in plan.held for site in parts.sites):
+        return float("nan")
+    problems = {name: (held.agreed.block, held.agreed.u) for name, held in plan.held.items()}
+    ours, best = against_central(parts, problems, plan.held[parts.sites[0].id].agreed.duty.horizon,
+                                 outlook.root(outlook.horizon(plan.start), {}))  # fmt: skip
+    return (ours.total - best.total) / ours.gross
+
+
 def main() -> int:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,36 +130,39 @@ def main() -> int:
     field = agreed(noted(asked.folder))
     if not field:
         raise SystemExit(f"{asked.folder}: found no confirmed agreement in any journal")
-    starts = sorted({start for start, _ in field})
-    begin, last = file.clock.start, datetime.fromisoformat(starts[-1])
-    begin = begin.replace(minute=begin.minute - begin.minute % 15, second=0, microsecond=0)
+    begin = file.clock.start
     path = file.folder / file.cell.scenario
     scenario = load_scenario(path if path.exists() else file.cell.scenario)
-    twin = Stepped(scenario, forecast=file.cell.forecast)
-    shown = Shown(scenario, asked.folder / "record")
-    now = begin
+    outlook = outlook_of(scenario, file.cell.forecast, scenario.replan_steps)
+    twin, parts = Stepped(scenario, forecast=file.cell.forecast), cut(scenario)
+    again = {plan.start.isoformat(): (plan.off_kw, gap(parts, plan, outlook)) for plan in plans_again(asked.folder)}
+    shown, starts = Shown(scenario, asked.folder / "record"), sorted({start for start, _ in field})
+    now, last = begin, datetime.fromisoformat(starts[-1])
     while now < last:
         twin.decide(now, scenario.profiles.row(now), *shown.at(now))
         now += timedelta(minutes=15)
     ours = agreed([(cell, dict(note.body)) for cell, note in twin.notes if note.kind == "agreement"])
     figures = []
     for start in starts:
-        off, one_sided, unlike = 0.0, 0, 0
-        for tie in sorted({tie for at, tie in field if at == start}):
-            ends = field[start, tie]
-            one_sided += len(ends) < 2
-            unlike += len(set(ends.values())) > 1
-            reference = next(iter(ours.get((start, tie), {}).values()), None)
-            if reference is not None:
-                off = max(off, float(np.abs(np.subtract(next(iter(ends.values())), reference)).max()))
-            else:
-                off = float("nan")
-        figures.append({"start": start, "ties": sum(at == start for at, _ in field), "off_kw": off,
-                        "one_sided": one_sided, "unlike": unlike})  # fmt: skip
-        print(f"{start}  {figures[-1]['ties']:3d} ties, at most {off:.4f} kW from the twin, "
-              f"{one_sided} confirmed by one end only, {unlike} with two values")  # fmt: skip
+        ties = {tie: ends for (at, tie), ends in field.items() if at == start}
+        off = [_off(ends, ours.get((start, tie), {})) for tie, ends in ties.items()]
+        same_kw, gap_now = again.get(start, (float("nan"), float("nan")))
+        figures.append({
+            "start": start, "ties": len(ties), "same_knowledge_off_kw": same_kw, "gap": gap_now,
+            "true_states_off_kw": max(off), "one_sided": sum(len(ends) < 2 for ends in ties.values()),
+            "unlike": sum(len(set(ends.values())) > 1 for ends in ties.values()),
+        })  # fmt: skip
+        print("{start}  {ties} ties; from what cells knew {same_knowledge_off_kw:.1e} kW, gap {gap:.1e}; from true "
+              "states {true_states_off_kw:.2f} kW; {one_sided} confirmed by one end, {unlike} with two values"
+              .format(**figures[-1]), flush=True)  # fmt: skip
     (asked.folder / "against-twin.json").write_text(json.dumps(figures, indent=1))
     return 0
+
+
+def _off(ends: dict[str, tuple[float, ...]], twin: dict[str, tuple[float, ...]]) -> float:
+    if not twin:
+        return float("nan")
+    return float(np.abs(np.subtract(next(iter(ends.values())), next(iter(twin.values())))).max())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from hamlet import hamlet
 from archipel.drivers import Endpoint, SunSpecDevice, parse
 from archipel.field.cell_file import read_cell_file
 from archipel.journal.chain import LedgerReader
+from archipel.journal.measurements import Measurements
 from archipel.local.layout import read_json
 from archipel.local.rehearsal import Standing, Wish, up
+from archipel.local.replay import plans_again
 from archipel.local.status import ask
 
 FACTOR = 60.0
@@ -138,6 +141,26 @@ def ending_a_rehearsal_leaves_no_process_behind(standing: Standing) -> None:
     assert standing.processes.alive() == []
 
 
+def the_same_knowledge_gives_the_same_schedules_in_one_process(standing: Standing) -> None:
+    """The twin's planners and processes that only exchanged serialised messages, in one comparison."""
+    plans = list(plans_again(standing.layout.cells))
+    compared = [plan.off_kw for plan in plans if plan.accepted]
+    assert compared
+    assert max(compared) <= 0.1
+
+
+def what_was_read_is_kept_with_its_time(standing: Standing) -> None:
+    for file in standing.cells:
+        if file.device:
+            kept = Measurements(file.journal / "meas.db")
+            try:
+                assert {"device", "meter", "known"} == set(kept.kinds())
+                rows = list(kept.read("device", standing.clock.start, standing.clock.start + timedelta(days=2)))
+            finally:
+                kept.close()
+            assert {row.source for row in rows} == {row.id for row in file.device}
+
+
 def test_cells_as_processes_agree_lose_one_of_them_and_get_it_back(standing: Standing) -> None:
     cells_in_processes_of_their_own_come_to_an_agreement(standing)
     what_is_acted_on_was_accepted_and_confirmed_at_both_ends_and_is_on_the_disk(standing)
@@ -146,3 +169,5 @@ def test_cells_as_processes_agree_lose_one_of_them_and_get_it_back(standing: Sta
     devices_of_a_dead_controller_return_to_their_default_by_themselves(standing)
     a_cell_that_comes_back_holds_what_it_had_accepted_and_agrees_again(standing)
     ending_a_rehearsal_leaves_no_process_behind(standing)
+    the_same_knowledge_gives_the_same_schedules_in_one_process(standing)
+    what_was_read_is_kept_with_its_time(standing)

@@ -57,7 +57,7 @@ class Note:
     """For the journal. Everything noted must be on the disk before the mail of the same step is sent."""
 
     kind: str
-    """`agreement`, `mode`, `clock`, `plan` (one that failed) or `late` (one that was not ready)."""
+    """`agreement`, `mode`, `clock`, or of a plan: `begun`, `late` (not ready by its start), `plan` (it failed)."""
     key: str
     body: Mapping[str, Any]
 

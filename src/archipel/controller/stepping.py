@@ -260,6 +260,8 @@ class Controller:
             parent = next((s.neighbour for s in self.ties if s.upward), "")
             held = {s.neighbour: self._ends[s.id].expected_kw(start) for s in self.ties if s.neighbour not in children}
             program = self.planner.program(start, utc, snapshot.devices, self._orders, children, held)
+            body = {"plan": number, "start": start.isoformat(), "with": list(children), "held_kw": held}
+            notes.append(Note("begun", f"{number}", body))
             self._talk = Conversation(number, self.cell, parent, children, program, patience=1_000_000)
             self._ticked_s = mono_s
             self._go_on(self._talk, None, mail, notes)

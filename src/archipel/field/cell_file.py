@@ -17,6 +17,9 @@ that of the scenario.
 
     [status]                                [clock]                      # rehearsals only
     listen = "127.0.0.1:7548"               factor = 60.0
+
+    [records]
+    personal_days = 90
 """
 
 from __future__ import annotations
@@ -98,6 +101,17 @@ class StatusTable:
 
 @final
 @dataclass(frozen=True, slots=True)
+class RecordsTable:
+    """[records]: what is kept of readings."""
+
+    every_s: float = 60.0
+    """Between two readings kept of a device."""
+    personal_days: int = 90
+    """How long readings of devices, which show how people live, are kept."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class ClockTable:
     """[clock]: a rehearsal's time; without it the host's own clock."""
 
@@ -152,6 +166,7 @@ class CellFile:
     transport: TransportTable
     status: StatusTable
     controller: ControllerTable = field(default_factory=ControllerTable)
+    records: RecordsTable = field(default_factory=RecordsTable)
     clock: ClockTable | None = None
     neighbour: tuple[NeighbourTable, ...] = ()
     device: tuple[DeviceTable, ...] = ()
@@ -178,11 +193,12 @@ _SINGLE: dict[str, type] = {
     "transport": TransportTable,
     "status": StatusTable,
     "controller": ControllerTable,
+    "records": RecordsTable,
     "clock": ClockTable,
 }
 _MANY: dict[str, type] = {"neighbour": NeighbourTable, "device": DeviceTable, "meter": MeterTable}
 _NEEDED = ("cell", "transport", "status")
-_POSITIVE = {"every_s", "attempts", "lead_s", "repeat_s", "lease_s", "tick_s", "factor"}
+_POSITIVE = {"every_s", "attempts", "lead_s", "repeat_s", "lease_s", "tick_s", "factor", "personal_days"}
 
 
 def read_cell_file(path: str | Path) -> CellFile:

@@ -27,6 +27,7 @@ from archipel.field.build import Built, build
 from archipel.field.cell_file import CellFile, DeviceTable, read_cell_file
 from archipel.field.clock import CellClock, wall
 from archipel.field.devices import Units, open_units
+from archipel.field.keeping import Keeper
 from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
 from archipel.field.notify import notify
 from archipel.field.operator import Answer, attend, open_inbox, reply
@@ -139,6 +140,7 @@ class CellHost:
         """Quarter hour, energy drawn in it so far [kWh], until when [s]: the root's import."""
         outlook = built.estimator.outlook
         self._shadow = ShadowLog(outlook.day_ahead, outlook.profiles.start)
+        self._keeper = Keeper(journal, file.records.every_s, file.records.personal_days)
         self._said_mode_s = float("-inf")
         self._reads = self._steps = self._no_letters = 0
         self._late_s = 0.0
@@ -215,6 +217,10 @@ class CellHost:
         self._steps += 1
         for note in done.notes:
             self._write_down(note, now)
+            if note.kind == "begun":
+                self._keeper.knew(self.estimator.site.fleets, facts, done.orders, now.utc)
+        self._keeper.keep(self.units, now.utc, now.mono_s)
+        self._keeper.turn(now.utc, wall())
         if not self.access.armed:
             self._watch_shadow(now, done, {tie: p_kw for tie, (p_kw, _) in flows.items()})
         self.journal.commit()
@@ -390,7 +396,7 @@ def in_words(note: Note) -> str | None:
             return f"tie {body['tie']}: the record of {body['start']} is {body['event']}: {body['why']}"
         case "agreement" if body["event"] == "confirmed":
             return f"tie {body['tie']}: agreed from {body['start'][11:16]} on"
-        case "agreement":
+        case "agreement" | "begun":
             return None
         case "late":
             return f"plan for {body['start'][11:16]}: {body['why']}"

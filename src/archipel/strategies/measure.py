@@ -13,7 +13,7 @@ from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import Readings
 from archipel.controller.solo import SoloCell
 from archipel.model import Floats, Horizon
-from archipel.optimisation.block import Block, bill
+from archipel.optimisation.block import Bill, Block, bill
 from archipel.optimisation.central import join, solve_piqp
 from archipel.strategies.limits import fixed_limits
 
@@ -31,14 +31,9 @@ def measure(
     The agreed and the central plan by the problem's own objective; the plan of cells alone by the same objective
     without the price of limits it does not keep (which would flatter agreement).
     """
-    parents = list(parts.parents)
-    blocks = [agreed[site.id][0] for site in parts.sites]
-    chosen = [agreed[site.id][1] for site in parts.sites]
-    energy = np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
-    v = np.full(len(horizon), root.v_pu)
-    ours = bill(blocks, parents, chosen, energy, v)
-    joined = join(tuple(blocks), parents, energy, v)
-    best = bill(blocks, parents, joined.controls(solve_piqp(joined, 1e-7).x), energy, v)
+    ours, best = against_central(parts, agreed, horizon, root)
+    parents, blocks = list(parts.parents), [agreed[site.id][0] for site in parts.sites]
+    energy, v = _upstream(horizon, root)
     limits = fixed_limits(parts)
     lone = [
         SoloCell(site, float(limits.import_kw[i]), float(limits.export_kw[i]))
@@ -55,3 +50,19 @@ def measure(
         "alone_limits_eur": alone.limits,
         "gross_eur": ours.gross,
     }
+
+
+def against_central(
+    parts: Parts, agreed: Mapping[str, tuple[Block, Floats]], horizon: Horizon, root: RootFacts
+) -> tuple[Bill, Bill]:
+    """What was agreed, and the central optimum of the very same linear problem."""
+    parents, blocks = list(parts.parents), [agreed[site.id][0] for site in parts.sites]
+    energy, v = _upstream(horizon, root)
+    ours = bill(blocks, parents, [agreed[site.id][1] for site in parts.sites], energy, v)
+    joined = join(tuple(blocks), parents, energy, v)
+    return ours, bill(blocks, parents, joined.controls(solve_piqp(joined, 1e-7).x), energy, v)
+
+
+def _upstream(horizon: Horizon, root: RootFacts) -> tuple[Floats, Floats]:
+    """Price of P and Q [EUR/kW, EUR/kvar] of every interval (2, T), and voltage (T,)."""
+    return np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))]), np.full(len(horizon), root.v_pu)
