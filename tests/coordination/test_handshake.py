@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archipel.coordination.handshake import Acceptance, Entry, Record, TieEnd
+from archipel.coordination.handshake import LAST_WORDS, Acceptance, Entry, Record, TieEnd
 
 NOON = datetime(2016, 6, 9, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -73,6 +73,27 @@ def test_acceptances_are_repeated_until_the_start() -> None:
     mine.accept(it, NOON)
     sent = [k for k in range(90) if mine.outbox(NOON + k * SECOND)]
     assert sent == list(range(0, 60, 2))
+
+
+def test_an_end_falls_silent_soon_after_the_other_has_said_that_it_heard() -> None:
+    mine, it = end(), record(minutes=10)
+    mine.accept(it, NOON)
+    assert mine.outbox(NOON)[0].heard is False
+    mine.hear(Acceptance(it.tie, 1, it.digest, heard=False), NOON)
+    assert mine.speaks(NOON + 60 * SECOND), "the other has not said that it heard"
+    mine.hear(Acceptance(it.tie, 1, it.digest, heard=True), NOON)
+    last = [said for k in range(300) for said in mine.outbox(NOON + k * SECOND)]
+    assert [said.heard for said in last] == [True] * LAST_WORDS
+    assert not mine.speaks(NOON + 300 * SECOND)
+
+
+def test_an_end_that_was_started_again_is_told_again() -> None:
+    mine, it = end(), record(minutes=10)
+    mine.accept(it, NOON)
+    mine.hear(Acceptance(it.tie, 1, it.digest, heard=True), NOON)
+    assert [k for k in range(60) if mine.outbox(NOON + k * SECOND)] == [0, 2]
+    mine.hear(Acceptance(it.tie, 1, it.digest, heard=False), NOON + 60 * SECOND)
+    assert mine.outbox(NOON + 60 * SECOND)
 
 
 def test_what_the_meter_contradicts_is_dropped_until_there_is_a_newer_record() -> None:

@@ -7,9 +7,13 @@ import sys
 import numpy as np
 import pytest
 
+from archipel.controller.facts import Intentions
 from archipel.grid.power_flow import PowerFlow
 from archipel.twin.faults import Cut, Faults, Spell, draw, simulate
 from archipel.twin.faults.__main__ import main
+from archipel.twin.faults.books import Books
+from archipel.twin.faults.host import Host
+from archipel.twin.faults.simulate import Simulation
 from archipel.twin.faults.village import NAMES, PARENT, village
 
 
@@ -29,6 +33,37 @@ def test_the_same_seed_gives_the_same_trace_also_with_another_order_of_sets() ->
         env = os.environ | {"PYTHONHASHSEED": hash_seed}
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == here
+
+
+def everything_wanted(seed: int, patch: pytest.MonkeyPatch, *, every_tick: bool) -> list[tuple[object, ...]]:
+    """What controllers wrote down, said and ordered, with its time; an order counts when it changes."""
+    said: list[tuple[object, ...]] = []
+    ordered: dict[str, object] = {}
+    booked = Books.stepped
+
+    def stepped(self: Books, host: Host, wants: Intentions, now_s: float) -> None:
+        said.extend((now_s, host.name, note.kind, note.key, dict(note.body)) for note in wants.notes)
+        said.extend((now_s, host.name, mail.receiver, repr(mail.said)) for mail in wants.mail)
+        if ordered.get(host.name) != (orders := dict(wants.orders)):
+            ordered[host.name] = orders
+            said.append((now_s, host.name, str(orders)))
+        booked(self, host, wants, now_s)
+
+    with patch.context() as within:
+        within.setattr(Books, "stepped", stepped)
+        simulation = Simulation(seed, 360.0, None, tell=False)
+        simulation.every_tick = every_tick
+        simulation.run()
+    return said
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 3))
+def test_a_controller_that_is_not_asked_while_it_is_quiet_does_the_same(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_always = everything_wanted(seed, monkeypatch, every_tick=True)
+    assert asked_always
+    assert everything_wanted(seed, monkeypatch, every_tick=False) == asked_always
 
 
 def test_seeds_draw_few_and_many_kinds_of_faults_and_all_of_them_end_before_healing() -> None:

@@ -88,6 +88,10 @@ class Controller:
     _healthy_now: frozenset[str] = frozenset()
     _against: dict[str, float] = field(default_factory=dict)
     """Since when a tie's meter contradicts."""
+    _doubts: bool = False
+    """Whether a meter differed at the last step, for however short."""
+    _stepped_s: float = 0.0
+    """Monotonic time of the last step."""
     _early: dict[str, Message] = field(default_factory=dict)
     """The last word of every neighbour about a plan that has not begun here; before we answer it says no more."""
     _words: dict[str, Acceptance] = field(default_factory=dict)
@@ -110,7 +114,7 @@ class Controller:
         mail: list[Mail] = []
         healthy = self._healthy(now.mono_s, snapshot)
         utc = self._utc(now, snapshot, healthy, notes)
-        self.acted_at = utc
+        self.acted_at, self._stepped_s = utc, now.mono_s
         if inbox:
             self._hear(inbox, now.mono_s, utc, mail, notes)
         held = {side.neighbour: self._held(side, utc) for side in self.ties}
@@ -134,6 +138,26 @@ class Controller:
     def last_plan(self, tie: str) -> int:
         """Number of the newest plan accepted on a tie; -1 before the first."""
         return self._ends[tie].last_plan
+
+    def quiet_until(self) -> float:
+        """Monotonic time before which steps like the last one would do nothing: with no mail, the same readings but
+        for what devices measure, and clocks that run evenly. The time of that step when this cannot be told."""
+        now_s, utc, ladder = self._stepped_s, self.acted_at, self.ladder
+        level, _, well = self._judged
+        waiting = (
+            self.clock.stepped or not self.clock.vouched or self._doubts or self._absent or ladder.latched
+            or ladder.level is not well or level is Level.RULES or len(self._well_since) != len(self._healthy_now)
+            or (self._talk is not None and self._talk.outcome is None)
+            or any(end.speaks(utc) for end in self._ends.values())
+        )  # fmt: skip
+        if waiting:
+            return now_s
+        since_s, times = (utc - EPOCH).total_seconds(), self.settings
+        attempt_s = times.lead_s / times.attempts
+        to_step_s = times.step_s - since_s % times.step_s
+        into_s = (since_s + times.lead_s) % times.every_s
+        to_attempt_s = attempt_s - into_s % attempt_s if into_s < times.lead_s else times.every_s - into_s
+        return now_s + min(to_step_s, to_attempt_s)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """How much of everything that waits is held, and the most there may be."""
@@ -329,12 +353,14 @@ class Controller:
         self, mono_s: float, utc: datetime, snapshot: Snapshot, held: dict[str, Holding], notes: list[Note]
     ) -> None:
         """Leave an agreement that a meter contradicts."""
+        self._doubts = False
         for side in self.ties:
             record, p_kw = held[side.neighbour].record, held[side.neighbour].p_kw
             metered = snapshot.tie_kw.get(side.id)
             if record is None or metered is None or abs(metered - p_kw) <= side.tolerance_kw:
                 self._against.pop(side.id, None)
                 continue
+            self._doubts = True
             if (utc - record.start).total_seconds() % record.step_s < self.settings.grace_s:
                 self._against.pop(side.id, None)
                 continue

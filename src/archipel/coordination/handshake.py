@@ -10,9 +10,9 @@ operating systems", 1978: the two generals). What can be promised is kept here, 
     end A   accept R2 ---- A accepted R2 ---->  end B acts on R2 from its start only when it holds A's acceptance, and
             accept R2 <--- B accepted R2 -----        A, having accepted, no longer acts on R1 then: never two values
 
-One end may still act while the other is at the default: a *split*. Acceptances are repeated until the start, so with
-a share `loss` of messages lost and n repeats a split has probability 2 loss^n (1 - loss^n). It must be safe (checked
-before accepting) and the meters end it: see `contradicted`.
+One end may still act while the other is at the default: a *split*. Acceptances are repeated until the other end says
+that it has heard, or until the start, so with a share `loss` of messages lost and n repeats a split has probability
+2 loss^n (1 - loss^n). It must be safe (checked before accepting) and the meters end it: see `contradicted`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Acceptance:
     tie: str
     plan: int
     digest: str
+    heard: bool = False
+    """Whether its sender holds the receiver's word for the same record, which then need not be repeated."""
 
 
 @final
@@ -79,6 +81,8 @@ class Holding:
     why: str
 
 
+LAST_WORDS = 2
+"""How often an acceptance is still said after the other end has said that it heard it: it may not know that we did."""
 Event = Literal["accepted", "confirmed", "refused", "contradicted"]
 
 
@@ -110,6 +114,8 @@ class TieEnd:
     last_plan: int = -1
     """Number of the newest plan accepted."""
     _sent: datetime | None = None
+    _left: int | None = None
+    """How often the acceptance is said again; None: until its record starts."""
     _said: Holding | None = None
     _said_for: tuple[Record | None, str | None, float | None] = (None, None, None)
     """What the last answer was made for."""
@@ -133,15 +139,17 @@ class TieEnd:
                 f"{now:%H:%M:%S}; a record is accepted before it starts"
             )
         self._settle(now)
-        self._next, self.last_plan, self._sent = record, record.plan, None
+        self._next, self.last_plan, self._sent, self._left = record, record.plan, None, None
         return Entry("accepted", record)
 
     def hear(self, heard: Acceptance, now: datetime) -> Entry | None:
         """The other end's word. Counts once, before the start, and only for the record this end accepted itself."""
         record = self._next
-        if record is None or heard.tie != self.tie or heard.plan != record.plan or record.digest in self._confirmed:
+        if record is None or heard.tie != self.tie or heard.plan != record.plan or now >= record.start:
             return None
-        if now >= record.start:
+        if heard.digest == record.digest and heard.heard is not (self._left is not None):
+            self._left = LAST_WORDS if heard.heard else None  # an end that was started again has heard nothing
+        if record.digest in self._confirmed:
             return None
         if heard.digest != record.digest:
             why = f"the other end accepted another record of plan {record.plan}"
@@ -153,12 +161,18 @@ class TieEnd:
         return Entry("confirmed", record)
 
     def outbox(self, now: datetime) -> list[Acceptance]:
-        """What to send now: the acceptance of the record to come, again and again until it starts."""
+        """What to send now: the acceptance of the record to come, again and again until it is known to be heard."""
         record = self._next
-        if record is None or now >= record.start or (self._sent is not None and now - self._sent < self.repeat):
+        if record is None or not self.speaks(now) or (self._sent is not None and now - self._sent < self.repeat):
             return []
         self._sent = now
-        return [Acceptance(self.tie, record.plan, record.digest)]
+        if self._left is not None:
+            self._left -= 1
+        return [Acceptance(self.tie, record.plan, record.digest, record.digest in self._confirmed)]
+
+    def speaks(self, now: datetime) -> bool:
+        """Whether there is an acceptance to say (again)."""
+        return self._next is not None and now < self._next.start and self._left != 0
 
     def holding(self, now: datetime) -> Holding:
         """What this end acts on now; the very same object as long as nothing changes."""

@@ -78,10 +78,14 @@ class Host:
         self.clock_of: dict[str, float] = {}
         """By how much a neighbour's clock differs, as last measured."""
         self.grid_kw = 0.0
+        self.quiet_s = -math.inf
+        """Until when (on its monotonic clock) steps would do nothing, if nothing but time changes."""
         self.controller: Controller
         self._told: Mapping[str, tuple[float, float]] = {}
         self._renew_s = -math.inf
         self._neighbours: frozenset[str] = frozenset()
+        self._knew: tuple[frozenset[str], Mapping[str, float], float] = (frozenset(), {}, 0.0)
+        """Neighbours, flows and clock at the last step."""
 
     def start(self, now_s: float) -> None:
         """A new life, with what the disk holds."""
@@ -92,7 +96,7 @@ class Host:
                 (self.tags.add if note.body["on"] else self.tags.discard)(note.key)
         self.epoch += 1
         self.counter, self.running, self.pending, self.planned_s = 0, True, None, math.inf
-        self._told, self._renew_s = {}, -math.inf
+        self._told, self._renew_s, self.quiet_s = {}, -math.inf, -math.inf
 
     def crash(self) -> None:
         """kill -9."""
@@ -132,7 +136,22 @@ class Host:
         soc, trouble = (0.5, "") if self.yard is None else self.instruments.soc(self.yard.soc_at(now_s), now_s)
         snapshot = Snapshot(Facts(soc, self.grid_kw), trouble, self._neighbours, self.instruments.ties(tie_kw, now_s))
         inbox, self.inbox = self.inbox, []
-        return self.controller.step(self.instant(now_s), snapshot, inbox)
+        wants = self.controller.step(self.instant(now_s), snapshot, inbox)
+        self.quiet_s = self.controller.quiet_until()
+        self._knew = (self._neighbours, tie_kw, self.stepped_s)
+        return wants
+
+    def quiet(self, now_s: float, tie_kw: Mapping[str, float]) -> bool:
+        """Whether a step now would do nothing."""
+        return (
+            self.mono_s(now_s) < self.quiet_s
+            and (self.yard is None or now_s < self._renew_s)
+            and not self.inbox
+            and not self.instruments.faulty
+            and self._knew[0] == self._neighbours
+            and self._knew[1] is tie_kw
+            and self._knew[2] == self.stepped_s
+        )
 
     def meet(self, other: Host, now_s: float) -> None:
         """A link is up: compare clocks."""
