@@ -70,6 +70,10 @@ class RowPlanner:
         return {f"alone/{self.cell}": (held_kw.get(self.parent, -1.0), 0.0)}
 
 
+MOST_KW = 100.0
+"""No tie can carry more."""
+
+
 class Row:
     """`names[0]` is the root, every next one the child of the one before."""
 
@@ -90,8 +94,8 @@ class Row:
 
     def fresh(self, name: str) -> Controller:
         i = self.names.index(name)
-        up = (TieSide(f"t{i}", self.names[i - 1], True, 0.0, 1.0),) if i else ()
-        below = (TieSide(f"t{i + 1}", self.names[i + 1], False, 0.0, 1.0),) if i + 1 < len(self.names) else ()
+        up = (TieSide(f"t{i}", self.names[i - 1], True, 0.0, 1.0, MOST_KW),) if i else ()
+        below = (TieSide(f"t{i + 1}", self.names[i + 1], False, 0.0, 1.0, MOST_KW),) if i + 1 < len(self.names) else ()
         return Controller(name, up + below, self.planner[name], self.settings)
 
     def instant(self, name: str) -> Instant:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -167,6 +168,15 @@ def test_a_cell_that_cannot_plan_says_so_and_the_others_agree_without_it() -> No
     assert row.orders("leaf") == []
     assert row.cell["root"].level is Level.COOPERATING
     assert row.cell["mid"].acts_on.keys() == {"t1"}
+
+
+@pytest.mark.parametrize("shown", [7000.0, -7000.0, math.nan, math.inf])
+def test_a_meter_that_shows_what_no_tie_can_carry_contradicts_nothing(shown: float) -> None:
+    row = agreed("root", "leaf")
+    row.metered = {"t1": shown}
+    row.run(60)
+    assert row.cell["leaf"].acts_on["t1"] == row.cell["root"].acts_on["t1"]
+    assert row.cell["leaf"].splits == 0
 
 
 def test_a_meter_that_contradicts_ends_the_agreement_after_some_seconds() -> None:

@@ -13,10 +13,12 @@ import pytest
 from small_scenario import scenario
 
 from archipel.cell.parts import cut
+from archipel.controller.facts import Instant
 from archipel.controller.planner import DeviceFacts
 from archipel.drivers import Quality, Reading
 from archipel.field.devices import Unit, Units
 from archipel.field.keeping import PERSONAL, Keeper, known_of
+from archipel.field.peaks import Peaks
 from archipel.journal import Journal
 
 NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
@@ -80,6 +82,21 @@ def test_what_a_plan_was_made_from_can_be_read_again_to_the_last_digit(journal: 
         assert state.keys() == facts.states[kind].keys()
         for key, column in state.items():
             assert np.array_equal(column, facts.states[kind][key], equal_nan=True)
+
+
+def test_a_peak_is_the_highest_mean_of_a_quarter_hour_and_survives_a_restart(journal: Journal) -> None:
+    peaks = Peaks(journal, epoch=1, most_kw=1000.0)
+    for minute in range(46):
+        p_kw = 100.0 if minute < 15 else 40.0 if minute < 30 else 90_000.0  # a meter wrong by a thousand
+        peaks.count(Instant(NOON + timedelta(minutes=minute), 60.0 * minute), p_kw)
+    assert peaks.kw == pytest.approx({"2016-06-08": (14 * 100.0 + 40.0) / 15})
+    journal.commit()
+    again = Peaks(journal, epoch=2, most_kw=1000.0)
+    again.restore(NOON + timedelta(hours=1))
+    assert again.kw == peaks.kw
+    tomorrow = Peaks(journal, epoch=2, most_kw=1000.0)
+    tomorrow.restore(NOON + DAY)
+    assert tomorrow.kw == {}
 
 
 def test_after_midnight_the_day_is_written_as_parquet(journal: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,7 +39,7 @@ class Snapshot:
     neighbours: frozenset[str] = frozenset()
     """Cells with which new agreements are possible: alive, certified, their clock known."""
     tie_kw: Mapping[str, float] = field(default_factory=dict)
-    """Metered just now, positive into the lower cell; only ties whose meter gave a plausible value."""
+    """Metered just now, positive into the lower cell; only ties whose meter gave a value."""
 
 
 @final
@@ -87,6 +88,8 @@ class TieSide:
     """Exchange into the lower cell when nothing is agreed, named in the scenario."""
     tolerance_kw: float
     """What metered and agreed power may differ by, beyond measuring errors and the noise of loads."""
+    most_kw: float = math.inf
+    """The most its meter can show in earnest, either way; what is beyond is as if it had not been measured."""
 
 
 class Plan(Protocol):

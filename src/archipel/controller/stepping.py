@@ -357,6 +357,8 @@ class Controller:
         for side in self.ties:
             record, p_kw = held[side.neighbour].record, held[side.neighbour].p_kw
             metered = snapshot.tie_kw.get(side.id)
+            if metered is not None and not abs(metered) <= side.most_kw:
+                metered = None  # NaN, or no power this tie can carry
             if record is None or metered is None or abs(metered - p_kw) <= side.tolerance_kw:
                 self._against.pop(side.id, None)
                 continue

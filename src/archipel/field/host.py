@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ from archipel.field.keeping import Keeper
 from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
 from archipel.field.notify import notify
 from archipel.field.operator import Answer, attend, open_inbox, reply
+from archipel.field.peaks import Peaks
 from archipel.field.sections import touches
 from archipel.field.shadow import ShadowLog
 from archipel.field.state import fingerprint
@@ -135,9 +137,7 @@ class CellHost:
         self._modes: dict[str, str] = {}
         """Mode that each neighbour last said it is in."""
         self._last: Intentions | None = None
-        self._peaks: dict[str, float] = {}
-        self._quarter: tuple[datetime, float, float] | None = None
-        """Quarter hour, energy drawn in it so far [kWh], until when [s]: the root's import."""
+        self._peaks = Peaks(journal, epoch, sum(side.most_kw for side in built.controller.ties) or math.inf)
         outlook = built.estimator.outlook
         self._shadow = ShadowLog(outlook.day_ahead, outlook.profiles.start)
         self._keeper = Keeper(journal, file.records.every_s, file.records.personal_days)
@@ -206,8 +206,8 @@ class CellHost:
         told = self._last.orders if self._last is not None and self.access.armed else {}
         self.estimator.advance(now.utc, told, v_pu)
         self.estimator.correct(now.utc, self.units.readings())
-        self._count_import(now, flows.get("", (None, None))[0])
-        facts = DeviceFacts(dict(self.estimator.states), v_pu, dict(self._peaks))
+        self._peaks.count(now, flows.get("", (None, None))[0])
+        facts = DeviceFacts(dict(self.estimator.states), v_pu, dict(self._peaks.kw))
         ties = {tie: p_kw for tie, (p_kw, _) in flows.items() if tie}
         if not self.access.armed:
             ties = {}  # what is metered is the work of others and contradicts nothing
@@ -300,24 +300,6 @@ class CellHost:
             return f"{len(lost)} of {len(self.units.devices)} devices do not answer, {lost[0]} among them"
         return ""
 
-    def _count_import(self, now: Instant, p_kw: float | None) -> None:
-        """The root's highest mean import of a quarter hour, by day: its peak is charged."""
-        if p_kw is None or any(side.upward for side in self.controller.ties):
-            return
-        utc = now.utc
-        quarter = utc.replace(minute=utc.minute - utc.minute % 15, second=0, microsecond=0)
-        if self._quarter is not None and self._quarter[0] == quarter:
-            _, e_kwh, until_s = self._quarter
-            self._quarter = (quarter, e_kwh + p_kw * (now.mono_s - until_s) / 3600.0, now.mono_s)
-            return
-        if self._quarter is not None:
-            before, e_kwh, _ = self._quarter
-            day, mean_kw = before.date().isoformat(), 4.0 * e_kwh
-            if mean_kw > self._peaks.get(day, 0.0):
-                self._peaks[day] = mean_kw
-                self.journal.append("peak", f"{before.isoformat()}/{self.epoch}", {"p_kw": mean_kw}, time=wall())
-        self._quarter = (quarter, 0.0, now.mono_s)
-
     def _watch_shadow(self, now: Instant, done: Intentions, metered: Mapping[str, float]) -> None:
         """Write down what was not done."""
         up = next((side.id for side in self.controller.ties if side.upward), None)
@@ -347,11 +329,7 @@ class CellHost:
                 if entry.body.get("mode") == self.access.mode:
                     notes.append(Note(kind, entry.key, entry.body))
         self.controller.restore(notes[::-1], now)
-        for entry in self.journal.newest("peak"):
-            day = entry.key[:10]
-            if day < now.utc.date().isoformat():
-                break
-            self._peaks[day] = max(self._peaks.get(day, 0.0), float(entry.body["p_kw"]))
+        self._peaks.restore(now.utc)
 
     # ---------------------------------------------------------------- status
 

@@ -59,7 +59,7 @@ class Host:
             {child: place[child].head_kw / 2 for child in children},
         )
         lower = {side.id: place[side.id.removeprefix("tie/")] for side in self.ties}
-        self.instruments = Instruments(self.here, {tie: 2.0 * p.contract_kw for tie, p in lower.items()})
+        self.instruments = Instruments(self.here, tuple(lower))
         self.contract_kw = {tie: p.contract_kw for tie, p in lower.items()}
         self.disk = Disk()
         self.window = ReplayWindow()

@@ -36,8 +36,8 @@ class Instruments:
     """The instruments of one cell: its battery's state of charge and the power of its ties."""
 
     here: Place
-    limit_kw: Mapping[str, float]
-    """The most a tie's meter can show in earnest, by tie."""
+    metered: tuple[str, ...]
+    """Ties."""
     faulty: dict[str, str] = field(default_factory=dict)
     """stale, nan, large or sign, by instrument (`soc` or a tie)."""
     _soc: float = math.nan
@@ -56,9 +56,9 @@ class Instruments:
         return self._soc, ""
 
     def ties(self, true_kw: Mapping[str, float], now_s: float) -> dict[str, float]:
-        """The powers of ties that can be believed."""
+        """The powers of ties as their meters show them; the controller knows what cannot be."""
         out = {}
-        for tie, limit in self.limit_kw.items():
+        for tie in self.metered:
             if tie not in true_kw:
                 continue
             value = true_kw[tie]
@@ -69,6 +69,5 @@ class Instruments:
                     continue
             elif tie in self._tie:
                 del self._tie[tie]
-            if plausible(value, -limit, limit):
-                out[tie] = value
+            out[tie] = value
         return out

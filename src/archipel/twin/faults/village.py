@@ -35,6 +35,9 @@ TOLERANCE_KW = 3.0
 _ALLOWANCE = 1.15
 """Ratings over the active power they are made for: reactive power, losses and noise."""
 
+PLAUSIBLE = 2.0
+"""No tie carries more than so many times its contract."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,10 @@ class Village:
     def ties(self, name: str) -> tuple[TieSide, ...]:
         """The ties of one cell as it sees them."""
         here = self.place[name]
-        up = (TieSide(f"tie/{name}", here.parent, True, 0.0, TOLERANCE_KW),) if here.parent else ()
-        return up + tuple(TieSide(f"tie/{child}", child, False, 0.0, TOLERANCE_KW) for child in here.children)
+        most_kw = {lower: PLAUSIBLE * self.place[lower].contract_kw for lower in (name, *here.children)}
+        up = (TieSide(f"tie/{name}", here.parent, True, 0.0, TOLERANCE_KW, most_kw[name]),) if here.parent else ()
+        below = (TieSide(f"tie/{c}", c, False, 0.0, TOLERANCE_KW, most_kw[c]) for c in here.children)
+        return (*up, *below)
 
 
 def village(seed: int, steps: int) -> Village:
