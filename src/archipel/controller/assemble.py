@@ -12,8 +12,9 @@ from archipel.controller.stepping import Controller, Settings
 from archipel.grid.branch_model import BASE_KVA, branch_model
 from archipel.model import Grid
 
-TOLERANCE_KW = 10.0
-"""What metered and agreed power of a tie may differ by: loads are not known to the kilowatt within a quarter hour."""
+TOLERANCE_KW, TOLERANCE = (10.0, 50.0), 0.03
+"""What metered and agreed power of a tie may differ by: a share of what its branch may carry, at least and at most so
+many kW. Loads are not known to the kilowatt within a quarter hour; one charger that ends early is no broken word."""
 PLAUSIBLE = 4.0
 """No meter shows in earnest more than so many times what its branch may carry; one that is wrong by 1000 shows that at
 less than a hundredth of it."""
@@ -23,21 +24,25 @@ def tie_sides(parts: Parts, cell: int) -> tuple[TieSide, ...]:
     """The closed ties of a cell, the one upwards first."""
     ties = parts.scenario.archipelago.tie
     around = [cell] * bool(parts.sites[cell].parent) + [i for i, p in enumerate(parts.parents) if p == cell]
-    most_kw = _most_kw(parts.scenario.grid)
+    limit_kw = _limit_kw(parts.scenario.grid)
     out = []
     for lower in around:
         tie = ties[parts.tie_of[lower]]
         upward = lower == cell
         neighbour = parts.sites[cell].parent if upward else parts.sites[lower].id
-        most = most_kw.get(tie.id, math.inf)
-        out.append(TieSide(tie.id, neighbour, upward, tie.default_p_kw, TOLERANCE_KW, most))
+        limit = limit_kw.get(tie.id)
+        tolerance, most = TOLERANCE_KW[0], math.inf  # a switch has no limit of its own
+        if limit is not None:
+            tolerance = min(max(TOLERANCE_KW[0], TOLERANCE * limit), TOLERANCE_KW[1])
+            most = PLAUSIBLE * limit
+        out.append(TieSide(tie.id, neighbour, upward, tie.default_p_kw, tolerance, most))
     return tuple(out)
 
 
-def _most_kw(grid: Grid) -> dict[str, float]:
-    """Largest plausible power of every branch that has a limit, by id."""
+def _limit_kw(grid: Grid) -> dict[str, float]:
+    """Power at nominal voltage that every branch with a limit may carry, by id."""
     per_pu = branch_model(grid).loading_per_pu.max(axis=0)
-    return {name: PLAUSIBLE * BASE_KVA / x for name, x in zip(grid.branch_id, per_pu.tolist(), strict=True) if x > 0.0}
+    return {name: BASE_KVA / x for name, x in zip(grid.branch_id, per_pu.tolist(), strict=True) if x > 0.0}
 
 
 def controller_of(
