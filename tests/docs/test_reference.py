@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from reading import PAGES, ROOT
 
 from archipel.cli.main import parser
 from archipel.cli.run_command import ALL
+from archipel.field import cell_file
 from archipel.formats import scenario_cells, scenario_devices, scenario_network
 from archipel.formats.scenario_keys import TABLES
 from archipel.formats.tables import Column
@@ -74,3 +77,32 @@ def test_every_link_of_a_page_leads_somewhere(page: object) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     dead = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not dead
+
+
+CELL_TABLES = {
+    "cell": cell_file.CellTable, "controller": cell_file.ControllerTable, "records": cell_file.RecordsTable,
+    "transport": cell_file.TransportTable, "status": cell_file.StatusTable, "neighbour": cell_file.NeighbourTable,
+    "device": cell_file.DeviceTable, "meter": cell_file.MeterTable, "clock": cell_file.ClockTable,
+}  # fmt: skip
+
+
+def test_the_page_of_the_cell_file_names_every_table_and_key_with_its_default() -> None:
+    known = words("cell-file.md")
+    page = (ROOT / "docs" / "reference" / "cell-file.md").read_text("utf-8")
+    assert {field.name for field in fields(cell_file.CellFile)} - {"path"} == set(CELL_TABLES)
+    assert set(CELL_TABLES) <= known
+    for kind in CELL_TABLES.values():
+        assert {key.name for key in fields(kind)} <= known
+    for name in ("controller", "records"):
+        section = page.split(f"## `[{name}]`")[1].split("\n## ")[0]
+        for key in fields(CELL_TABLES[name]):
+            row = re.search(rf"^\| `{key.name}` \|.*\| ([\d.]+) \|$", section, re.MULTILINE)
+            assert row is not None, f"{key.name} has no row with a default"
+            assert float(row[1]) == key.default
+
+
+def test_the_example_of_a_cell_file_can_be_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "cell-file.md").read_text("utf-8")
+    path = tmp_path / "CELL.toml"
+    path.write_text(page.split("```toml\n")[1].split("```")[0], "utf-8")
+    assert cell_file.read_cell_file(path).cell.id == "LV3.304"
