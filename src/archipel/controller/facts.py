@@ -105,7 +105,8 @@ class Plan(Protocol):
         ...
 
     def unsafe(self, neighbour: str) -> str:
-        """What would be broken if this cell held to the plan and `neighbour` to the default; empty when nothing."""
+        """What would be broken if this cell held to the plan and `neighbour` to the default, or to what held before;
+        empty when nothing."""
         ...
 
 
@@ -123,7 +124,8 @@ class Planner(Protocol):
     ) -> Program:
         """The cell's side of a plan that holds from `start`; it returns a `Plan`.
 
-        Until then devices do what they were `told`. `children` take part; the others will exchange `held_kw`.
+        Until then devices do what they were `told`. `children` take part. `held_kw` is what every neighbour will
+        exchange without this plan: those that take no part will, and so may one that never hears of it.
         """
         ...
 

@@ -53,7 +53,8 @@ class ExactPlan:
     children: tuple[str, ...]
     """Those that took part, in the order of `agreed.child_boundary`."""
     agreed: Agreed
-    defaults_kw: Mapping[str, float]
+    without_kw: Mapping[str, tuple[float, ...]]
+    """What every neighbour may exchange when it does not act on this plan: its default, what holds before it."""
 
     def exchange_kw(self, neighbour: str) -> tuple[float, ...]:
         """Power into the lower cell, one value per quarter hour of four hours from the start."""
@@ -69,27 +70,31 @@ class ExactPlan:
         return _orders(self.site, self.agreed, now, devices.states)
 
     def unsafe(self, neighbour: str) -> str:
-        """By AC power flow: what breaks when a child cell exchanges its default while all else is as agreed.
+        """By AC power flow: what breaks when a child cell does not act on the plan while all else is as agreed.
 
-        A parent at its default changes nothing in this cell.
+        A parent that does not changes nothing in this cell.
         """
         if neighbour not in self.children:
             return ""
-        agreed, k = self.agreed, self.children.index(neighbour)
+        found = (self._split(neighbour, p_kw) for p_kw in self.without_kw[neighbour])
+        return next((why for why in found if why), "")
+
+    def _split(self, child: str, p_kw: float) -> str:
+        agreed, k = self.agreed, self.children.index(child)
         child_pq = agreed.child_boundary.copy()
-        child_pq[k, 0], child_pq[k, 1] = self.defaults_kw[neighbour], 0.0
+        child_pq[k, 0], child_pq[k, 1] = p_kw, 0.0
         site = replace(self.site, children=self.children, child_node=_nodes(self.site, self.children))
         try:
             state = flow(site, agreed.duty, agreed.u, child_pq, agreed.v_pu, None)
         except Diverged:
-            return f"with {neighbour} at its default the power flow has no answer"
+            return f"with {child} at {p_kw:.0f} kW the power flow has no answer"
         v = np.abs(state.v[:, :CHECKED_INTERVALS])
         v = v[v[:, 0] > 0.0]
         load = float(state.loading[:, :CHECKED_INTERVALS].max(initial=0.0))
         if v.min(initial=1.0) < SPLIT_V_PU[0] or v.max(initial=1.0) > SPLIT_V_PU[1]:
-            return f"with {neighbour} at its default voltages reach {v.min():.3f} to {v.max():.3f} pu"
+            return f"with {child} at {p_kw:.0f} kW voltages reach {v.min():.3f} to {v.max():.3f} pu"
         if load > SPLIT_LOADING:
-            return f"with {neighbour} at its default a branch reaches {load:.2f} times its limit"
+            return f"with {child} at {p_kw:.0f} kW a branch reaches {load:.2f} times its limit"
         return ""
 
 
@@ -135,12 +140,16 @@ class ExactPlanner:
         root = None if site.parent else self.outlook.root(horizon, devices.peaks_kw)
         taking = replace(site, children=children, child_node=_nodes(site, children))
         program = program_of(taking, what, devices.v_pu, self._habits, root, self.options, self.passes)
-        return self._kept(program, children)
+        kw = self.defaults_kw
+        without_kw = {name: tuple(dict.fromkeys((kw[name], held_kw.get(name, kw[name])))) for name in children}
+        return self._kept(program, children, without_kw)
 
-    def _kept(self, program: Generator[Any, Any, Any], children: tuple[str, ...]) -> Generator[Any, Any, ExactPlan]:
+    def _kept(
+        self, program: Generator[Any, Any, Any], children: tuple[str, ...], without_kw: Mapping[str, tuple[float, ...]]
+    ) -> Generator[Any, Any, ExactPlan]:
         agreed = yield from program
         self._habits.last = agreed
-        return ExactPlan(self.site, children, agreed, self.defaults_kw)
+        return ExactPlan(self.site, children, agreed, without_kw)
 
     def alone(self, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> Orders:
         """The own optimum within the fixed limits; held to the agreed exchange where the tie upwards is agreed."""

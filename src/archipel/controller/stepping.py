@@ -282,7 +282,7 @@ class Controller:
             number, start = due
             children = tuple(s.neighbour for s in self.ties if not s.upward and s.neighbour in partners)
             parent = next((s.neighbour for s in self.ties if s.upward), "")
-            held = {s.neighbour: self._ends[s.id].expected_kw(start) for s in self.ties if s.neighbour not in children}
+            held = {s.neighbour: self._ends[s.id].expected_kw(start) for s in self.ties}
             program = self.planner.program(start, utc, snapshot.devices, self._orders, children, held)
             body = {"plan": number, "start": start.isoformat(), "with": list(children), "held_kw": held}
             notes.append(Note("begun", f"{number}", body))
