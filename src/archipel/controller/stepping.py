@@ -387,10 +387,10 @@ class Controller:
         notes: list[Note],
     ) -> None:
         """Choose the level, then the orders; they are made anew when the step of time or what holds changes."""
-        facts = (held, healthy, snapshot.trouble)
+        facts = (held, healthy, snapshot.trouble, snapshot.neighbours)
         if facts != self._judged_by:
             self._judged_by = facts
-            self._judged = (*self._possible(held, healthy, snapshot), self._well(healthy, snapshot))
+            self._judged = (*self._possible(held, healthy, snapshot), self._well(snapshot))
             self.acts_on = {h.record.tie: h.record for h in held.values() if h.record is not None}
         level, why, well = self._judged
         if (change := self.ladder.observe(mono_s, well, why)) is not None:
@@ -423,13 +423,13 @@ class Controller:
         pins = {name: value for name, r in records.items() if (value := r.at(utc)) is not None}
         return self.planner.alone(utc, snapshot.devices, pins)
 
-    def _well(self, healthy: frozenset[str], snapshot: Snapshot) -> Level:
-        """What health would allow, whatever is agreed."""
+    def _well(self, snapshot: Snapshot) -> Level:
+        """What health would allow now, whatever is agreed; the ladder waits until it has lasted."""
         if snapshot.trouble:
             return Level.RULES
-        if len(healthy) == len(self.ties):
+        if self._side.keys() <= snapshot.neighbours:
             return Level.COOPERATING
-        return Level.FALLBACK if healthy else Level.ALONE
+        return Level.ALONE if self._side.keys().isdisjoint(snapshot.neighbours) else Level.FALLBACK
 
     def _possible(self, held: Mapping[str, Holding], healthy: frozenset[str], snapshot: Snapshot) -> tuple[Level, str]:
         """What to act by, and why not by more."""
