@@ -5,9 +5,9 @@
     archipel down
 
 For every kill: after how long all neighbours know, whether any other pair stopped talking, after how long the cell that
-was started again answers with its mode, acts on its agreements again, and stands where new ones are made. `--hang` stops
-the process (SIGSTOP) and lets it go on. At the end the rehearsal is stopped and every ledger is read: nothing confirmed
-by one end may be missing at the other, and nothing may be accepted twice.
+was started again answers with its mode, acts on its agreements again, and stands where new ones are made. `--hang`
+stops the process (SIGSTOP) and lets it go on. At the end the rehearsal is stopped and every ledger is read: nothing
+confirmed by one end may be missing at the other, and nothing may be accepted twice.
 """
 
 from __future__ import annotations
