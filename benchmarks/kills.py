@@ -144,7 +144,8 @@ def main() -> int:
         one = there.kill(rng.choice(sorted(there.files)), rng.uniform(0.2, 3.0), hang=asked.hang)
         done.append(one)
         print("{number:4d}  {cell:12s} known after {known_s:.2f} s, restored {restored_s:.2f} s, holding "
-              "{holding_s:.1f} s, cooperating {cooperating_s:.1f} s, others lost: {others_lost}".format(number=number, **one), flush=True)  # fmt: skip
+              "{holding_s:.1f} s, cooperating {cooperating_s:.1f} s, others lost: {others_lost}"
+              .format(number=number, **one), flush=True)  # fmt: skip
         time.sleep(rng.uniform(0.0, 4.0))
     there.processes.stop()
     figures: dict[str, Any] = {"kills": len(done), "seed": asked.seed}
