@@ -79,7 +79,7 @@ class Station:
         self.partners = self.neighbours | frozenset(partners)
         self.wrong: dict[str, Refusal] = {}
         """Cells whose newest certificate was refused, and why."""
-        self._epoch, self._counter = epoch, 0
+        self.epoch, self._counter = epoch, 0
         self._outbox: Outbox = outbox if outbox is not None else MemoryOutbox()
         self._handled: Handled = handled if handled is not None else MemoryHandled()
         self._repeat = timedelta(seconds=repeat_s)
@@ -275,7 +275,7 @@ class Station:
         self, now: datetime, counter: int, receiver: str, topic: str, kind: str, key: str, payload: bytes, form: Form
     ) -> Envelope:
         trust = self.trust
-        return Envelope(trust.area, trust.name, receiver, topic, self._epoch, counter, now, kind, key, payload, form)
+        return Envelope(trust.area, trust.name, receiver, topic, self.epoch, counter, now, kind, key, payload, form)
 
     def _is_due(self, what: str, every_s: float, now: datetime) -> bool:
         last = self._due.get(what)
