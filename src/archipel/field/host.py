@@ -60,7 +60,6 @@ RESTORED_H = 6.0
 def run_file(path: Path) -> int:
     """Run the cell of a file until it is told to end (SIGTERM, SIGINT). Returns the exit code."""
     file = read_cell_file(path)
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]  # pyarrow would load it, for half a second, for nothing
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # drivers say in better words what is the matter
     asyncio.run(_run(file))
     return 0
