@@ -29,6 +29,7 @@ from archipel.transport.gate import (
     place,
 )
 from archipel.transport.outbox import Handled, MemoryHandled, MemoryOutbox, Outbox, Pending
+from archipel.transport.presence import Presence
 from archipel.transport.replay import ReplayWindow
 
 REPEAT_S = 1.0
@@ -74,12 +75,12 @@ class Station:
         agreements are made with over others.
         """
         self.gate = Gate(trust, rights, window)
-        self.trust, self.clocks = trust, ClockWatch()
+        self.trust, self.clocks, self.presence = trust, ClockWatch(), Presence()
         self.neighbours = frozenset(neighbours)
         self.partners = self.neighbours | frozenset(partners)
         self.wrong: dict[str, Refusal] = {}
         """Cells whose newest certificate was refused, and why."""
-        self.epoch, self._counter = epoch, 0
+        self._epoch, self._counter = epoch, 0
         self._outbox: Outbox = outbox if outbox is not None else MemoryOutbox()
         self._handled: Handled = handled if handled is not None else MemoryHandled()
         self._repeat = timedelta(seconds=repeat_s)
@@ -131,6 +132,7 @@ class Station:
             if envelope is None:
                 continue
             self._counts["accepted"] += 1
+            self.presence.heard(envelope.sender, now)
             if envelope.kind in OURS:
                 self._ours(envelope, now)
             elif envelope.topic:
@@ -275,7 +277,7 @@ class Station:
         self, now: datetime, counter: int, receiver: str, topic: str, kind: str, key: str, payload: bytes, form: Form
     ) -> Envelope:
         trust = self.trust
-        return Envelope(trust.area, trust.name, receiver, topic, self.epoch, counter, now, kind, key, payload, form)
+        return Envelope(trust.area, trust.name, receiver, topic, self._epoch, counter, now, kind, key, payload, form)
 
     def _is_due(self, what: str, every_s: float, now: datetime) -> bool:
         last = self._due.get(what)

@@ -87,13 +87,11 @@ class ZenohCarrier:
         strangers = set(connect) - station.neighbours
         if strangers:
             raise _unusable(f"{identity.name}: would dial {', '.join(sorted(strangers))}, expected neighbours only")
-        self._area, self._name, self._epoch = identity.area, identity.name, station.epoch
+        self._area, self._name = identity.area, identity.name
         self._queue: deque[Parcel] = deque(maxlen=MOST_QUEUED)
         self._came = self._taken = 0
         self._addresses: list[list[str]] = []
-        self._lives: set[tuple[str, int]] = set()
-        self._newest: dict[str, int] = {}
-        """Epoch of the newest life that was ever seen of a cell."""
+        self._lives: set[tuple[str, str]] = set()
         self._links: dict[tuple[str, str, str], str] = {}
         self._on_arrival = on_arrival
         try:
@@ -130,8 +128,8 @@ class ZenohCarrier:
 
     def appear(self) -> None:
         """Declare a liveliness token."""
-        # the epoch tells this life of the cell from an earlier one that is not cleared away yet
-        token = f"archipel/{self._area}/alive/{self._name}/{self._epoch}"
+        # the session's id tells this life of the cell from an earlier one that is not cleared away yet
+        token = f"archipel/{self._area}/alive/{self._name}/{self._session.zid()}"
         self._token = self._session.liveliness().declare_token(token)
 
     def arrivals(self) -> Iterable[Parcel]:
@@ -144,13 +142,8 @@ class ZenohCarrier:
         return arrived
 
     def members(self) -> frozenset[str]:
-        """Other cells of the area whose newest life, as far as known, holds a liveliness token.
-
-        A token of an earlier life may stay behind: who joined while it was being cleared away is never told (seen with
-        zenoh 1.10 after a neighbour and then this cell were killed and started again).
-        """
-        lives, newest = frozenset(self._lives), self._newest.copy()
-        return frozenset(name for name, life in newest.items() if name != self._name and (name, life) in lives)
+        """Other cells of the area that hold a liveliness token."""
+        return frozenset(name for name, _ in tuple(self._lives) if name != self._name)
 
     def attached(self) -> frozenset[str]:
         """Common names in the certificates at the other ends of our links."""
@@ -181,13 +174,9 @@ class ZenohCarrier:
             self._on_arrival()
 
     def _life_changed(self, sample: zenoh.Sample) -> None:
-        name, epoch = str(sample.key_expr).split("/")[-2:]
-        if not epoch.isdecimal():
-            return  # no token of ours
-        life = int(epoch)
+        name, life = str(sample.key_expr).split("/")[-2:]
         if sample.kind == zenoh.SampleKind.PUT:
             self._lives.add((name, life))
-            self._newest[name] = max(life, self._newest.get(name, 0))
         else:
             self._lives.discard((name, life))
         if self._on_arrival is not None:
