@@ -1,15 +1,19 @@
 """Exact agreement: a distributed primal-dual interior point on the tree of cells.
 
-Three round trips along the tree per iteration, and one to open:
+Two round trips along the tree per iteration, one to open and one to close:
 
     open      up  P, Q and where the voltage matters         down  price, voltage, first mu
-    predict   up  response C, K, Y and affine constants      down  steps of price and voltage
-    correct   up  step sizes, corrector and centring parts   down  corrected steps, sigma mu
-    step      up  step sizes, cost, residual                 down  step lengths, or the end
+    predict   up  response C, K, Y, affine constants, gap    down  steps of price and voltage, or the end
+    correct   up  step sizes, corrector and centring parts   down  steps, new price and voltage, sigma mu
+    close     up  cost at true voltages                      down  cost and certified gap
 
-What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The result is
-that of a central interior point method (see `optimisation.interior`), and the gap is certified: since every control is
-boxed, objective minus optimum is at most the sum of slack-dual products plus |dual residual| x range.
+Every cell takes as long a step as its own slacks and duals allow: no third round trip is needed to agree on one length, and
+one cell at a bound holds nobody back. What cells then hold apart (a child's voltage and its price, a limit and its slack) is a
+residual like any other, and the next Newton step works it off. A child is told its new price and voltage after its
+parent's step, so price and power at a boundary are the same on both sides at every iteration.
+
+What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is certified: see
+`CellSolver.gap`.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
 from archipel.optimisation.barrier import StepSizes
 from archipel.optimisation.interior import CellSolver, Constants, Response
+
+TOGETHER, SLOW = 1.0, 0.7
+"""Below this gap, and where the last step left more than this share of it, all cells take the same step."""
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
 
@@ -72,17 +79,30 @@ class Solved:
     gross: float
     """Gross energy cost of the whole tree [EUR]."""
     converged: bool
+    gaps: tuple[float, ...] = ()
+    """Certified gap after every iteration, as the root saw it; empty elsewhere."""
 
 
 @dataclass(slots=True, eq=False)
 class _Root:
-    """The root also decides: the first point, the centring, the step lengths, the end."""
+    """The root also decides: the first point, the centring, the end."""
 
     upstream: Upstream
     options: Options
-    best_gap: float = field(default=np.inf)
+    gaps: list[float] = field(default_factory=list)
     no_better: int = 0
-    iteration: int = 0
+
+    def ends(self, gap: float) -> bool:
+        """When the certified gap is small, or good and no longer better."""
+        best = min(self.gaps, default=np.inf)
+        self.no_better = self.no_better + 1 if best < 1e-3 and gap > 0.7 * best else 0
+        self.gaps.append(gap)
+        return gap < self.options.gap or len(self.gaps) >= self.options.iterations or self.no_better >= 3
+
+    def together(self) -> bool:
+        """Near the end, and where cells that each went their own way got nowhere."""
+        slow = len(self.gaps) > 1 and self.gaps[-1] > SLOW * self.gaps[-2]
+        return slow or self.gaps[-1] < TOGETHER
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
@@ -94,12 +114,13 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     iterations = 0
     while True:
         iterations += 1
-        omega = yield from _predict(solver, root)
-        yield from _correct(solver, root, omega)
-        told = yield from _step(solver, root)
-        if float(told["stop"]):
+        omega, above, together = yield from _predict(solver, root)
+        if omega is None:
             break
-        solver.apply(float(told["primal"]), float(told["dual"]))
+        yield from _correct(solver, root, omega, together)
+        if together:
+            yield from _step(solver, root)
+    told = yield from _close(solver, root, above)
     return Solved(
         u=solver.u,
         price=solver.price,
@@ -109,6 +130,7 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
         cost=float(told["cost"]),
         gross=float(told["gross"]),
         converged=bool(told["converged"]),
+        gaps=() if root is None else tuple(root.gaps),
     )
 
 
@@ -128,8 +150,9 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
     yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, volts, strict=True)])
 
 
-def _predict(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, list[Floats]]:
-    """Affine step; returns the children's prices of voltage, which the corrector needs again."""
+def _predict(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tuple[list[Floats] | None, float, bool]]:
+    """Affine step; returns the children's prices of voltage, which the corrector needs again, or None at the end; how
+    far the cost here and below may be above its least, less that cost; and whether all step together."""
     heard = yield Gather()
     size = 2 * solver.block.intervals
     solver.hear_children(_pq(heard, solver))
@@ -137,66 +160,112 @@ def _predict(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, list
     response = solver.factor([Response(unpack(b["c"], size), b["k"], unpack(b["y"], b["k"].shape[1])) for b in heard])
     right = solver.right_hand("affine")
     constants = solver.constants(right, [Constants(b["k0"], b["m0"]) for b in heard], omega)
+    # what is told at the end is the cost at true voltages, so the gap is counted from the cost at those held now
+    cost = solver.cost() + _sum(heard, "cost")
+    gap = solver.gap(omega) + _sum(heard, "gap")
     if root is None:
         said = {"pq": solver.boundary(), "omega": solver.own_omega(), "k0": constants.k, "m0": constants.m}
-        told = yield Ask({**said, "c": pack(response.c), "k": response.k, "y": pack(response.y)})
-        d_price, d_v = told["d_price"], told["d_v"]
+        told = yield Ask(
+            {
+                **said,
+                "c": pack(response.c),
+                "k": response.k,
+                "y": pack(response.y),
+                "gap": np.array(gap),
+                "cost": np.array(cost),
+            }
+        )
+        if "end" in told:
+            solver.v[solver.active] = told["end"]
+            yield Tell(_true_voltages(solver))
+            return None, gap - cost, False
+        d_price, d_v, together = told["d_price"], told["d_v"], bool(told["together"])
     else:
+        if root.ends(gap / _gross(root, solver)):
+            yield Tell(_true_voltages(solver))
+            return None, gap - cost, False
         d_price, d_v = _held(solver)
-    yield Tell(_steps(*solver.expand(right, d_price, d_v)))
-    return omega
+        together = root.together()
+    bodies = _steps(*solver.expand(right, d_price, d_v))
+    yield Tell([{**body, "together": np.array(float(together))} for body in bodies])
+    return omega, gap - cost, together
 
 
-def _correct(solver: CellSolver, root: _Root | None, omega: list[Floats]) -> Generator[Any, Any, None]:
+def _correct(
+    solver: CellSolver, root: _Root | None, omega: list[Floats], together: bool
+) -> Generator[Any, Any, None]:
+    """Corrected step, and, unless all step `together`, as much of it as this cell can take."""
     heard = yield Gather()
     sizes = _join(solver.sizes(), heard)
     first, centre = solver.right_hand("corrector"), solver.right_hand("centre")
     a = solver.constants(first, [Constants(body["ka"], body["ma"]) for body in heard], omega)
     b = solver.constants(centre, [Constants(body["kb"], body["mb"]) for body in heard], None)
+    price, v = solver.price, solver.v[solver.active]
     if root is None:
         told = yield Ask({**_said(sizes), "ka": a.k, "ma": a.m, "kb": b.k, "mb": b.m})
         sigma_mu, d_price, d_v = float(told["sigma_mu"]), told["d_price"], told["d_v"]
+        price, v = told.get("price", price), told.get("v", v)
     else:
+        # with the shortest of all steps, also where every cell takes its own: that asks for more centring
         after = max(sizes.after(sizes.primal, sizes.dual), 0.0)
         sigma_mu = (after / sizes.sz) ** 3 * sizes.sz / sizes.count
         d_price, d_v = _held(solver)
     bodies = _steps(*solver.expand(first.plus(centre, sigma_mu), d_price, d_v))
-    yield Tell([{**body, "sigma_mu": np.array(sigma_mu)} for body in bodies])
+    bodies = [{**body, "sigma_mu": np.array(sigma_mu)} for body in bodies]
+    if not together:
+        own = solver.sizes()
+        solver.apply(_most(own.primal), _most(own.dual), price, v)
+        bodies = [{**body, **new} for body, new in zip(bodies, _news(solver), strict=True)]
+    yield Tell(bodies)
 
 
-def _step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, Body]:
-    """Agree on the step lengths, or on the end."""
+def _step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
+    """Agree on the step lengths that all cells can take."""
     heard = yield Gather()
     sizes = _join(solver.sizes(), heard)
-    residual = solver.gap_of_residuals() + _sum(heard, "residual")
-    cost = solver.cost() + _sum(heard, "cost")
+    price, v = solver.price, solver.v[solver.active]
+    primal, dual = _most(sizes.primal), _most(sizes.dual)
+    if root is None:
+        told = yield Ask(_said(sizes))
+        primal, dual, price, v = float(told["primal"]), float(told["dual"]), told["price"], told["v"]
+    solver.apply(primal, dual, price, v)
+    yield Tell([{"primal": np.array(primal), "dual": np.array(dual), **new} for new in _news(solver)])
+
+
+def _most(size: float) -> float:
+    """A step that stays off the bounds."""
+    return min(1.0, 0.995 * size)
+
+
+def _news(solver: CellSolver) -> list[Body]:
+    """Price and voltage that each child is to hold after this step."""
+    new = zip(solver.child_prices(), solver.child_held(), strict=True)
+    return [{"price": price, "v": v} for price, v in new]
+
+
+def _true_voltages(solver: CellSolver) -> list[Body]:
+    return [{"end": v[at]} for v, at in zip(solver.child_voltages(), solver.child_active, strict=True)]
+
+
+def _close(solver: CellSolver, root: _Root | None, above: float) -> Generator[Any, Any, Body]:
+    """Cost at true voltages and what it may be above the least; `above` is the gap less the cost it was counted from."""
+    heard = yield Gather()
+    cost = solver.true_cost() + _sum(heard, "cost")
     told: Body
     if root is None:
-        told = yield Ask({**_said(sizes), "residual": np.array(residual), "cost": np.array(cost)})
+        told = yield Ask({"cost": np.array(cost)})
     else:
-        told = _decide(root, solver.boundary(), sizes, residual, cost)
+        gross = _gross(root, solver)
+        gap = (above + cost) / gross
+        cost += float((root.upstream.price * solver.boundary()).sum())
+        converged = np.array(float(gap < root.options.gap))
+        told = {"gap": np.array(gap), "cost": np.array(cost), "gross": np.array(gross), "converged": converged}
     yield Tell([told] * solver.block.children)
     return told
 
 
-def _decide(root: _Root, boundary: Floats, sizes: StepSizes, residual: float, cost: float) -> Body:
-    """The end when the certified gap is small, or good and no longer better; else the step lengths."""
-    bought = root.upstream.price * boundary
-    gross = max(float(np.abs(bought[0]).sum()), 1e-9)
-    gap = (sizes.sz + residual) / gross
-    root.iteration += 1
-    root.no_better = root.no_better + 1 if root.best_gap < 1e-3 and gap > 0.7 * root.best_gap else 0
-    root.best_gap = min(root.best_gap, gap)
-    stop = gap < root.options.gap or root.iteration >= root.options.iterations or root.no_better >= 3
-    return {
-        "stop": np.array(float(stop)),
-        "converged": np.array(float(gap < root.options.gap)),
-        "primal": np.array(min(1.0, 0.995 * sizes.primal)),
-        "dual": np.array(min(1.0, 0.995 * sizes.dual)),
-        "gap": np.array(gap),
-        "cost": np.array(cost + float(bought.sum())),
-        "gross": np.array(gross),
-    }
+def _gross(root: _Root, solver: CellSolver) -> float:
+    return max(float(np.abs(root.upstream.price * solver.boundary())[0].sum()), 1e-9)
 
 
 def _held(solver: CellSolver) -> tuple[Floats, Floats]:

@@ -116,6 +116,12 @@ class Barrier:
         """What the bounds add to the gradient of the free controls (B,)."""
         return np.asarray(self.z[self._high] - self.z[self._low])
 
+    def gap(self, gap: Floats) -> float:
+        """Most that boxes and hinges hide at the true gaps of the hinges (H,) [EUR]."""
+        boxes = slice(0, self._over.start)
+        hidden = self.z[self._over] @ np.maximum(gap, 0.0) + self.pi @ np.maximum(-gap, 0.0)
+        return float(self.s[boxes] @ self.z[boxes] + hidden)
+
     def weigh(self) -> tuple[Floats, Floats]:
         """Part of the Newton diagonal of the boxes (B,); change of a gap per change of its dual (H,)."""
         ratio = self.z / self.s

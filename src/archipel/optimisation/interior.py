@@ -31,6 +31,8 @@ from archipel.optimisation.block import Block
 
 _STIFF_LEVEL = 1e-9
 """Curvature of a level [EUR per unit squared]: nothing, but keeps it determined."""
+SPAN_V_PU = 0.1
+"""No voltage is further than this from where it is best [pu], for certifying the gap."""
 _FREE_STORE = 1e-9
 """Stiffness of a store without bounds: small, but keeps its equations solvable."""
 
@@ -131,7 +133,7 @@ class CellSolver:
         """Learn the children's powers (children, 2, T) and the intervals in which each asks for its voltage."""
         block, t_count = self.block, self.block.intervals
         out = block.outputs
-        self.child_pq = pq.copy()
+        self.child_pq, self.child_active = pq.copy(), active
         self._first_hinge, self._first_port = 2 * t_count, 2 * t_count + len(block.hinges.bound)
         ports = [self._first_port + child * t_count + ts for child, ts in enumerate(active)]
         rows = np.concatenate([np.arange(self._first_port), *ports]).astype(np.int64)
@@ -302,9 +304,16 @@ class CellSolver:
         level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + self._zl.T @ duals
         return self._flat(slope, level_slope) + self.pairs.box_price()
 
-    def gap_of_residuals(self) -> float:
-        """Most that the dual residuals at the last `factor` can hide [EUR]: a control may move over its whole range."""
-        return float(np.abs(self._slope) @ self._range)
+    def gap(self, omega: list[Floats]) -> float:
+        """Most that the cost at the last `factor` can be above the least [EUR], this cell's part.
+
+        The Lagrangian of any duals is a lower bound of the cost once every control may move over its whole range and every
+        voltage by `SPAN_V_PU`. `omega` are the prices of their voltage as the children see them.
+        """
+        y = self._y[self._first_port :]
+        apart = np.concatenate([np.zeros(0), *omega]) - self.omega
+        held = float(self.omega @ (self.child_v - y) + SPAN_V_PU * np.abs(apart).sum())
+        return self.pairs.gap(self._gaps(self._y, self._e)) + float(np.abs(self._slope) @ self._range) + held
 
     def _store_price(self) -> Floats:
         pi = self.pairs.pi
@@ -353,7 +362,7 @@ class CellSolver:
         x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
         theta, self.d_child_v = x[: len(self._t) - b], x[len(self._t) - b :]
         count = len(block.hinges.bound)
-        self.d_price, self.d_v, self.d_omega = d_price, d_v, theta[count:]
+        self.d_omega = theta[count:]
         dual = np.concatenate([d_price.ravel(), theta])
         self.du, tau = self._own_step(right, self._z.T @ (dual[:, None] * self._hot))
         self.d_levels = self._ml * (right.level_push - self._zl.T @ dual)
@@ -380,20 +389,28 @@ class CellSolver:
         """How far this cell can follow the step."""
         return self.pairs.sizes()
 
-    def apply(self, primal: float, dual: float) -> None:
-        """Take the step. The children's powers follow with `hear_children`."""
+    def apply(self, primal: float, dual: float, price: Floats, v_pu: Floats) -> None:
+        """Take the step; `price` (2, T) and voltage (V,) are what the parent now tells. The children's powers follow with
+        `hear_children`."""
         self.pairs.apply(primal, dual)
         self.u = self.u + primal * self.du
         self.levels_now = self.levels_now + primal * self.d_levels
-        self.v = self.v.copy()
-        self.v[self.active] += primal * self.d_v
         self.child_v = self.child_v + primal * self.d_child_v
-        self.price = self.price + dual * self.d_price
         self.omega = self.omega + dual * self.d_omega
+        self.price, self.v = price, self.v.copy()
+        self.v[self.active] = v_pu
+
+    def child_held(self) -> list[Floats]:
+        """The voltage that every child is to take for its own, where it matters."""
+        return list(np.split(self.child_v, self._cut)) if self.block.children else []
 
     def hear_children(self, pq: Floats) -> None:
         """Learn the children's powers (children, 2, T) at the present point."""
         self.child_pq = pq
+
+    def true_cost(self) -> float:
+        """Own cost [EUR] at the voltage `v`, once that is the true one."""
+        return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
 
     def cost(self) -> float:
         """Own cost [EUR] at the point of the last `factor`; no price of boundary power."""
