@@ -30,7 +30,7 @@ from archipel.model import Floats
 from archipel.optimisation.barrier import StepSizes
 from archipel.optimisation.interior import CellSolver, Constants, Response
 
-TOGETHER, SLOW = 1.0, 0.7
+TOGETHER, SLOW = 0.1, 0.7
 """Below this gap, and where the last step left more than this share of it, all cells take the same step."""
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]

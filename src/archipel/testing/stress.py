@@ -18,7 +18,7 @@ As in `archipel.cell.linear`, only limits that own controls could bring to bind 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -118,6 +118,22 @@ def binding(joined: Joined, x: Floats) -> Counter[str]:
     for name in names[room[np.concatenate(whose)] < BINDS_KW]:
         found[str(name)] += 1
     return found
+
+
+def gentle(block: Block) -> Floats:
+    """A start well inside every limit (N, T), as `archipel.cell.site.Duty.gentle`: the sun nearly off, batteries nearly at
+    rest, vehicles charging evenly."""
+    start = 0.5 * (block.lo + block.hi)
+    for n, (group, column, control) in enumerate(block.where):
+        columns = block.columns[group]
+        kind = columns.device[column].partition("/")[0]
+        if columns.even is not None:
+            start[n] = columns.even[column, control]
+        elif kind == "battery":
+            start[n] = 0.1 * block.hi[n]
+        elif kind == "pv" and control == 0:
+            start[n] = 0.1 * block.lo[n]
+    return start
 
 
 # ---------------------------------------------------------------- cells
@@ -248,7 +264,9 @@ def _vehicles(rng: np.random.Generator, day: _Day, p_kw: Floats, nodes: int) -> 
         price=np.full((n, t), STORE_EUR_PER_KWH),
     )
     one = np.ones((n, 1))
-    return _columns("ev", rng.integers(0, nodes, n), day, one, 0.0 * one, 0.0 * hi, hi, 0.0 * hi, store)
+    made = _columns("ev", rng.integers(0, nodes, n), day, one, 0.0 * one, 0.0 * hi, hi, 0.0 * hi, store)
+    most = (hi[:, 0] * 0.92 * day.dt_h).sum(axis=1)
+    return replace(made, even=hi * np.minimum(1.05 * need / most, 0.9)[:, None, None])
 
 
 def _movable(rng: np.random.Generator, day: _Day, p_kw: Floats, nodes: int) -> Columns:
