@@ -114,7 +114,9 @@ def losses(rows: Rows) -> str:
     """Trips and bytes against those without loss."""
     from benchmarks.clocked import PATIENCE, TIMEOUT
 
-    lines = ["| cells | case | trips | against none | MB in all | against none | hops | cells with a result | ends safely |"]
+    lines = [
+        "| cells | case | trips | against none | MB in all | against none | hops | cells with a result | ends safely |"
+    ]
     lines.append("|" + "---|" * 9)
     for name, found in rows.items():
         who, n, _ = name.rsplit("/", 2)

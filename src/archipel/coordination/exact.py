@@ -191,9 +191,7 @@ def _predict(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tupl
     return omega, gap - cost, together
 
 
-def _correct(
-    solver: CellSolver, root: _Root | None, omega: list[Floats], together: bool
-) -> Generator[Any, Any, None]:
+def _correct(solver: CellSolver, root: _Root | None, omega: list[Floats], together: bool) -> Generator[Any, Any, None]:
     """Corrected step, and, unless all step `together`, as much of it as this cell can take."""
     heard = yield Gather()
     sizes = _join(solver.sizes(), heard)
