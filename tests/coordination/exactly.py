@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from archipel.coordination.exact import Options, Solved, Upstream, solve
 from archipel.coordination.tree import Program
 from archipel.optimisation.interior import CellSolver
@@ -12,11 +14,13 @@ from archipel.testing.coordination import Post
 from archipel.testing.trees import Tree
 
 
-def programs(tree: Tree, iterations: int, gap: float = 1e-6) -> Sequence[Program]:
+def programs(tree: Tree, iterations: int, gap: float = 1e-6, apart: float = np.inf) -> Sequence[Program]:
     upstream = Upstream(tree.price, tree.v_pu)
-    options = Options(gap=gap, iterations=iterations)
+    options = Options(gap=gap, iterations=iterations, apart=apart)
     return [solve(CellSolver(b), upstream if i == 0 else None, options) for i, b in enumerate(tree.blocks)]
 
 
-def agreed(tree: Tree, iterations: int = 60, gap: float = 1e-6, **post: Any) -> list[Solved]:
-    return Post(tree, programs(tree, iterations, gap), **post).run()
+def agreed(
+    tree: Tree, iterations: int = 60, gap: float = 1e-6, apart: float = np.inf, **post: Any
+) -> list[Solved]:
+    return Post(tree, programs(tree, iterations, gap, apart), **post).run()

@@ -144,7 +144,7 @@ def agree(
         start = 0.5 * (what.gentle() + at) if rise else what.gentle()
         solver = CellSolver(block, start, 0.001)
         solved = yield from solve(solver, upstream, options)
-        u, rounds = solved.u, rounds + 3 * solved.iterations + 1
+        u, rounds = solved.u, rounds + solved.rounds
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
         accepted, worst = yield from _vote(site, what, settled, habits, root)
         rounds += 3

@@ -1,16 +1,18 @@
 """Exact agreement: a distributed primal-dual interior point on the tree of cells.
 
-Two round trips along the tree per iteration, one to open and one to close:
+Two or three round trips along the tree per iteration, one to open and one to close:
 
     open      up  P, Q and where the voltage matters         down  price, voltage, first mu
     predict   up  response C, K, Y, affine constants, gap    down  steps of price and voltage, or the end
     correct   up  step sizes, corrector and centring parts   down  steps, new price and voltage, sigma mu
+    step      up  step sizes                                 down  step lengths, new price and voltage
     close     up  cost at true voltages                      down  cost and certified gap
 
-Every cell takes as long a step as its own slacks and duals allow: no third round trip is needed to agree on one length, and
-one cell at a bound holds nobody back. What cells then hold apart (a child's voltage and its price, a limit and its slack) is a
-residual like any other, and the next Newton step works it off. A child is told its new price and voltage after its
-parent's step, so price and power at a boundary are the same on both sides at every iteration.
+`step` is left out while the gap is large and falls: every cell then takes as long a step as its own slacks and duals allow,
+and tells its children their new price and voltage with the corrected steps. What cells then hold apart (a voltage and its
+price, a limit and its slack) is a residual like any other, and the next Newton step works it off. Price and power at a
+boundary are the same on both sides at every iteration. Near the optimum all cells take the same step: there, cells that go
+their own way were seen to lose a gap of 1e-7 again.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is certified: see
 `CellSolver.gap`.
@@ -30,8 +32,8 @@ from archipel.model import Floats
 from archipel.optimisation.barrier import StepSizes
 from archipel.optimisation.interior import CellSolver, Constants, Response
 
-TOGETHER, SLOW = 0.1, 0.7
-"""Below this gap, and where the last step left more than this share of it, all cells take the same step."""
+SLOW = 0.7
+"""Where the last step left more than this share of the gap, all cells take the same step."""
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
 
@@ -45,7 +47,9 @@ class Options:
     """Certified gap to stop at, as a share of the gross energy cost."""
     iterations: int = 60
     mu: float = 1.0
-    """First product of slack and dual [EUR]."""
+    """First product of slack and dual [EUR]. Far from any good start it must be large."""
+    apart: float = np.inf
+    """Gap above which, while it falls, every cell takes its own step, which saves a round trip; infinite: never."""
 
 
 DEFAULT = Options()
@@ -72,6 +76,8 @@ class Solved:
     boundary: Floats
     """(P, Q) at the boundary, (2, T)."""
     iterations: int
+    rounds: int
+    """Round trips along the tree."""
     gap: float
     """Certified gap as a share of gross energy cost."""
     cost: float
@@ -102,7 +108,7 @@ class _Root:
     def together(self) -> bool:
         """Near the end, and where cells that each went their own way got nowhere."""
         slow = len(self.gaps) > 1 and self.gaps[-1] > SLOW * self.gaps[-2]
-        return slow or self.gaps[-1] < TOGETHER
+        return slow or self.gaps[-1] < self.options.apart
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
@@ -111,21 +117,23 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     heard = yield Gather()
     solver.know_children(_pq(heard, solver), [body["active"].astype(np.int64) for body in heard])
     yield from _open(solver, root)
-    iterations = 0
+    iterations, rounds = 0, 2  # one to open, one to close
     while True:
-        iterations += 1
+        iterations, rounds = iterations + 1, rounds + 1
         omega, above, together = yield from _predict(solver, root)
         if omega is None:
             break
         yield from _correct(solver, root, omega, together)
         if together:
             yield from _step(solver, root)
+        rounds += 1 + together
     told = yield from _close(solver, root, above)
     return Solved(
         u=solver.u,
         price=solver.price,
         boundary=solver.boundary(),
         iterations=iterations,
+        rounds=rounds,
         gap=float(told["gap"]),
         cost=float(told["cost"]),
         gross=float(told["gross"]),
