@@ -1,9 +1,9 @@
 """The exact agreement with a clock in every cell: what it costs in time, trips and bytes, and what loss adds.
 
-Cells run one after another on this machine; each has a clock of its own that stands still while it waits. A message carries
-the time at which it was made, and who takes it sets its clock to that if it is later. The root's clock at the end is the
-*critical path*: how long it would take with a processor for every cell, without latency. Clocks count CPU time, so a busy
-machine does not lengthen them more than it slows its processors.
+Cells run one after another on this machine; each has a clock of its own that stands still while it waits. A message
+carries the time at which it was made, and who takes it sets its clock to that if it is later. The root's clock at the
+end is the *critical path*: how long it would take with a processor for every cell, without latency. Clocks count CPU
+time, so a busy machine does not lengthen them more than it slows its processors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,8 +166,8 @@ class Endured:
 def endure(tree: Tree, sizes: list[list[tuple[str, list[int]]]], weather: Weather, seed: int) -> Endured:
     """Have a recorded conversation again, with messages of the same sizes, in bad weather.
 
-    What is in the messages need not be worked out again: `check_coordination` holds that results are the same bit for bit,
-    however messages come, or there is none.
+    What is in the messages need not be worked out again: `check_coordination` holds that results are the same bit for
+    bit, however messages come, or there is none.
     """
     rng = np.random.default_rng(seed)
     names = cell_names(tree)

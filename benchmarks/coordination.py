@@ -5,8 +5,8 @@
     python -m benchmarks.coordination --cells 10 --t 24
     python -m benchmarks.coordination --page           only the page of what was measured
 
-Every row runs in a process of its own, with a limit of CPU time, and is kept in a JSON file as soon as it is measured: what
-is there already is not run again, so a campaign can be stopped at any time.
+Every row runs in a process of its own, with a limit of CPU time, and is kept in a JSON file as soon as it is measured:
+what is there already is not run again, so a campaign can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def measure(who: str, cells: int, intervals: int) -> dict[str, Any]:
 
 def _exact(tree: Any) -> dict[str, Any]:
     import numpy as np
+    from benchmarks.clocked import agree
 
     from archipel.coordination.exact import Options
     from archipel.testing.coordination import paid
-    from benchmarks.clocked import agree
 
     wall, cpu = time.perf_counter(), time.process_time()
     talk = agree(tree, Options(gap=GAP, mu=MU, apart=APART))
@@ -98,10 +98,11 @@ def _exact(tree: Any) -> dict[str, Any]:
 
 
 def _central(who: str, tree: Any) -> dict[str, Any]:
+    from benchmarks.solvers import SOLVERS, infeasibility
+
     from archipel.optimisation.block import bill
     from archipel.optimisation.central import join
     from archipel.testing.stress import binding
-    from benchmarks.solvers import SOLVERS, infeasibility
 
     joined = join(tree.blocks, list(tree.parents), tree.price, tree.v_pu)
     wall, cpu = time.perf_counter(), time.process_time()

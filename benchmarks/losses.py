@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from benchmarks.clocked import Endured, Talk, Weather, agree, endure
+
 from archipel.coordination.exact import Options
 from archipel.testing.trees import Tree
-from benchmarks.clocked import Endured, Talk, Weather, agree, endure
 
 GAP, MU, APART = 1e-6, 1e3, 0.1
 SEEDS = range(5)

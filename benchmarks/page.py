@@ -12,19 +12,20 @@ OURS = "exact"
 Rows = dict[str, dict[str, Any]]
 INTRO = """# Benchmarks of agreement
 
-Written by `make bench-coordination`; do not edit. Every row is a process of its own with one thread. Ours and the central
-solvers get the same instance: a day of N low-voltage cells behind feeders on which limits of every kind bind
+Written by `make bench-coordination`; do not edit. Every row is a process of its own with one thread. Ours and the
+central solvers get the same instance: a day of N low-voltage cells behind feeders on which limits of every kind bind
 (`archipel.testing.stress`; the counts are below). Central solvers get the joined sparse problem at tolerance 1e-8.
 
-**The machine was shared** with other work (load when each row ended: {load}; 2 processors): wall seconds are upper bounds, CPU
-seconds are lengthened too. Trust ratios of CPU seconds, trips and gaps.
+**The machine was shared** with other work (load when each row ended: {load}; 2 processors): wall seconds are upper
+bounds, CPU seconds are lengthened too. Trust ratios of CPU seconds, trips and gaps.
 
-- *Trips*: sweeps up and down the tree until the root had certified the gap. *Gap*: certified, as a share of the gross energy
-  cost. *True gap*: cost less that of PIQP, as the same share (negative: PIQP stopped a little above).
-- *Residuals* of ours: largest difference between a voltage held and the true one [pu]; largest gradient of the Lagrangian by a
-  control [EUR per kW and interval]. Those of central solvers: largest violation of a row, and the dual residual they report.
-- *Critical*: the root's clock if every cell had its own processor, without latency (CPU seconds). *Memory* is the peak of the
-  whole process.
+- *Trips*: sweeps up and down the tree until the root had certified the gap. *Gap*: certified, as a share of the gross
+  energy cost. *True gap*: cost less that of PIQP, as the same share (negative: PIQP stopped a little above).
+- *Residuals* of ours: largest difference between a voltage held and the true one [pu]; largest gradient of the
+  Lagrangian by a control [EUR per kW and interval]. Those of central solvers: largest violation of a row, and the dual
+  residual they report.
+- *Critical*: the root's clock if every cell had its own processor, without latency (CPU seconds). *Memory* is the peak
+  of the whole process.
 """
 
 
@@ -56,12 +57,15 @@ def _optimum(rows: Rows, cells: int, intervals: int) -> dict[str, Any] | None:
     return None
 
 
+HEAD = ("cells", "T", "who", "trips to 1e-4", "1e-6", "iterations", "gap", "true gap", "primal residual")
+HEAD += ("dual residual", "CPU s", "wall s", "critical s", "kB per boundary: mean, most", "peak GB")
+
+
 def table(rows: Rows) -> str:
     """One line per row that was measured."""
     lines = [
-        "| cells | T | who | trips to 1e-4 | 1e-6 | iterations | gap | true gap | primal residual | dual residual | CPU s "
-        "| wall s | critical s | kB per boundary: mean, most | peak GB |",
-        "|" + "---|" * 15,
+        f"| {' | '.join(HEAD)} |",
+        "|" + "---|" * len(HEAD),
     ]
     for who, n, t in _cases(rows):
         row = rows[f"{who}/{n}/{t}"]
@@ -104,10 +108,11 @@ def what_binds(rows: Rows) -> str:
     return "\n".join(lines)
 
 
-LOSS = """An agreement to 1e-6 had again with messages of the same sizes; the worst of five seeds. Messages are lost each way on
-their own. A trip counts as often as its most repeated message. A message needs one hop; who waits for {timeout} hops says it
-again, {patience} times, then its neighbour counts as silent. *Ends safely*: every cell ends, with the agreement or with the word
-that a neighbour is silent (it then holds what it held before); results are the same bit for bit as without loss."""
+LOSS = """An agreement to 1e-6 had again with messages of the same sizes; the worst of five seeds. Messages are lost
+each way on their own. A trip counts as often as its most repeated message. A message needs one hop; who waits for
+{timeout} hops says it again, {patience} times, then its neighbour counts as silent. *Ends safely*: every cell ends,
+with the agreement or with the word that a neighbour is silent (it then holds what it held before); results are the
+same bit for bit as without loss."""
 
 
 def losses(rows: Rows) -> str:
@@ -152,7 +157,7 @@ def picture(rows: Rows) -> str:
     series = {key: _least(points) for key, points in series.items() if key[0] in COLOURS}
     n_all = [n for points in series.values() for n, _ in points]
     s_all = [s for points in series.values() for _, s in points]
-    n_low, n_high = min(n_all), max(max(n_all), 10 * min(n_all))
+    n_low, n_high = min(n_all), max(*n_all, 10 * min(n_all))
     s_low, s_high = 10.0 ** math.floor(math.log10(min(s_all))), 10.0 ** math.ceil(math.log10(max(s_all)))
 
     def at(n: float, s: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from archipel.testing.stress import HORIZON_H, binding, gentle, stress_tree
 
 
 def test_limits_of_every_kind_bind_at_the_optimum_and_none_has_to_give() -> None:
-    tree = stress_tree(4, 24)
+    tree = stress_tree(10, 24)
     joined = join(tree.blocks, list(tree.parents), tree.price, tree.v_pu)
     best = solve_piqp(joined, 1e-8)
     found = binding(joined, best.x)

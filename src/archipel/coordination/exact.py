@@ -8,14 +8,14 @@ Two or three round trips along the tree per iteration, one to open and one to cl
     step      up  step sizes                                 down  step lengths, new price and voltage
     close     up  cost at true voltages                      down  cost and certified gap
 
-`step` is left out while the gap is large and falls: every cell then takes as long a step as its own slacks and duals allow,
-and tells its children their new price and voltage with the corrected steps. What cells then hold apart (a voltage and its
-price, a limit and its slack) is a residual like any other, and the next Newton step works it off. Price and power at a
-boundary are the same on both sides at every iteration. Near the optimum all cells take the same step: there, cells that go
-their own way were seen to lose a gap of 1e-7 again.
+`step` is left out while the gap is large and falls: every cell then takes as long a step as its own slacks and duals
+allow, and tells its children their new price and voltage with the corrected steps. What cells then hold apart (a
+voltage and its price, a limit and its slack) is a residual like any other, and the next Newton step works it off.
+Price and power at a boundary are the same on both sides at every iteration. Near the optimum all cells take the same
+step: there, cells that go their own way were seen to lose a gap of 1e-7 again.
 
-What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is certified: see
-`CellSolver.gap`.
+What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
+certified: see `CellSolver.gap`.
 """
 
 from __future__ import annotations
@@ -254,7 +254,8 @@ def _true_voltages(solver: CellSolver) -> list[Body]:
 
 
 def _close(solver: CellSolver, root: _Root | None, above: float) -> Generator[Any, Any, Body]:
-    """Cost at true voltages and what it may be above the least; `above` is the gap less the cost it was counted from."""
+    """Cost at true voltages and what it may be above the least; `above` is the gap less the cost it was counted
+    from."""
     heard = yield Gather()
     cost = solver.true_cost() + _sum(heard, "cost")
     told: Body

@@ -307,8 +307,8 @@ class CellSolver:
     def gap(self, omega: list[Floats]) -> float:
         """Most that the cost at the last `factor` can be above the least [EUR], this cell's part.
 
-        The Lagrangian of any duals is a lower bound of the cost once every control may move over its whole range and every
-        voltage by `SPAN_V_PU`. `omega` are the prices of their voltage as the children see them.
+        The Lagrangian of any duals is a lower bound of the cost once every control may move over its whole range and
+        every voltage by `SPAN_V_PU`. `omega` are the prices of their voltage as the children see them.
         """
         y = self._y[self._first_port :]
         apart = np.concatenate([np.zeros(0), *omega]) - self.omega
@@ -390,8 +390,8 @@ class CellSolver:
         return self.pairs.sizes()
 
     def apply(self, primal: float, dual: float, price: Floats, v_pu: Floats) -> None:
-        """Take the step; `price` (2, T) and voltage (V,) are what the parent now tells. The children's powers follow with
-        `hear_children`."""
+        """Take the step; `price` (2, T) and voltage (V,) are what the parent now tells. The children's powers follow
+        with `hear_children`."""
         self.pairs.apply(primal, dual)
         self.u = self.u + primal * self.du
         self.levels_now = self.levels_now + primal * self.d_levels

@@ -4,15 +4,16 @@
                              |            +-- ...                    low-voltage cells behind every feeder, every
                              +-- feeder --+-- feeder --+-- ...       fifth feeder behind another one
 
-A low-voltage cell has 5 batteries, 5 groups of vehicles with an energy to reach before they leave, 6 inverters that can be
-curtailed and give reactive power, 4 loads that can be moved, voltages at 4 nodes and a transformer. A feeder has a solar
-park, a battery, the voltages of its nodes and the load of two sections. The sun gives more than the network carries, at
-noon energy costs less than nothing, in the evening all vehicles come home: voltages bind at both ends, transformers,
-sections and the substation in both directions. Problems on which nothing binds flatter: they are many times easier.
+A low-voltage cell has 5 batteries, 5 groups of vehicles with an energy to reach before they leave, 6 inverters that
+can be curtailed and give reactive power, 4 loads that can be moved, voltages at 4 nodes and a transformer. A feeder
+has a solar park, a battery, the voltages of its nodes and the load of two sections. The sun gives more than the
+network carries, at noon energy costs less than nothing, in the evening all vehicles come home: voltages bind at both
+ends, transformers, sections and the substation in both directions. Problems on which nothing binds flatter: they are
+many times easier.
 
 Sensitivities are those of a linear network without losses in its voltages, with constant marginal losses in its powers.
-They are not cut from a real network, because a hundred AC operating points take longer than everything measured on them.
-As in `archipel.cell.linear`, only limits that own controls could bring to bind are written down, in units of kW.
+They are not cut from a real network, because a hundred AC operating points take longer than everything measured on
+them. As in `archipel.cell.linear`, only limits that own controls could bring to bind are written down, in units of kW.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def _bump(hour: Floats, middle: float, width: float) -> Floats:
 def stress_tree(cells: int, intervals: int, seed: int = 1) -> Tree:
     """A day of `cells` low-voltage cells over 24, 36 or 96 `intervals` (see `HORIZON_H`).
 
-    The root and its feeders come on top: at least two, else one for about ten cells. The same seed gives the same devices
-    and network over every horizon. Raises ValueError for another number of intervals or less than two cells.
+    The root and its feeders come on top: at least two, else one for about ten cells. The same seed gives the same
+    devices and network over every horizon. Raises ValueError for another number of intervals or less than two cells.
     """
     if intervals not in HORIZON_H or cells < 2:
         raise ValueError(f"expected 2 cells or more and {sorted(HORIZON_H)} intervals, found {cells} and {intervals}")
@@ -121,8 +122,8 @@ def binding(joined: Joined, x: Floats) -> Counter[str]:
 
 
 def gentle(block: Block) -> Floats:
-    """A start well inside every limit (N, T), as `archipel.cell.site.Duty.gentle`: the sun nearly off, batteries nearly at
-    rest, vehicles charging evenly."""
+    """A start well inside every limit (N, T), as `archipel.cell.site.Duty.gentle`: the sun nearly off, batteries
+    nearly at rest, vehicles charging evenly."""
     start = 0.5 * (block.lo + block.hi)
     for n, (group, column, control) in enumerate(block.where):
         columns = block.columns[group]
