@@ -1,8 +1,8 @@
 """The conversation of the cells around one loop: were its tie closed, which branch had best be opened?
 
-        o  junction            The cells on the two ways from the tie's ends towards the source, to where the ways meet.
-       / \\                     A cell knows its own branches on the way: resistance, current in every interval (its meters
-      o   o                    tell it, or its forecast), and which of them it may open.
+        o  junction            The cells on the two ways from the tie's ends towards the source, to where these meet.
+       / \\                     A cell knows its own branches on the way: resistance, current in every interval (its
+      o   o                    meters tell it, or its forecast), and which of them it may open.
       |   |
       a- -b  open tie
 
@@ -12,8 +12,8 @@
              down   the same for the whole loop                                    2
 
 J is the current of a branch from its from to its to end, s is +1 where that is the way around the loop (out to a, over
-the tie, back from b) and -1 where it is not. Closing the tie and opening branch k sends the current C = -s_k J_k around the
-loop and changes the losses by
+the tie, back from b) and -1 where it is not. Closing the tie and opening branch k sends the current C = -s_k J_k around
+the loop and changes the losses by
 
     sum of r |J + s C|^2 - r |J|^2  =  R |C|^2 + 2 Re(conj(C) D)          in every interval
 
@@ -80,7 +80,7 @@ class Tally:
 
 
 def best_opening(loop: Loop, dt_h: float, tally: Tally) -> tuple[float, int]:
-    """What closing the tie and opening the loop's best branch saves [kWh], and that branch's number; -1: there is none."""
+    """What closing the tie and opening the loop's best branch saves [kWh], and its number; -1: there is none."""
     tally.loops += 1
 
     def program(own: Stretch, outer: int, top: bool) -> Generator[Any, Any, Body]:
@@ -105,7 +105,7 @@ def round_current(loop: Loop, branch: int, tally: Tally) -> Currents:
 
 
 def pool(own: Body, fold: Callable[[Body, Body], Body], children: int, *, root: bool) -> Generator[Any, Any, Body]:
-    """A cell's program: what all cells of a tree know, folded together on the way up and told to all on the way down."""
+    """A cell's program: what all cells of a tree know, folded together on the way up, told to all on the way back."""
     heard: list[Body] = yield Gather()
     for body in heard:
         own = fold(own, body)
@@ -120,8 +120,8 @@ def converse(
 ) -> Body:
     """Let cells talk along a tree until nobody has more to say; returns what the root ends with.
 
-    `parents` gives the parent of every cell by name, "" for the root; `program` makes a cell's program from its name, the
-    number of its children and whether it is the root.
+    `parents` gives the parent of every cell by name, "" for the root; `program` makes a cell's program from its name,
+    the number of its children and whether it is the root.
     """
     children: dict[str, list[str]] = {name: [] for name in parents}
     for name, parent in parents.items():

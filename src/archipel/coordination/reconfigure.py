@@ -7,18 +7,18 @@
       accepted: begin again from there; objected: never this exchange from here, but the next best
     nothing saves      two exchanges at once: every tie tries its best branches in thought, the others answer
 
-**What a cell tells whom.** Around a loop: sums over its own branches and the number of its best one (`loop`). Along the tree
-of cells: the saving of the best exchange it heard of, the energy lost in its own branches, and by how much its own
-voltages and loadings would be further beyond its own limits than they are today. Nobody tells loads, voltages, limits or
-what a branch is made of. *Not* distributed is the AC power flow: `study` solves the whole network, and of the answer every
-cell reads its own rows only, as it would read its meters.
+**What a cell tells whom.** Around a loop: sums over its own branches and the number of its best one (`loop`). Along the
+tree of cells: the saving of the best exchange it heard of, the energy lost in its own branches, and by how much its own
+voltages and loadings would be further beyond its own limits than they are today. Nobody tells loads, voltages, limits
+or what a branch is made of. *Not* distributed is the AC power flow: `study` solves the whole network, and of the answer
+every cell reads its own rows only, as it would read its meters.
 
-**Radial, every node fed, no live loop.** A transfer closes one branch and opens another. Before and after every transfer
-the position is sound (`archipel.grid.switching`). Between its two operations no position can be: a radial network of n
-points has n - 1 closed branches, so one single operation makes a loop or cuts something off. With `first="make"` the
-two ends of the loop are joined for the seconds between two operations: nobody goes dark, and the AC power flow has found
-no limit broken further than today in that moment, whatever time of the day it comes. With `first="break"` there is never
-a loop, and what hangs behind the branch is dark for those seconds.
+**Radial, every node fed, no live loop.** A transfer closes one branch and opens another. Before and after every
+transfer the position is sound (`archipel.grid.switching`). Between its two operations no position can be: a radial
+network of n points has n - 1 closed branches, so one single operation makes a loop or cuts something off. With
+`first="make"` the two ends are joined for the seconds between the two operations: nobody goes dark, and the AC power
+flow has found no limit broken further than today in that moment, whatever time of the day it comes. With
+`first="break"` there is never a loop, and what hangs behind the branch is dark for those seconds.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ class _Search:
         return loop, self.archipelago.cell[cell].id
 
     def _direction(self, point: int, supply: Supply, side: int) -> float:
-        """+1 where the branch that feeds a point is listed along the loop's direction: out on side 0, back on side 1."""
+        """+1 where the branch that feeds a point is listed along the loop's way: out on side 0, back on side 1."""
         out = self.network.ends[1, supply.by[point]] == point
         return 1.0 if out == (side == 0) else -1.0
 
@@ -319,7 +319,7 @@ class _Search:
         return float(told["kwh"]) if told["worse"] <= SAME else np.inf
 
     def _beyond(self, day: DayFlow) -> Floats:
-        """How far every cell is beyond its limits at its worst place: low voltage, high voltage, loading; (3, cells)."""
+        """How far every cell is beyond its limits at its worst place: low and high voltage, loading; (3, cells)."""
         nodes, cell = self.network.grid.nodes, self.archipelago.node_cell
         fed = self.network.live[self.network.point]
         beyond = np.zeros((3, len(self.parents)))

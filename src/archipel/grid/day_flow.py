@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from archipel.grid.branch_model import BASE_KVA
 from archipel.grid.power_flow import PowerFlow
+from archipel.grid.topology import branch_ends
 from archipel.model import Floats, Grid
 
 
@@ -42,19 +43,15 @@ def day_flow(grid: Grid, p_kw: Floats, q_kvar: Floats, dt_h: float) -> DayFlow:
 
     Raises Diverged where the power flow has no answer.
     """
-    engine = PowerFlow(grid)
     branches, steps = len(grid.branch_id), p_kw.shape[1]
-    lines, trafos = grid.lines, grid.transformers
-    ends = np.stack(
-        [np.concatenate(pair) for pair in ((lines.from_node, trafos.hv_node), (lines.to_node, trafos.lv_node))]
-    )
+    ends = branch_ends(grid)
+    at = np.stack([ends.from_node, ends.to_node])
     current = np.zeros((branches, steps), dtype=np.complex64)
     losses, loading = np.zeros(branches), np.zeros(branches)
     low, high = np.full(len(grid.nodes), np.inf), np.zeros(len(grid.nodes))
-    for t in range(steps):
-        flow = engine.solve(p_kw[:, t], q_kvar[:, t])
+    for t, flow in enumerate(PowerFlow(grid).solve_all(p_kw, q_kvar)):
         power = (flow.branch_p_kw - 1j * flow.branch_q_kvar) / BASE_KVA
-        v = np.maximum(flow.v_pu[ends], 1e-6)
+        v = np.maximum(flow.v_pu[at], 1e-6)
         # a line that is open at one end only charges, and carries nothing through
         current[:, t] = 0.5 * (power[0] / v[0] - power[1] / v[1])
         losses += flow.branch_p_kw.sum(axis=0) * dt_h

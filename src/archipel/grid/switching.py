@@ -64,7 +64,6 @@ class Switchable:
         start = ends.from_closed & ends.to_closed
         island = components(int(point.max()) + 1, at[0, start], at[1, start])
         live = np.asarray(island == island[point[grid.source.node]])
-        held = _held(grid, frozenset(forbidden))
         operable = _with_switches(grid, _held(grid, frozenset(forbidden)))
         operable &= (at[0] != at[1]) & live[at].all(axis=0)
         whole = cls(grid, at, point, live, np.asarray(start), operable, _resistance(grid))
@@ -104,7 +103,7 @@ class Switchable:
         return Supply(above, by, depth)
 
     def ring(self, position: Bools) -> Ints:
-        """Rows of all closed branches that lie on a closed ring; empty when there is none."""
+        """Rows of the closed branches that lie on a closed ring or between two; empty when there is no ring."""
         live = np.flatnonzero(position & self.live[self.ends].all(axis=0) & (self.ends[0] != self.ends[1]))
         count = np.bincount(self.ends[:, live].ravel(), minlength=len(self.live))
         while True:  # take off what hangs on one branch only, until nothing does; rings and what joins them remain
