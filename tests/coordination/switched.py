@@ -17,7 +17,10 @@ NONE = np.zeros(0)
 
 def published(name: str) -> tuple[Grid, Floats, Floats]:
     """Grid, and P and Q drawn at every node, shape (nodes, 1), of a folder of `data`; a switch on every branch."""
-    nodes, branches = (list(csv.DictReader((DATA / name / f"{t}.csv").open())) for t in ("nodes", "branches"))
+    nodes, branches = (
+        list(csv.DictReader((DATA / name / f"{table}.csv").read_text("utf-8").splitlines()))
+        for table in ("nodes", "branches")
+    )
     row = {node["node"]: i for i, node in enumerate(nodes)}
     made = grid(
         len(nodes),
@@ -76,9 +79,8 @@ def cells(network: Switchable, size: int) -> Archipelago:
     return Archipelago(tuple(cell), (), node_cell)
 
 
-def open_branches(network: Switchable, position: Bools) -> set[int]:
+def open_branches(position: Bools) -> set[int]:
     """Numbers of the open branches, counted from 1 as in the literature."""
-    del network
     return set((np.flatnonzero(~position) + 1).tolist())
 
 
