@@ -180,7 +180,7 @@ def _day(text: str | None, scenario: Scenario) -> Any:
         day = None
     if day is None or not first <= day <= last:
         raise ArchipelError(
-            f"--date: found {text!r}; expected a day from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
+            f"--date: found {text or scenario.start}; expected a day from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
             "where the scenario has series"
         )
     return day
