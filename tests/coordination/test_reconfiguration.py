@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_at_every_step_it_is_radial_feeds_all_loses_no_more_than_today_and_moves
     assert np.count_nonzero(decision.steps[-1].position) == np.count_nonzero(network.start)
 
 
-def test_on_small_networks_the_cells_mostly_find_what_trying_everything_finds(record_property: Any) -> None:
+def test_on_small_networks_the_cells_mostly_find_what_trying_everything_finds() -> None:
     same = 0
     for seed in range(20):
         network, study, decision = decided(drawn(seed, 10, 2 + seed % 2, steps=1))
@@ -109,7 +109,7 @@ def test_on_small_networks_the_cells_mostly_find_what_trying_everything_finds(re
         lost_kwh = decision.steps[-1].day.lost_kwh
         assert best.day.lost_kwh - 1e-9 <= lost_kwh <= decision.steps[0].day.lost_kwh
         same += lost_kwh <= best.day.lost_kwh * (1 + 1e-9)
-    record_property("share_optimal", same / 20)
+    print(f"as good as the best of all positions: {same} of 20")
 
 
 @pytest.mark.slow
@@ -137,18 +137,14 @@ def test_the_centre_that_opens_the_weakest_branch_in_turn_comes_near_the_optimum
 
 
 def test_losses_of_a_whole_day_count_and_not_those_of_one_hour() -> None:
-    # Node 3 draws at noon, node 1 draws a little in the other 23 hours: noon alone would move it to the other way.
-    #   0 --(1)-- 1 --(2)-- 2        1 ohm each, tie (3) between 2 and 0 with 2.5 ohm
+    #   0 --(1)-- 1 --(2)-- 2        1 ohm each, and an open tie from 0 to 2 with 2.5 ohm
+    # Node 2 draws all day. At noon node 1 draws, too, and only then would the tie be the better way to node 2.
     made = grid(3, [(0, 1, 1.0, 0.5), (1, 2, 1.0, 0.5), (0, 2, 2.5, 1.0)], np.array([True, True, False]))
     p_kw = np.zeros((3, 24))
-    p_kw[1], p_kw[2] = 100.0, 60.0
-    p_kw[1, 12], p_kw[2, 12] = 900.0, 900.0
-    day = decided((made, p_kw, np.zeros_like(p_kw)))[2]
-    p_kw[1, :], p_kw[2, :] = 0.0, 900.0
-    p_kw[1, 12], p_kw[2, 12] = 900.0, 900.0
-    other_day = decided((made, p_kw, np.zeros_like(p_kw)))[2]
-    assert [(t.close, t.open) for t in day.transfers] == [(2, 1)]
-    assert other_day.transfers == ()
+    p_kw[2], p_kw[1, 12] = 900.0, 900.0
+    noon = decided((made, p_kw[:, 12:13], np.zeros((3, 1))))[2]
+    assert [(t.close, t.open) for t in noon.transfers] == [(2, 1)]
+    assert decided((made, p_kw, np.zeros_like(p_kw)))[2].transfers == ()
 
 
 def test_a_cell_objects_to_what_would_overload_its_line() -> None:

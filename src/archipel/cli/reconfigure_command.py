@@ -161,8 +161,8 @@ def _text(found: dict[str, Any], referee: int) -> str:
             "Between the two operations of a transfer a loop is closed; open at once. It was checked by power flow.",
         ]
     out.append(
-        f"Said: {said['loops']} conversations around loops, {said['messages']:,} messages, {said['bytes'] / 1e6:.2f} MB;"
-        f" {said['power_flow_days']} days of power flow, {said['objections']} exchanges objected to."
+        f"Said: {said['loops']} talks around loops, {said['messages']:,} messages, {said['bytes'] / 1e6:.2f} MB; "
+        f"{said['power_flow_days']} days of power flow, {said['objections']} exchanges objected to."
     )
     return "\n".join(out) + "\n"
 
