@@ -14,11 +14,11 @@ from archipel.testing.coordination import Post
 from archipel.testing.trees import Tree
 
 
-def programs(tree: Tree, iterations: int, gap: float = 1e-6, apart: float = np.inf) -> Sequence[Program]:
+def programs(tree: Tree, iterations: int, gap: float = 1e-6) -> Sequence[Program]:
     upstream = Upstream(tree.price, tree.v_pu)
-    options = Options(gap=gap, iterations=iterations, apart=apart)
+    options = Options(gap=gap, iterations=iterations)
     return [solve(CellSolver(b), upstream if i == 0 else None, options) for i, b in enumerate(tree.blocks)]
 
 
-def agreed(tree: Tree, iterations: int = 60, gap: float = 1e-6, apart: float = np.inf, **post: Any) -> list[Solved]:
+def agreed(tree: Tree, iterations: int = 60, gap: float = 1e-6, **post: Any) -> list[Solved]:
     return Post(tree, programs(tree, iterations, gap, apart), **post).run()

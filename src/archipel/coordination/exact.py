@@ -1,18 +1,16 @@
 """Exact agreement: a distributed primal-dual interior point on the tree of cells.
 
-Two or three round trips along the tree per iteration, one to open and one to close:
+One round trip along the tree per iteration, one to open and one to close:
 
-    open      up  P, Q and where the voltage matters         down  price, voltage, first mu
-    predict   up  response C, K, Y, affine constants, gap    down  steps of price and voltage, or the end
-    correct   up  step sizes, corrector and centring parts   down  steps, new price and voltage, sigma mu
-    step      up  step sizes                                 down  step lengths, new price and voltage
-    close     up  cost at true voltages                      down  cost and certified gap
+    open      up  P, Q and where the voltage matters                   down  price, voltage, first mu
+    iterate   up  P, Q, price of voltage, response C, K, Y,            down  price, voltage, mu, longest step,
+                  constants, sums of gap, cost, products, step lengths       or the end
+    close     up  cost at true voltages                                down  cost and certified gap
 
-`step` is left out while the gap is large and falls: every cell then takes as long a step as its own slacks and duals
-allow, and tells its children their new price and voltage with the corrected steps. What cells then hold apart (a
-voltage and its price, a limit and its slack) is a residual like any other, and the next Newton step works it off.
-Price and power at a boundary are the same on both sides at every iteration. Near the optimum all cells take the same
-step: there, cells that go their own way were seen to lose a gap of 1e-7 again.
+No step length is agreed on: every cell follows its parent's price and voltage as far as its own slacks and duals allow
+(see `optimisation.interior`) and tells its children what follows for them. What cells then hold apart (a voltage and
+its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
+same on both sides at every iteration.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
@@ -29,11 +27,7 @@ import numpy as np
 from archipel.coordination.message import Body, pack, unpack
 from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
-from archipel.optimisation.barrier import StepSizes
-from archipel.optimisation.interior import CellSolver, Constants, Response
-
-SLOW = 0.7
-"""Where the last step left more than this share of the gap, all cells take the same step."""
+from archipel.optimisation.interior import Answer, CellSolver, Constants, Response
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
 
@@ -48,8 +42,6 @@ class Options:
     iterations: int = 60
     mu: float = 1.0
     """First product of slack and dual [EUR]. Far from any good start it must be large."""
-    apart: float = np.inf
-    """Gap above which, while it falls, every cell takes its own step, which saves a round trip; infinite: never."""
 
 
 DEFAULT = Options()
@@ -90,6 +82,42 @@ class Solved:
 
 
 @dataclass(slots=True, eq=False)
+class _Sums:
+    """What the root must know of all cells together."""
+
+    gap: float
+    """Most that the cost may be above its least [EUR]."""
+    cost: float
+    products: float
+    """Slacks times duals [EUR]."""
+    pairs: float
+    cells: float
+    primal: float
+    dual: float
+    """Lengths of the last step, added up."""
+    shortest: float
+
+    def array(self) -> Floats:
+        """For a message."""
+        return np.array([getattr(self, name) for name in _Sums.__slots__])
+
+    @staticmethod
+    def of(own: Floats, heard: list[Body]) -> _Sums:
+        """Own part (8,) and what children told."""
+        parts = np.stack([own, *(body["sums"] for body in heard)])
+        return _Sums(*parts[:, :-1].sum(axis=0).tolist(), float(parts[:, -1].min()))
+
+
+CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3
+"""Share of the mean product to aim at next: when all steps were long, most were, or few."""
+LAG = 1e5
+"""Where the residuals hide this much more than the products, `mu` waits for them."""
+STUCK, SHORTER = 0.9, 0.5
+"""When the gap is below 1 and above this share of the best of the last three, steps have this length at most: full
+ones may go round in circles."""
+
+
+@dataclass(slots=True, eq=False)
 class _Root:
     """The root also decides: the first point, the centring, the end."""
 
@@ -99,52 +127,49 @@ class _Root:
     no_better: int = 0
 
     def ends(self, gap: float) -> bool:
-        """When the certified gap is small, or good and no longer better."""
-        best = min(self.gaps, default=np.inf)
-        self.no_better = self.no_better + 1 if best < 1e-3 and gap > 0.7 * best else 0
+        """When the certified gap is small, or good and for long no better."""
+        self.no_better = 0 if gap < 0.7 * min(self.gaps, default=np.inf) else self.no_better + 1
         self.gaps.append(gap)
-        return gap < self.options.gap or len(self.gaps) >= self.options.iterations or self.no_better >= 3
+        good = min(self.gaps) < 1e-3 and self.no_better >= 8
+        return gap < self.options.gap or len(self.gaps) >= self.options.iterations or good
 
-    def together(self) -> bool:
-        """Near the end, and where cells that each went their own way got nowhere."""
-        slow = len(self.gaps) > 1 and self.gaps[-1] > SLOW * self.gaps[-2]
-        return slow or self.gaps[-1] < self.options.apart
+    def aims(self, sums: _Sums, gross: float) -> tuple[float, float]:
+        """The next `mu`, and how long a step may be."""
+        mean = min(sums.primal, sums.dual) / sums.cells
+        share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
+        if sums.gap > LAG * sums.products:
+            share = 1.0
+        least = 0.03 * self.options.gap * gross / sums.pairs
+        before = self.gaps[-4:-1]
+        stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0
+        return max(share * sums.products / sums.pairs, least), SHORTER if stuck else 1.0
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
     """A cell's program. `upstream` is given to the root only; `options` matter there only."""
     root = None if upstream is None else _Root(upstream, options)
     heard = yield Gather()
-    solver.know_children(_pq(heard, solver), [body["active"].astype(np.int64) for body in heard])
+    t_count = solver.block.intervals
+    pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
+    solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
     yield from _open(solver, root)
-    iterations, rounds = 0, 2  # one to open, one to close
-    while True:
-        iterations, rounds = iterations + 1, rounds + 1
-        omega, above, together = yield from _predict(solver, root)
-        if omega is None:
-            break
-        yield from _correct(solver, root, omega, together)
-        if together:
-            yield from _step(solver, root)
-        rounds += 1 + together
+    iterations, lengths, above = 0, (0.0, 0.0), None
+    while above is None:
+        iterations += 1
+        lengths, above = yield from _iterate(solver, root, lengths)
     told = yield from _close(solver, root, above)
     return Solved(
         u=solver.u,
         price=solver.price,
         boundary=solver.boundary(),
         iterations=iterations,
-        rounds=rounds,
+        rounds=iterations + 2,
         gap=float(told["gap"]),
         cost=float(told["cost"]),
         gross=float(told["gross"]),
         converged=bool(told["converged"]),
         gaps=() if root is None else tuple(root.gaps),
     )
-
-
-def _pq(heard: list[Body], solver: CellSolver) -> Floats:
-    t_count = solver.block.intervals
-    return np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
 
 
 def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
@@ -158,106 +183,69 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
     yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, volts, strict=True)])
 
 
-def _predict(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tuple[list[Floats] | None, float, bool]]:
-    """Affine step; returns the children's prices of voltage, which the corrector needs again, or None at the end; how
-    far the cost here and below may be above its least, less that cost; and whether all step together."""
+def _iterate(
+    solver: CellSolver, root: _Root | None, lengths: tuple[float, float]
+) -> Generator[Any, Any, tuple[tuple[float, float], float | None]]:
+    """Returns the lengths of this cell's step, and at the end how far the cost may be above its least, less that
+    cost."""
     heard = yield Gather()
-    size = 2 * solver.block.intervals
-    solver.hear_children(_pq(heard, solver))
-    omega = [body["omega"] for body in heard]
-    response = solver.factor([Response(unpack(b["c"], size), b["k"], unpack(b["y"], b["k"].shape[1])) for b in heard])
-    right = solver.right_hand("affine")
-    constants = solver.constants(right, [Constants(b["k0"], b["m0"]) for b in heard], omega)
+    answer = solver.answer([_heard(body, solver.block.intervals) for body in heard])
+    s, z = solver.pairs.s, solver.pairs.z
     # what is told at the end is the cost at true voltages, so the gap is counted from the cost at those held now
-    cost = solver.cost() + _sum(heard, "cost")
-    gap = solver.gap(omega) + _sum(heard, "gap")
+    own = [solver.gap(), solver.cost(), float(s @ z), float(len(s)), 1.0, *lengths, min(lengths)]
+    sums = _Sums.of(np.array(own), heard)
     if root is None:
-        said = {"pq": solver.boundary(), "omega": solver.own_omega(), "k0": constants.k, "m0": constants.m}
-        told = yield Ask(
-            {
-                **said,
-                "c": pack(response.c),
-                "k": response.k,
-                "y": pack(response.y),
-                "gap": np.array(gap),
-                "cost": np.array(cost),
-            }
-        )
-        if "end" in told:
-            solver.v[solver.active] = told["end"]
-            yield Tell(_true_voltages(solver))
-            return None, gap - cost, False
-        d_price, d_v, together = told["d_price"], told["d_v"], bool(told["together"])
+        told = yield Ask({**_said(answer), "sums": sums.array()})
     else:
-        if root.ends(gap / _gross(root, solver)):
-            yield Tell(_true_voltages(solver))
-            return None, gap - cost, False
-        d_price, d_v = _held(solver)
-        together = root.together()
-    bodies = _steps(*solver.expand(right, d_price, d_v))
-    yield Tell([{**body, "together": np.array(float(together))} for body in bodies])
-    return omega, gap - cost, together
+        told = _decide(root, solver, sums)
+    if "end" in told:
+        solver.v[solver.active] = told["end"]
+        ends = zip(solver.child_voltages(), solver.child_active, strict=True)
+        yield Tell([{"end": v[at]} for v, at in ends])
+        return lengths, sums.gap - sums.cost
+    price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
+    lengths = solver.follow(price, v, mu, most)
+    news = zip(solver.child_prices(), solver.child_held(), strict=True)
+    yield Tell([{"price": p, "v": w, "mu": told["mu"], "most": told["most"]} for p, w in news])
+    return lengths, None
 
 
-def _correct(solver: CellSolver, root: _Root | None, omega: list[Floats], together: bool) -> Generator[Any, Any, None]:
-    """Corrected step, and, unless all step `together`, as much of it as this cell can take."""
-    heard = yield Gather()
-    sizes = _join(solver.sizes(), heard)
-    first, centre = solver.right_hand("corrector"), solver.right_hand("centre")
-    a = solver.constants(first, [Constants(body["ka"], body["ma"]) for body in heard], omega)
-    b = solver.constants(centre, [Constants(body["kb"], body["mb"]) for body in heard], None)
-    price, v = solver.price, solver.v[solver.active]
-    if root is None:
-        told = yield Ask({**_said(sizes), "ka": a.k, "ma": a.m, "kb": b.k, "mb": b.m})
-        sigma_mu, d_price, d_v = float(told["sigma_mu"]), told["d_price"], told["d_v"]
-        price, v = told.get("price", price), told.get("v", v)
-    else:
-        # with the shortest of all steps, also where every cell takes its own: that asks for more centring
-        after = max(sizes.after(sizes.primal, sizes.dual), 0.0)
-        sigma_mu = (after / sizes.sz) ** 3 * sizes.sz / sizes.count
-        d_price, d_v = _held(solver)
-    bodies = _steps(*solver.expand(first.plus(centre, sigma_mu), d_price, d_v))
-    bodies = [{**body, "sigma_mu": np.array(sigma_mu)} for body in bodies]
-    if not together:
-        own = solver.sizes()
-        solver.apply(_most(own.primal), _most(own.dual), price, v)
-        bodies = [{**body, **new} for body, new in zip(bodies, _news(solver), strict=True)]
-    yield Tell(bodies)
+def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
+    gross = _gross(root, solver)
+    v = root.upstream.v_pu[solver.active]
+    if root.ends(sums.gap / gross):
+        return {"end": v}
+    mu, most = root.aims(sums, gross)
+    return {"price": root.upstream.price, "v": v, "mu": np.array(mu), "most": np.array(most)}
 
 
-def _step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
-    """Agree on the step lengths that all cells can take."""
-    heard = yield Gather()
-    sizes = _join(solver.sizes(), heard)
-    price, v = solver.price, solver.v[solver.active]
-    primal, dual = _most(sizes.primal), _most(sizes.dual)
-    if root is None:
-        told = yield Ask(_said(sizes))
-        primal, dual, price, v = float(told["primal"]), float(told["dual"]), told["price"], told["v"]
-    solver.apply(primal, dual, price, v)
-    yield Tell([{"primal": np.array(primal), "dual": np.array(dual), **new} for new in _news(solver)])
+def _said(answer: Answer) -> Body:
+    return {
+        "pq": answer.pq,
+        "omega": answer.omega,
+        "c": pack(answer.response.c),
+        "k": answer.response.k,
+        "y": pack(answer.response.y),
+        "k0": answer.empty.k,
+        "m0": answer.empty.m,
+        "k1": answer.centre.k,
+        "m1": answer.centre.m,
+    }
 
 
-def _most(size: float) -> float:
-    """A step that stays off the bounds."""
-    return min(1.0, 0.995 * size)
-
-
-def _news(solver: CellSolver) -> list[Body]:
-    """Price and voltage that each child is to hold after this step."""
-    new = zip(solver.child_prices(), solver.child_held(), strict=True)
-    return [{"price": price, "v": v} for price, v in new]
-
-
-def _true_voltages(solver: CellSolver) -> list[Body]:
-    return [{"end": v[at]} for v, at in zip(solver.child_voltages(), solver.child_active, strict=True)]
+def _heard(body: Body, t_count: int) -> Answer:
+    k = body["k"]
+    response = Response(unpack(body["c"], 2 * t_count), k, unpack(body["y"], k.shape[1]))
+    return Answer(
+        body["pq"], body["omega"], response, Constants(body["k0"], body["m0"]), Constants(body["k1"], body["m1"])
+    )
 
 
 def _close(solver: CellSolver, root: _Root | None, above: float) -> Generator[Any, Any, Body]:
     """Cost at true voltages and what it may be above the least; `above` is the gap less the cost it was counted
     from."""
     heard = yield Gather()
-    cost = solver.true_cost() + _sum(heard, "cost")
+    cost = solver.true_cost() + float(sum(float(body["cost"]) for body in heard))
     told: Body
     if root is None:
         told = yield Ask({"cost": np.array(cost)})
@@ -273,27 +261,3 @@ def _close(solver: CellSolver, root: _Root | None, above: float) -> Generator[An
 
 def _gross(root: _Root, solver: CellSolver) -> float:
     return max(float(np.abs(root.upstream.price * solver.boundary())[0].sum()), 1e-9)
-
-
-def _held(solver: CellSolver) -> tuple[Floats, Floats]:
-    """Upstream price and voltage do not answer to us."""
-    return np.zeros((2, solver.block.intervals)), np.zeros(len(solver.active))
-
-
-def _steps(prices: Floats, volts: list[Floats]) -> list[Body]:
-    return [{"d_price": p, "d_v": v} for p, v in zip(prices, volts, strict=True)]
-
-
-def _said(sizes: StepSizes) -> dict[str, Floats]:
-    return {"sizes": np.array([getattr(sizes, name) for name in StepSizes.__slots__], dtype=np.float64)}
-
-
-def _join(own: StepSizes, heard: list[Body]) -> StepSizes:
-    for body in heard:
-        primal, dual, sz, s_dz, z_ds, ds_dz, count = body["sizes"].tolist()
-        own = own.join(StepSizes(primal, dual, sz, s_dz, z_ds, ds_dz, int(count)))
-    return own
-
-
-def _sum(heard: list[Body], name: str) -> float:
-    return float(sum(float(body[name]) for body in heard))
