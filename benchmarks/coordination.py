@@ -28,7 +28,7 @@ LOSS_CELLS = (10, 100)
 FOLDER = Path("runs/coordination")
 FIRST_PIQP = "PIQP sparse_ldlt"
 OURS = "exact"
-GAP, MU, APART = 1e-8, 1e3, 0.1
+GAP, MU = 1e-8, 1e3
 CPU_LIMIT_S = 900
 
 
@@ -69,7 +69,7 @@ def _exact(tree: Any) -> dict[str, Any]:
     from archipel.testing.coordination import paid
 
     wall, cpu = time.perf_counter(), time.process_time()
-    talk = agree(tree, Options(gap=GAP, mu=MU, apart=APART))
+    talk = agree(tree, Options(gap=GAP, mu=MU))
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     root = talk.solved[0]
     total = paid(tree, [cell.u for cell in talk.solved]).total

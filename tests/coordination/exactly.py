@@ -21,4 +21,4 @@ def programs(tree: Tree, iterations: int, gap: float = 1e-6) -> Sequence[Program
 
 
 def agreed(tree: Tree, iterations: int = 60, gap: float = 1e-6, **post: Any) -> list[Solved]:
-    return Post(tree, programs(tree, iterations, gap, apart), **post).run()
+    return Post(tree, programs(tree, iterations, gap), **post).run()

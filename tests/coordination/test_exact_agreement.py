@@ -23,17 +23,10 @@ def test_the_exact_agreement_keeps_every_promise() -> None:
     check_coordination(programs, seeds=range(3))
 
 
-def test_cells_that_take_their_own_steps_keep_every_promise() -> None:
-    check_coordination(lambda tree, iterations: programs(tree, iterations, apart=0.1), seeds=range(2))
-
-
-def test_own_steps_save_round_trips() -> None:
-    tree = random_tree(44)
-    apart, together = agreed(tree, apart=0.1), agreed(tree)
-    assert apart[0].rounds < 3 * apart[0].iterations
-    assert together[0].rounds == 3 * together[0].iterations
-    assert apart[0].converged
-    assert together[0].converged
+def test_an_iteration_is_one_round_trip() -> None:
+    found = agreed(random_tree(44))
+    assert found[0].converged
+    assert all(cell.rounds == found[0].iterations + 2 for cell in found)
 
 
 @pytest.mark.parametrize("seed", range(20, 32))
@@ -47,13 +40,13 @@ def test_cells_find_the_central_optimum_and_its_prices(seed: int) -> None:
     np.testing.assert_array_equal(found[0].price, tree.price)
 
 
-@pytest.mark.parametrize(("seed", "apart"), [(40, np.inf), (42, np.inf), (45, np.inf), (40, 0.1), (45, 0.1)])
-def test_the_certified_gap_is_never_below_the_true_gap(seed: int, apart: float) -> None:
+@pytest.mark.parametrize("seed", [40, 42, 45])
+def test_the_certified_gap_is_never_below_the_true_gap(seed: int) -> None:
     tree = random_tree(seed)
     value = optimum(tree).value
     certified = []
     for iterations in range(1, 60, 5):
-        found = agreed(tree, iterations, apart=apart)
+        found = agreed(tree, iterations)
         root = found[0]
         total = paid(tree, [cell.u for cell in found]).total
         # hinges are split exactly from the start, so what the split costs is what the controls cost or more

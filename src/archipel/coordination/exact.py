@@ -1,16 +1,18 @@
 """Exact agreement: a distributed primal-dual interior point on the tree of cells.
 
-One round trip along the tree per iteration, one to open and one to close:
+One round trip along the tree per iteration, one to open and one to close; two where cells have to keep step:
 
     open      up  P, Q and where the voltage matters                   down  price, voltage, first mu
     iterate   up  P, Q, price of voltage, response C, K, Y,            down  price, voltage, mu, longest step,
                   constants, sums of gap, cost, products, step lengths       or the end
+    (keep step  up  longest step                                       down  step all can take)
     close     up  cost at true voltages                                down  cost and certified gap
 
 No step length is agreed on: every cell follows its parent's price and voltage as far as its own slacks and duals allow
 (see `optimisation.interior`) and tells its children what follows for them. What cells then hold apart (a voltage and
 its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
-same on both sides at every iteration.
+same on both sides at every iteration. That is fast, and not proven to get there: seldom, cells lead each other round in
+circles. When the gap is for long no better, all take the same step from then on, as a central method would.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
@@ -115,6 +117,9 @@ LAG = 1e5
 STUCK, SHORTER = 0.9, 0.5
 """When the gap is below 1 and above this share of the best of the last three, steps have this length at most: full
 ones may go round in circles."""
+LOST, BACK = 6, 0.1
+"""After so many iterations without a better gap, `mu` goes back to where products hide this share of the gap, and from
+then on all cells take the same step."""
 
 
 @dataclass(slots=True, eq=False)
@@ -125,6 +130,7 @@ class _Root:
     options: Options
     gaps: list[float] = field(default_factory=list)
     no_better: int = 0
+    together: bool = False
 
     def ends(self, gap: float) -> bool:
         """When the certified gap is small, or good and for long no better."""
@@ -139,10 +145,14 @@ class _Root:
         share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
         if sums.gap > LAG * sums.products:
             share = 1.0
+        now = sums.products / sums.pairs
+        if self.no_better >= LOST and not self.together:
+            self.together, self.no_better = True, 0
+            return max(BACK * sums.gap / sums.pairs, now), 1.0
         least = 0.03 * self.options.gap * gross / sums.pairs
         before = self.gaps[-4:-1]
-        stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0
-        return max(share * sums.products / sums.pairs, least), SHORTER if stuck else 1.0
+        stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0 and not self.together
+        return max(share * now, least), SHORTER if stuck else 1.0
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
@@ -153,17 +163,18 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
     yield from _open(solver, root)
-    iterations, lengths, above = 0, (0.0, 0.0), None
+    iterations, rounds, lengths, above = 0, 2, (0.0, 0.0), None
     while above is None:
         iterations += 1
-        lengths, above = yield from _iterate(solver, root, lengths)
+        trips, lengths, above = yield from _iterate(solver, root, lengths)
+        rounds += trips
     told = yield from _close(solver, root, above)
     return Solved(
         u=solver.u,
         price=solver.price,
         boundary=solver.boundary(),
         iterations=iterations,
-        rounds=iterations + 2,
+        rounds=rounds,
         gap=float(told["gap"]),
         cost=float(told["cost"]),
         gross=float(told["gross"]),
@@ -185,9 +196,9 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
 
 def _iterate(
     solver: CellSolver, root: _Root | None, lengths: tuple[float, float]
-) -> Generator[Any, Any, tuple[tuple[float, float], float | None]]:
-    """Returns the lengths of this cell's step, and at the end how far the cost may be above its least, less that
-    cost."""
+) -> Generator[Any, Any, tuple[int, tuple[float, float], float | None]]:
+    """Returns the round trips it took, the lengths of this cell's step, and at the end how far the cost may be above
+    its least, less that cost."""
     heard = yield Gather()
     answer = solver.answer([_heard(body, solver.block.intervals) for body in heard])
     s, z = solver.pairs.s, solver.pairs.z
@@ -202,12 +213,30 @@ def _iterate(
         solver.v[solver.active] = told["end"]
         ends = zip(solver.child_voltages(), solver.child_active, strict=True)
         yield Tell([{"end": v[at]} for v, at in ends])
-        return lengths, sums.gap - sums.cost
+        return 1, lengths, sums.gap - sums.cost
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
+    if told["together"]:
+        news = zip(*solver.aim(price, v, mu), strict=True)
+        yield Tell([{**told, "price": p, "v": w} for p, w in news])
+        lengths = yield from _keep_step(solver, root)
+        return 2, lengths, None
     lengths = solver.follow(price, v, mu, most)
     news = zip(solver.child_prices(), solver.child_held(), strict=True)
-    yield Tell([{"price": p, "v": w, "mu": told["mu"], "most": told["most"]} for p, w in news])
-    return lengths, None
+    yield Tell([{**told, "price": p, "v": w} for p, w in news])
+    return 1, lengths, None
+
+
+def _keep_step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tuple[float, float]]:
+    """Agree on the lengths of steps that all cells can take, and take them."""
+    heard = yield Gather()
+    most = np.array([solver.longest(), *(body["most"] for body in heard)]).min(axis=0)
+    if root is None:
+        told = yield Ask({"most": most})
+        most = told["most"]
+    yield Tell([{"most": most}] * solver.block.children)
+    lengths = float(most[0]), float(most[1])
+    solver.keep_step(*lengths)
+    return lengths
 
 
 def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
@@ -216,7 +245,8 @@ def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
     if root.ends(sums.gap / gross):
         return {"end": v}
     mu, most = root.aims(sums, gross)
-    return {"price": root.upstream.price, "v": v, "mu": np.array(mu), "most": np.array(most)}
+    together = np.array(float(root.together))
+    return {"price": root.upstream.price, "v": v, "mu": np.array(mu), "most": np.array(most), "together": together}
 
 
 def _said(answer: Answer) -> Body:

@@ -162,7 +162,8 @@ class CellSolver:
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
         t_count = self.block.intervals
-        return self._values(np.zeros(t_count))[: 2 * t_count].reshape(2, t_count)
+        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, np.zeros(t_count))
+        return np.asarray(y[: 2 * t_count].reshape(2, t_count))
 
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
         """Start on the central path of `mu` with boundary prices (2, T) and voltage (T,)."""
@@ -381,6 +382,25 @@ class CellSolver:
             step = self._apply(1.0)
         return lengths
 
+    def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
+        """As `follow`, but only look where a full step leads; returns the children's prices and voltages there."""
+        self._d_price, self._d_v = price - self.price, v_pu - self.v[self.active]
+        self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
+        duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
+        prices = self._to_children(self._rows.felt(duals))
+        return prices, list(np.split(self.child_v + self._d_child_v, self._cut)) if self.block.children else []
+
+    def longest(self) -> tuple[float, float]:
+        """How far this cell can go where it aims."""
+        return self.pairs.most(TO_BOUND)
+
+    def keep_step(self, primal: float, dual: float) -> None:
+        """Go there, as far as all cells can."""
+        self._move(primal, dual)
+        self.price = self.price + dual * self._d_price
+        self.v = self.v.copy()
+        self.v[self.active] += primal * self._d_v
+
     def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: Floats) -> list[Floats]:
         """What the children will answer to their new prices and voltages: powers, and prices of voltage (returned)."""
         d_price = (self.child_prices() - before).reshape(len(said), self._first_hinge)
@@ -401,6 +421,7 @@ class CellSolver:
         self._d_omega, self._d_child_v = x[lines : lines + ports], x[lines + ports : lines + 2 * ports]
         boundary = d_price.ravel() if d_price.size else np.zeros(b)
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
+        self._d_pi = hinges
         self._du, tau = self._own_step(right, felt[self._u])
         self._d_levels = np.zeros_like(self.levels_now)
         self._d_levels[self._level_free] = x[lines + 2 * ports :]
@@ -409,13 +430,16 @@ class CellSolver:
 
     def _apply(self, most: float) -> tuple[float, float]:
         """Take the step as far as it may go; returns the lengths."""
-        primal, dual = (min(most, size) for size in self.pairs.most(TO_BOUND))
+        primal, dual = (min(most, size) for size in self.longest())
+        self._move(primal, dual)
+        return primal, dual
+
+    def _move(self, primal: float, dual: float) -> None:
         self.pairs.apply(primal, dual)
         self.u = self.u + primal * self._du
         self.levels_now = self.levels_now + primal * self._d_levels
         self.child_v = self.child_v + primal * self._d_child_v
         self.omega = self.omega + dual * self._d_omega
-        return primal, dual
 
     # ---------------------------------------------------------------- what it costs
 
@@ -460,8 +484,9 @@ class _Symmetric:
             return np.asarray(scale * answer)
         wanted = scale * right
         answer, _ = lapack.dgetrs(self._factor, self._pivots, wanted)
-        # a saddle loses digits where limits are stiff, and gets them back from what is left over
-        answer += lapack.dgetrs(self._factor, self._pivots, wanted - self._matrix @ answer)[0]
+        if right.ndim == 1:
+            # a saddle loses digits where limits are stiff, and gets them back from what is left over
+            answer += lapack.dgetrs(self._factor, self._pivots, wanted - self._matrix @ answer)[0]
         return np.asarray(scale * answer)
 
 
@@ -470,6 +495,6 @@ def _even(matrix: Floats) -> tuple[Floats, Floats]:
     equilibrate both rows and columns norms in matrices", Rutherford Appleton Laboratory, RAL-TR-2001-034)."""
     scale = np.ones(len(matrix))
     size = np.abs(matrix)
-    for _ in range(4):
+    for _ in range(2):
         scale /= np.sqrt(np.maximum((size * scale).max(axis=1) * scale, 1e-300))
     return scale, matrix * scale[:, None] * scale
