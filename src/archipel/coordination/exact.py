@@ -41,7 +41,7 @@ class Options:
 
     gap: float = 5e-5
     """Certified gap to stop at, as a share of the gross energy cost."""
-    iterations: int = 60
+    iterations: int = 100
     mu: float = 1.0
     """First product of slack and dual [EUR]. Far from any good start it must be large."""
 
@@ -117,9 +117,9 @@ LAG = 1e5
 STUCK, SHORTER = 0.9, 0.5
 """When the gap is below 1 and above this share of the best of the last three, steps have this length at most: full
 ones may go round in circles."""
-LOST, BACK = 6, 0.1
-"""After so many iterations without a better gap, `mu` goes back to where products hide this share of the gap, and from
-then on all cells take the same step."""
+LOST, BACK = 10, 0.1
+"""After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
+share of the gap, and from then on all take the same step."""
 
 
 @dataclass(slots=True, eq=False)
@@ -131,12 +131,13 @@ class _Root:
     gaps: list[float] = field(default_factory=list)
     no_better: int = 0
     together: bool = False
+    again: bool = False
 
     def ends(self, gap: float) -> bool:
         """When the certified gap is small, or good and for long no better."""
         self.no_better = 0 if gap < 0.7 * min(self.gaps, default=np.inf) else self.no_better + 1
         self.gaps.append(gap)
-        good = min(self.gaps) < 1e-3 and self.no_better >= 8
+        good = min(self.gaps) < 1e-3 and self.no_better >= 2 * LOST
         return gap < self.options.gap or len(self.gaps) >= self.options.iterations or good
 
     def aims(self, sums: _Sums, gross: float) -> tuple[float, float]:
@@ -147,8 +148,9 @@ class _Root:
             share = 1.0
         now = sums.products / sums.pairs
         if self.no_better >= LOST and not self.together:
-            self.together, self.no_better = True, 0
+            self.again, self.together, self.no_better = True, True, 0
             return max(BACK * sums.gap / sums.pairs, now), 1.0
+        self.again = False
         least = 0.03 * self.options.gap * gross / sums.pairs
         before = self.gaps[-4:-1]
         stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0 and not self.together
@@ -215,12 +217,15 @@ def _iterate(
         yield Tell([{"end": v[at]} for v, at in ends])
         return 1, lengths, sums.gap - sums.cost
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
-    if told["together"]:
+    if told["again"]:
+        solver.open_again(price, v, mu)
+    elif told["together"]:
         news = zip(*solver.aim(price, v, mu), strict=True)
         yield Tell([{**told, "price": p, "v": w} for p, w in news])
         lengths = yield from _keep_step(solver, root)
         return 2, lengths, None
-    lengths = solver.follow(price, v, mu, most)
+    else:
+        lengths = solver.follow(price, v, mu, most)
     news = zip(solver.child_prices(), solver.child_held(), strict=True)
     yield Tell([{**told, "price": p, "v": w} for p, w in news])
     return 1, lengths, None
@@ -245,8 +250,8 @@ def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
     if root.ends(sums.gap / gross):
         return {"end": v}
     mu, most = root.aims(sums, gross)
-    together = np.array(float(root.together))
-    return {"price": root.upstream.price, "v": v, "mu": np.array(mu), "most": np.array(most), "together": together}
+    how = {"mu": mu, "most": most, "together": root.together, "again": root.again}
+    return {"price": root.upstream.price, "v": v, **{name: np.array(float(value)) for name, value in how.items()}}
 
 
 def _said(answer: Answer) -> Body:

@@ -38,6 +38,8 @@ SPAN_V_PU = 0.1
 """No voltage is further than this from where it is best [pu], for certifying the gap."""
 TO_BOUND = 0.995
 """Share of the way to the nearest bound that a step may go."""
+OFF_BOUNDS = 0.02
+"""How far from the bounds to start anew, as a share of the range."""
 OFF_CENTRE = 0.1
 """A cell whose products of slack and dual differ by less from `mu`, and whose last step was full, rests."""
 MORE_LEAF, MORE_INNER = 1, 3
@@ -172,6 +174,15 @@ class CellSolver:
         self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
         self.omega = np.zeros(len(self.child_v))
+
+    def open_again(self, price: Floats, v_pu: Floats, mu: float) -> None:
+        """Start anew from the present point, a little off the bounds, with boundary prices (2, T) and voltage (V,)."""
+        self.u = inside(self.u, self.block.lo, self.block.hi, OFF_BOUNDS)
+        levels = self.block.levels
+        self.levels_now = inside(self.levels_now, levels.lo, levels.hi, OFF_BOUNDS)
+        v = self.v.copy()
+        v[self.active] = v_pu
+        self.open(price, v, mu)
 
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
