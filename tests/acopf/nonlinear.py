@@ -38,6 +38,8 @@ class Best:
     v_pu: Floats
     """Voltage of every node, (nodes, T)."""
     iterations: int
+    price: Floats
+    """Price of P and Q at every node but the source's [EUR per kW or kvar held for the interval], (2, nodes - 1, T)."""
     binding: dict[str, int]
     """How many limits of each kind bind."""
 
@@ -164,8 +166,8 @@ def _network(made: _Programme, parts: Parts, p: Any, q: Any, source_v_pu: float)
         drawn_p[int(point[node]), :] += p[node, :] / BASE_KVA
         drawn_q[int(point[node]), :] += q[node, :] / BASE_KVA
     others = [n for n in range(count) if n != slack]
-    made.require((e * re + f * im + drawn_p)[others, :], 0.0, 0.0)
-    made.require((f * re - e * im + drawn_q)[others, :], 0.0, 0.0)
+    made.require((e * re + f * im + drawn_p)[others, :], 0.0, 0.0, "balance_p")
+    made.require((f * re - e * im + drawn_q)[others, :], 0.0, 0.0, "balance_q")
     v2 = e**2 + f**2
     low, high = grid.nodes.v_pu_min + scenario.margin_v_pu, grid.nodes.v_pu_max - scenario.margin_v_pu
     inside = [n for n in range(len(grid.nodes)) if int(point[n]) != slack]
@@ -212,14 +214,21 @@ def _solved(made: _Programme, u: list[Any], v: Any, tolerance: float) -> Best:
     if not stats["success"]:
         raise RuntimeError(f"IPOPT stopped with {stats['return_status']} after {stats['iter_count']} iterations")
     read = ca.Function("read", [x], [*u, v])(found["x"])
-    price = np.abs(np.array(found["lam_g"]).ravel())
+    dual = np.array(found["lam_g"]).ravel()
     binding = {
-        name: int(sum((price[first:end] > 1e-4).sum() for first, end in places)) for name, places in made.named.items()
+        name: int(sum((np.abs(dual[first:end]) > 1e-4).sum() for first, end in places))
+        for name, places in made.named.items()
     }
+    price = [
+        dual[first:end].reshape(v.shape[1], -1).T / BASE_KVA
+        for name in ("balance_p", "balance_q")
+        for first, end in made.named[name]
+    ]
     return Best(
         cost=float(found["f"]),
         u=[np.array(one) for one in read[:-1]],
         v_pu=np.array(read[-1]),
         iterations=int(stats["iter_count"]),
+        price=np.stack(price),
         binding=binding,
     )

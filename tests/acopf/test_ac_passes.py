@@ -8,12 +8,14 @@ from feeders import HOURLY, MULTI_RATE, NAMES, feeder, problem, ring_behind_a_ta
 from nonlinear import central_optimum
 from together import agree_together, truth, v2_residual
 
+from archipel.cell.prices import node_prices
 from archipel.controller.agreeing import Passes
 from archipel.model import Horizon
 from archipel.strategies.whole import settle_whole, stiffness_whole
 
 SHARE_OF_COST = 1e-4
 V2_PU2 = 1e-5
+PRICE_EUR_PER_KWH = 2e-3
 
 
 def check(scenario, horizon: Horizon, passes: int) -> None:
@@ -31,6 +33,13 @@ def check(scenario, horizon: Horizon, passes: int) -> None:
     assert best.binding["branch"]
     assert best.binding["connection"]
     assert abs(found.cost - best.cost) <= SHARE_OF_COST * best.cost
+    # every node's prices of P and Q, found from linear problems, are the multipliers of the referee's power balances
+    ours = np.full((2, len(scenario.grid.nodes), len(horizon)), np.nan)
+    for site, what, plan in zip(parts.sites, duties, plans, strict=True):
+        ours[:, site.network.nodes] = node_prices(site, what, plan.priced)
+    apart = np.abs(ours[:, 1:] - best.price / horizon.dt_h)
+    assert apart.max() <= PRICE_EUR_PER_KWH
+    assert apart.mean() <= 0.1 * PRICE_EUR_PER_KWH
     # the referee's own plan costs what it says, by the cells' physics
     assert truth(parts, duties, root, best.u).cost == pytest.approx(best.cost, rel=1e-6)
 
