@@ -66,12 +66,13 @@ class Priced:
 def duals_of(solver: CellSolver) -> Duals:
     """The duals a solver holds now."""
     block = solver.block
-    count, t_count = len(block.hinges.bound), block.intervals
-    voltage = np.zeros(block.children * t_count)
-    # the solver leaves out the voltages nobody below depends on: they are worth nothing
-    voltage[solver._rows[2 * t_count + count :] - 2 * t_count - count] = solver.omega
-    pi = solver.pairs.pi
-    return Duals(pi[len(pi) - count :].copy(), voltage.reshape(block.children, t_count))
+    voltage = np.zeros((block.children, block.intervals))
+    if block.children:
+        # the solver leaves out the intervals in which nobody below depends on the voltage: it is worth nothing there
+        t = np.split(solver._t[solver._first_port :], solver._cut)
+        for child, price in enumerate(np.split(solver.omega, solver._cut)):
+            voltage[child, t[child]] = price
+    return Duals(solver.pairs.pi[solver._outs].copy(), voltage)
 
 
 def upstream_parts(price: Floats) -> Floats:
