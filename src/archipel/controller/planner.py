@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from archipel.cell.site import Duty, Site, duty, flow
-from archipel.controller.agreeing import Agreed, Habits
+from archipel.controller.agreeing import Agreed, Habits, Passes
 from archipel.controller.controller import Chosen, Readings, program_of, shared_out
 from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
@@ -111,7 +111,7 @@ class ExactPlanner:
     defaults_kw: Mapping[str, float]
     """Default exchange of every tie, by neighbour."""
     options: Options = DEFAULT
-    passes: int = 5
+    passes: Passes = field(default_factory=Passes)
     _habits: Habits = field(default_factory=Habits)
     _solo: SoloCell = field(init=False)
 
