@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from archipel.coordination.exact import Options, Solved, Upstream, solve
 from archipel.coordination.tree import Program
 from archipel.optimisation.interior import CellSolver

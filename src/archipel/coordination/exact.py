@@ -107,7 +107,8 @@ class _Sums:
     def of(own: Floats, heard: list[Body]) -> _Sums:
         """Own part (8,) and what children told."""
         parts = np.stack([own, *(body["sums"] for body in heard)])
-        return _Sums(*parts[:, :-1].sum(axis=0).tolist(), float(parts[:, -1].min()))
+        together = np.append(parts[:, :-1].sum(axis=0), parts[:, -1].min()).tolist()
+        return _Sums(**dict(zip(_Sums.__slots__, together, strict=True)))
 
 
 CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3

@@ -7,7 +7,7 @@ because small arrays cost as much as large ones:
     z = [   zl   |   zh   | price - pi |  pi   ]
 
 A hinge `price * max(0, gap)` is split as gap = over - under with a dual 0 < pi < price. Right-hand sides are linear in
-what is asked of the products s z, so a part that empties them and a part that centres them can be kept apart and added up.
+what is asked of the products s z, so a part that empties them and one that centres them can be kept apart and added up.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ iteration: stopping early is safe.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -123,7 +124,7 @@ class CellSolver:
         self.u = inside(0.5 * (block.lo + block.hi) if wish is None else wish, block.lo, block.hi, share)
         # what rows act on, one under the other: controls, children's P and Q, levels, the boundary's voltage
         sizes = np.cumsum([0, len(block.lo), block.children, block.children, len(levels.lo), 1])
-        self._u, self._p, self._q, self._l, self._v = (slice(*ends) for ends in zip(sizes[:-1], sizes[1:], strict=True))
+        self._u, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
 
     def _flat(self, controls: Floats, levels: Floats) -> Floats:
         """What is free of controls (N, T) and levels (L,), in one row."""
@@ -266,10 +267,10 @@ class CellSolver:
                 at = end
         if levels:
             # as unknowns of their own: next to nothing bends a level, and one over that would drown all else
-            at = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
-            h[:g, -levels:], h[-levels:, :g] = -at[b:], -at[b:].T
+            on_level = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
+            h[:g, -levels:], h[-levels:, :g] = -on_level[b:], -on_level[b:].T
             h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
-            up[-levels:] = at[:b].T
+            up[-levels:] = on_level[:b].T
         self._up, self._gv = up, gv
         self._eliminated = _Symmetric(h, definite=size == g)
 
@@ -292,7 +293,8 @@ class CellSolver:
                 for j, right in enumerate((self._p, self._q)):
                     seen = c[:, i, :, j].transpose(2, 1, 0)[:, :, None, :] * z[None, :, :, left]
                     big += _over(seen, z[:, :, right])
-        return big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)[np.ix_(rows.at, rows.at)]
+        flat = big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)
+        return np.asarray(flat[np.ix_(rows.at, rows.at)])
 
     def _child_k(self) -> Floats:
         """Answer of every row to the children's voltages: (A, voltages)."""
