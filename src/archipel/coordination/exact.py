@@ -116,8 +116,8 @@ CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3
 LAG = 1e5
 """Where the residuals hide this much more than the products, `mu` waits for them."""
 STUCK, SHORTER = 0.9, 0.5
-"""When the gap is below 1 and above this share of the best of the last three, steps have this length at most: full
-ones may go round in circles."""
+"""When the gap is below 1, above this share of the best of the last three, and hardly made of products, steps have this
+length at most: full ones may go round in circles."""
 LOST, BACK = 10, 0.1
 """After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
 share of the gap, and from then on all take the same step."""
@@ -154,7 +154,8 @@ class _Root:
         self.again = False
         least = 0.03 * self.options.gap * gross / sums.pairs
         before = self.gaps[-4:-1]
-        stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0 and not self.together
+        worse = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0
+        stuck = worse and sums.gap > 1e3 * sums.products and not self.together
         return max(share * now, least), SHORTER if stuck else 1.0
 
 
