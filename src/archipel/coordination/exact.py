@@ -12,7 +12,8 @@ No step length is agreed on: every cell follows its parent's price and voltage a
 (see `optimisation.interior`) and tells its children what follows for them. What cells then hold apart (a voltage and
 its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
 same on both sides at every iteration. That is fast, and not proven to get there: seldom, cells lead each other round in
-circles. When the gap is for long no better, all take the same step from then on, as a central method would.
+circles. When the gap is for long no better, all take the same step from then on, as a central method would. Every cell
+remembers the best point; where the gap jumps, and at the end, all go back to it.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
@@ -123,6 +124,10 @@ LOST, BACK = 10, 0.1
 share of the gap, and from then on all take the same step."""
 
 
+JUMP, END = 100.0, 1e-3
+"""A gap that is so many times the best, once that is below the second, sends all cells back to where it was best."""
+
+
 @dataclass(slots=True, eq=False)
 class _Root:
     """The root also decides: the first point, the centring, the end."""
@@ -130,33 +135,41 @@ class _Root:
     upstream: Upstream
     options: Options
     gaps: list[float] = field(default_factory=list)
+    best: float = np.inf
     no_better: int = 0
     together: bool = False
-    again: bool = False
+    closing: bool = False
 
-    def ends(self, gap: float) -> bool:
-        """When the certified gap is small, or good and for long no better."""
-        self.no_better = 0 if gap < 0.7 * min(self.gaps, default=np.inf) else self.no_better + 1
+    def judges(self, gap: float) -> str:
+        """What all cells do now: "end", go "back" to the best point, "mark" this one as the best, or "go" on."""
         self.gaps.append(gap)
-        good = min(self.gaps) < 1e-3 and self.no_better >= 2 * LOST
-        return gap < self.options.gap or len(self.gaps) >= self.options.iterations or good
+        before, self.best = self.best, min(self.best, gap)
+        self.no_better = 0 if gap < 0.7 * before else self.no_better + 1
+        over = len(self.gaps) >= self.options.iterations or (self.best < END and self.no_better >= 2 * LOST)
+        if gap < self.options.gap or self.closing or (over and gap <= before):
+            return "end"
+        jumped = gap > JUMP * before and before < END
+        if over or jumped:
+            self.closing = over or self.together
+            self.together, self.no_better = True, 0
+            return "back"
+        return "mark" if gap < before else "go"
 
-    def aims(self, sums: _Sums, gross: float) -> tuple[float, float]:
-        """The next `mu`, and how long a step may be."""
+    def aims(self, sums: _Sums, gross: float) -> tuple[float, float, bool]:
+        """The next `mu`, how long a step may be, and whether to open again."""
         mean = min(sums.primal, sums.dual) / sums.cells
         share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
         if sums.gap > LAG * sums.products:
             share = 1.0
         now = sums.products / sums.pairs
         if self.no_better >= LOST and not self.together:
-            self.again, self.together, self.no_better = True, True, 0
-            return max(BACK * sums.gap / sums.pairs, now), 1.0
-        self.again = False
+            self.together, self.no_better = True, 0
+            return max(BACK * sums.gap / sums.pairs, now), 1.0, True
         least = 0.03 * self.options.gap * gross / sums.pairs
         before = self.gaps[-4:-1]
         worse = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0
         stuck = worse and sums.gap > 1e3 * sums.products and not self.together
-        return max(share * now, least), SHORTER if stuck else 1.0
+        return max(share * now, least), SHORTER if stuck else 1.0, False
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
@@ -218,6 +231,12 @@ def _iterate(
         ends = zip(solver.child_voltages(), solver.child_active, strict=True)
         yield Tell([{"end": v[at]} for v, at in ends])
         return 1, lengths, sums.gap - sums.cost
+    if told["back"]:
+        solver.go_back()
+        yield Tell([told] * solver.block.children)
+        return 1, lengths, None
+    if told["mark"]:
+        solver.mark()
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
     if told["again"]:
         solver.open_again(price, v, mu)
@@ -249,10 +268,13 @@ def _keep_step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tu
 def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
     gross = _gross(root, solver)
     v = root.upstream.v_pu[solver.active]
-    if root.ends(sums.gap / gross):
+    word = root.judges(sums.gap / gross)
+    if word == "end":
         return {"end": v}
-    mu, most = root.aims(sums, gross)
-    how = {"mu": mu, "most": most, "together": root.together, "again": root.again}
+    if word == "back":
+        return {"back": np.array(1.0)}
+    mu, most, again = root.aims(sums, gross)
+    how = {"mu": mu, "most": most, "together": root.together, "again": again, "mark": word == "mark", "back": 0.0}
     return {"price": root.upstream.price, "v": v, **{name: np.array(float(value)) for name, value in how.items()}}
 
 

@@ -39,6 +39,8 @@ SPAN_V_PU = 0.1
 """No voltage is further than this from where it is best [pu], for certifying the gap."""
 TO_BOUND = 0.995
 """Share of the way to the nearest bound that a step may go."""
+WORSE = 3.0
+"""A further step after which the products are so many times larger is not taken."""
 OFF_BOUNDS = 0.02
 """How far from the bounds to start anew, as a share of the range."""
 OFF_CENTRE = 0.1
@@ -170,7 +172,7 @@ class CellSolver:
 
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
         """Start on the central path of `mu` with boundary prices (2, T) and voltage (T,)."""
-        self.price, self.v = price.copy(), v_pu.copy()
+        self.price, self.v, self._mu = price.copy(), v_pu.copy(), mu
         y = self._outputs()
         self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
@@ -184,6 +186,24 @@ class CellSolver:
         v = self.v.copy()
         v[self.active] = v_pu
         self.open(price, v, mu)
+
+    def mark(self) -> None:
+        """Remember this point."""
+        self._marked, self._marked_mu = self._point(), self._mu
+
+    def go_back(self) -> None:
+        """Go back to the point remembered last."""
+        self._return(self._marked)
+        self._mu = self._marked_mu
+
+    def _point(self) -> tuple[Floats, ...]:
+        pairs = self.pairs
+        slacks, duals = pairs.s.copy(), pairs.z.copy()
+        return self.u, self.levels_now, self.price, self.v, self.child_v, self.omega, slacks, duals
+
+    def _return(self, point: tuple[Floats, ...]) -> None:
+        pairs = self.pairs
+        self.u, self.levels_now, self.price, self.v, self.child_v, self.omega, pairs.s, pairs.z = point
 
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
@@ -238,6 +258,7 @@ class CellSolver:
         """Factor the cell's own system at its present point."""
         b, rows = self._first_hinge, self._condensed
         self._y, self._e = self._outputs(), self.block.store(self.u)
+        self.pairs.mend(self._gaps(self._y, self._e), self._mu)
         self._slope = self.dual_residual()
         stiff, compliance = self.pairs.weigh()
         stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
@@ -377,6 +398,7 @@ class CellSolver:
         its children are taken to answer as they said.
         """
         before, held = self.child_prices(), self.child_v
+        self._mu = mu
         said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
         self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
         self.price, self.v = price, self.v.copy()
@@ -392,12 +414,17 @@ class CellSolver:
             self._constants(right, none, omega)
             self._h_up, self._h_gv = np.zeros((len(right.inner), 0)), np.zeros((len(right.inner), 0))
             self._expand(right, np.zeros(0), np.zeros(0))
+            before_it, products = self._point(), float(self.pairs.s @ self.pairs.z)
             step = self._apply(1.0)
+            if float(self.pairs.s @ self.pairs.z) > WORSE * max(products, mu * len(self.pairs.s)):
+                # rounding, not progress: where it was is better
+                self._return(before_it)
+                break
         return lengths
 
     def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
         """As `follow`, but only look where a full step leads; returns the children's prices and voltages there."""
-        self._d_price, self._d_v = price - self.price, v_pu - self.v[self.active]
+        self._d_price, self._d_v, self._mu = price - self.price, v_pu - self.v[self.active], mu
         self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
         duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
         prices = self._to_children(self._rows.felt(duals))
