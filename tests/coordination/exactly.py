@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archipel.coordination.exact import Options, Solved, Upstream, solve
+from archipel.coordination.exact import Options, solve
+from archipel.coordination.outcome import Solved, Upstream
 from archipel.coordination.tree import Program
 from archipel.optimisation.interior import CellSolver
 from archipel.testing.coordination import Post

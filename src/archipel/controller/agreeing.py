@@ -16,12 +16,11 @@ import numpy as np
 from archipel.cell.check import Excess, excess, forget, what_gave
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.site import Duty, Site, flow
-from archipel.coordination.exact import Options, Upstream, solve
+from archipel.coordination.outcome import Method, Start, Upstream
 from archipel.coordination.settle import Settled, settle, vote
 from archipel.grid.cell_network import CellFlow
-from archipel.model import Floats
+from archipel.model import Floats, Horizon, Ints
 from archipel.optimisation.block import Block
-from archipel.optimisation.interior import CellSolver
 
 ACCEPT = np.array([3e-4, 3e-3, 3e-3, 0.03, 0.25, 0.05])
 """Largest excess of voltage [pu], loading and connection [share] in an accepted plan, first for what is carried out
@@ -120,7 +119,7 @@ def agree(
     v_pu: Floats,
     habits: Habits,
     root: RootFacts | None,
-    options: Options,
+    method: Method,
     passes: int,
 ) -> Generator[Any, Any, Agreed]:
     """A cell's program for one plan. `wish` is where to start (N, T), `v_pu` a guess of the boundary voltage (T,)."""
@@ -129,7 +128,7 @@ def agree(
     if root is not None:
         v_pu = np.full(len(dt_h), root.v_pu)
         upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
-    at, rounds = wish, 0
+    at, rounds, price = wish, 0, _prices(habits.last, what)
     settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
     forget(site, settled.state, habits.memory)
     excess(site, what.horizon, settled.state, habits.memory)
@@ -141,23 +140,23 @@ def agree(
         rise = damping(done, habits.last is None)
         block = block.near(at, rise * dt_h)
         # between what is surely inside and what is nearly the answer, if there is one to stay near
-        start = 0.5 * (what.gentle() + at) if rise else what.gentle()
-        solver = CellSolver(block, start, 0.001)
-        solved = yield from solve(solver, upstream, options)
-        u, rounds = solved.u, rounds + 3 * solved.iterations + 1
+        near = 0.5 * (what.gentle() + at) if rise else what.gentle()
+        start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h)
+        solved = yield from method.program(block, near, upstream, start, dt_h)
+        u, price, rounds = solved.u, solved.price / dt_h, rounds + solved.round_trips
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
         accepted, worst = yield from _vote(site, what, settled, habits, root)
         rounds += 3
         if accepted:
             break
         at = u
-    y = block.outputs.value(u, solver.levels_now, solver.child_pq, solver.v)
+    y = block.outputs.value(u, solved.levels, solved.child_pq, solved.v_pu)
     first = 2 * block.intervals
     gave = what_gave(block, y[first : first + len(block.hinges.bound)], block.store(u))
     return Agreed(
         duty=what,
         u=u,
-        price=solved.price / dt_h,
+        price=price,
         boundary=settled.said,
         child_boundary=settled.child_pq,
         v_pu=settled.v_pu,
@@ -171,6 +170,13 @@ def agree(
         excess=worst,
         accepted=accepted,
     )
+
+
+def _prices(last: Agreed | None, what: Duty) -> Floats:
+    """Prices of the last agreement at the times of a new horizon (2, T); NaN where there was none."""
+    if last is None:
+        return np.full((2, len(what.horizon)), np.nan)
+    return np.asarray(last.price[:, interval_before(last.duty.horizon, what.horizon)])
 
 
 def _vote(
@@ -196,6 +202,12 @@ def _settle(
     return settled
 
 
+def interval_before(before: Horizon, now: Horizon) -> Ints:
+    """Of every interval of `now` the one of `before` that holds its middle, or is nearest to it."""
+    middle = (now.start - before.start).total_seconds() / 900.0 + now.first + 0.5 * now.steps
+    return np.asarray(np.clip(np.searchsorted(before.first, middle, side="right") - 1, 0, len(before) - 1))
+
+
 def carry_over(last: Scheduled | None, what: Duty) -> Floats:
     """The last schedule moved to a new horizon: the same share of every control's range at the same time."""
     guess = what.idle()
@@ -203,9 +215,7 @@ def carry_over(last: Scheduled | None, what: Duty) -> Floats:
         return guess
     old = {key: n for n, key in enumerate(last.duty.keys())}
     before = last.duty.horizon
-    shift = (what.horizon.start - before.start).total_seconds() / 900.0
-    middle = shift + what.horizon.first + 0.5 * what.horizon.steps
-    t = np.clip(np.searchsorted(before.first, middle, side="right") - 1, 0, len(before) - 1)
+    t = interval_before(before, what.horizon)
     share = np.clip((last.u - last.duty.lo) / np.maximum(last.duty.hi - last.duty.lo, 1e-9), 0.0, 1.0)
     for n, key in enumerate(what.keys()):
         if (m := old.get(key)) is not None:

@@ -18,8 +18,9 @@ import numpy as np
 
 from archipel.cell.site import Duty, Site, duty
 from archipel.controller.agreeing import Agreed, Habits, RootFacts, Scheduled, agree, carry_over
-from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination.exact import DEFAULT
 from archipel.coordination.message import Message
+from archipel.coordination.outcome import Method
 from archipel.coordination.tree import Conversation, Program, Silent
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon
@@ -46,9 +47,9 @@ class Readings:
 class CellController:
     """Level 1 and 2 of one cell."""
 
-    def __init__(self, site: Site, *, options: Options = DEFAULT, passes: int = 5) -> None:
+    def __init__(self, site: Site, *, method: Method = DEFAULT, passes: int = 5) -> None:
         self.site = site
-        self._options, self._passes = options, passes
+        self._method, self._passes = method, passes
         self._habits = Habits()
         self.conversation: Conversation | None = None
 
@@ -60,7 +61,7 @@ class CellController:
     def begin(self, plan: int, horizon: Horizon, readings: Readings, root: RootFacts | None) -> list[Message]:
         """Start a plan. The root is told what upstream asks; the others get None."""
         what = duty(self.site, readings.states, readings.weather, horizon)
-        program = program_of(self.site, what, readings.v_pu, self._habits, root, self._options, self._passes)
+        program = program_of(self.site, what, readings.v_pu, self._habits, root, self._method, self._passes)
         self.conversation = Conversation(plan, self.site.id, self.site.parent, self.site.children, program)
         return self._after(self.conversation.open())
 
@@ -112,12 +113,12 @@ class Chosen(Scheduled, Protocol):
 
 
 def program_of(
-    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, options: Options, passes: int
+    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, method: Method, passes: int
 ) -> Program:
     """A cell's side of a plan that starts from what it agreed on last; the first one may take twice the passes."""
     wish = carry_over(habits.last, what)
     passes = passes if habits.last is not None else 2 * passes
-    return agree(site, what, wish, np.full(len(what.horizon), v_pu), habits, root, options, passes)
+    return agree(site, what, wish, np.full(len(what.horizon), v_pu), habits, root, method, passes)
 
 
 def shared_out(

@@ -16,7 +16,8 @@ from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
 from archipel.controller.predict import moved_on
 from archipel.controller.solo import SoloCell
-from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination.exact import DEFAULT
+from archipel.coordination.outcome import Method
 from archipel.devices.base import State
 from archipel.model import Diverged, Floats
 
@@ -110,7 +111,7 @@ class ExactPlanner:
     """Fixed limits of the cell's own exchange while nothing is agreed, as in a connection agreement."""
     defaults_kw: Mapping[str, float]
     """Default exchange of every tie, by neighbour."""
-    options: Options = DEFAULT
+    method: Method = DEFAULT
     passes: int = 5
     _habits: Habits = field(default_factory=Habits)
     _solo: SoloCell = field(init=False)
@@ -139,7 +140,7 @@ class ExactPlanner:
         what = _with_fixed(site, what, {n: held_kw.get(n, 0.0) for n in site.children if n not in children})
         root = None if site.parent else self.outlook.root(horizon, devices.peaks_kw)
         taking = replace(site, children=children, child_node=_nodes(site, children))
-        program = program_of(taking, what, devices.v_pu, self._habits, root, self.options, self.passes)
+        program = program_of(taking, what, devices.v_pu, self._habits, root, self.method, self.passes)
         kw = self.defaults_kw
         without_kw = {name: tuple(dict.fromkeys((kw[name], held_kw.get(name, kw[name])))) for name in children}
         return self._kept(program, children, without_kw)

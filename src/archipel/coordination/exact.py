@@ -21,9 +21,11 @@ from typing import Any, final
 import numpy as np
 
 from archipel.coordination.message import Body, pack, unpack
+from archipel.coordination.outcome import Solved, Start, Upstream
 from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
 from archipel.optimisation.barrier import StepSizes
+from archipel.optimisation.block import Block
 from archipel.optimisation.interior import CellSolver, Constants, Response
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
@@ -40,38 +42,15 @@ class Options:
     mu: float = 1.0
     """First product of slack and dual [EUR]."""
 
+    def program(
+        self, block: Block, wish: Floats, upstream: Upstream | None, start: Start, dt_h: Floats
+    ) -> Generator[Any, Any, Solved]:
+        """See `outcome.Method`; begins at `wish`, just inside the bounds."""
+        del start, dt_h
+        return solve(CellSolver(block, wish, 0.001), upstream, self)
+
 
 DEFAULT = Options()
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Upstream:
-    """What the root knows of its own boundary: price (2, T) [EUR per kW or kvar and interval] and voltage (T,) [pu]."""
-
-    price: Floats
-    v_pu: Floats
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Solved:
-    """What every cell knows at the end."""
-
-    u: Floats
-    """Own controls (N, T)."""
-    price: Floats
-    """Price of P and Q at the boundary, (2, T) [EUR per kW or kvar and interval]."""
-    boundary: Floats
-    """(P, Q) at the boundary, (2, T)."""
-    iterations: int
-    gap: float
-    """Certified gap as a share of gross energy cost."""
-    cost: float
-    """Objective of the whole tree [EUR]."""
-    gross: float
-    """Gross energy cost of the whole tree [EUR]."""
-    converged: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +88,10 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
         cost=float(told["cost"]),
         gross=float(told["gross"]),
         converged=bool(told["converged"]),
+        levels=solver.levels_now,
+        child_pq=solver.child_pq,
+        v_pu=solver.v,
+        round_trips=3 * iterations + 1,
     )
 
 

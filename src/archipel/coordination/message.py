@@ -31,6 +31,8 @@ class Message:
     sender: str
     receiver: str
     body: Body
+    loose: bool = False
+    """Of its sender only the newest counts and nobody waits for it: `number` counts such messages on their own."""
 
     @property
     def size(self) -> int:
@@ -46,6 +48,7 @@ class Message:
             "up": self.up,
             "sender": self.sender,
             "receiver": self.receiver,
+            "loose": self.loose,
             "shapes": {name: list(value.shape) for name, value in arrays.items()},
         }
         text = json.dumps(header, separators=(",", ":")).encode()
@@ -72,7 +75,7 @@ class Message:
         return Message(body=body, **fields)
 
 
-_HEADER: dict[str, type] = {"plan": int, "number": int, "up": bool, "sender": str, "receiver": str}
+_HEADER: dict[str, type] = {"plan": int, "number": int, "up": bool, "sender": str, "receiver": str, "loose": bool}
 
 
 @lru_cache(maxsize=64)

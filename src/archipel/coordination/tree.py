@@ -1,16 +1,19 @@
 """Conversations along the tree of cells, without a clock or a socket.
 
-What a cell does is written as a generator, its *program*, that yields three kinds of request:
+What a cell does is written as a generator, its *program*, that yields four kinds of request:
 
     bodies = yield Gather()        wait for one message of every child
     body   = yield Ask(body)       send to the parent, wait for its answer
              yield Tell(bodies)    answer the children
+    heard  = yield Swap(up, down)  say something to all neighbours; go on when all said something new, or at a tick
 
       child                parent                 A conversation repeats what may have been lost and knows what it
         |-- ask 0 --------->|  Gather             has heard before, so messages may be late, doubled or reordered.
         |                   |-- ask 0 --> ...     A neighbour silent for `patience` ticks ends it: the outcome is
         |                   |<- tell 0 -- ...     `Silent` and the cell holds what it held before.
         |<-- tell 0 --------|  Tell
+        |<-- swap 7 --------|  Swap               What is swapped is loose: of every neighbour only the newest counts,
+        |--- swap 7 ------->|                     and a lost one is not missed once a newer one has come.
 """
 
 from __future__ import annotations
@@ -25,7 +28,12 @@ from archipel.coordination.message import Body, Message
 @final
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Wait for one message of every child; the answer is a list of bodies in the order of the children."""
+    """Wait for one message of every child; the answer is a list of bodies in the order of the children.
+
+    With `without_silent` a child silent for `patience` ticks is left out from then on: its body is None.
+    """
+
+    without_silent: bool = False
 
 
 @final
@@ -39,9 +47,21 @@ class Ask:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Tell:
-    """Answer the children, one body each, in their order."""
+    """Answer the children, one body each, in their order; nothing to those with None."""
 
-    bodies: list[Body]
+    bodies: list[Body] | list[Body | None]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Swap:
+    """Say one body to the parent (None at the root) and one to every child; None for all: say the last again.
+
+    The answer is a list of what is new, the parent's word first (where there is one), then the children's: a body or
+    None. It comes when all have said something new, or at the next tick with what there is.
+    """
+
+    bodies: list[Body] | None
 
 
 @final
@@ -52,7 +72,7 @@ class Silent:
     neighbour: str
 
 
-Program = Generator[Gather | Ask | Tell, Any, Any]
+Program = Generator[Gather | Ask | Tell | Swap, Any, Any]
 
 
 @final
@@ -70,12 +90,21 @@ class Conversation:
     outcome: Any = None
     asks: int = 0
     tells: int = 0
+    swaps: int = 0
     sent_bytes: int = 0
     sent_messages: int = 0
-    _waiting: Gather | Ask | None = None
+    _waiting: Gather | Ask | Swap | None = None
     _mail: dict[tuple[str, int], Body] = field(default_factory=dict)
     _last: dict[str, Message] = field(default_factory=dict)
     _idle: int = 0
+    _said: list[Message] = field(default_factory=list)
+    """What was swapped last."""
+    _newest: dict[str, int] = field(default_factory=dict)
+    """Number of the newest swap heard, by neighbour."""
+    _fresh: dict[str, Body] = field(default_factory=dict)
+    """Its body, until the program takes it."""
+    _quiet: set[str] = field(default_factory=set)
+    """Children left out."""
 
     def open(self) -> list[Message]:
         """Run until the program waits for the first time."""
@@ -86,6 +115,11 @@ class Conversation:
         out: list[Message] = []
         for message in inbox:
             if message.plan != self.plan or message.receiver != self.cell:
+                continue
+            if message.loose:
+                if message.number > self._newest.get(message.sender, -1) and message.sender in self._neighbours():
+                    self._newest[message.sender] = message.number
+                    self._fresh[message.sender] = message.body
                 continue
             expected = self.tells if message.up else self.asks - 1
             if message.number < expected:
@@ -100,8 +134,13 @@ class Conversation:
         """Time passed without news: repeat what may have been lost; give up after `patience` ticks."""
         if self.outcome is not None or self._waiting is None:
             return []
+        if isinstance(self._waiting, Swap):
+            return self._run(self._take()) + self._advance()
         self._idle += 1
         if self._idle > self.patience:
+            if isinstance(self._waiting, Gather) and self._waiting.without_silent:
+                self._quiet.update(self._missing())
+                return self._advance()
             missing = self.parent if isinstance(self._waiting, Ask) else self._missing()[0]
             self.close(Silent(missing))
             return []
@@ -117,10 +156,21 @@ class Conversation:
         """Neighbours that have not answered; empty when it is not open."""
         if self._waiting is None:
             return ()
+        if isinstance(self._waiting, Swap):
+            return tuple(name for name in self._neighbours() if name not in self._fresh)
         return (self.parent,) if isinstance(self._waiting, Ask) else tuple(self._missing())
 
+    def _neighbours(self) -> tuple[str, ...]:
+        return (self.parent, *self.children) if self.parent else self.children
+
     def _missing(self) -> list[str]:
-        return [child for child in self.children if (child, self.tells) not in self._mail]
+        """Children to wait for."""
+        return [child for child in self.children if child not in self._quiet and (child, self.tells) not in self._mail]
+
+    def _take(self) -> list[Body | None]:
+        """What neighbours have swapped since it was last taken."""
+        fresh, self._fresh = self._fresh, {}
+        return [fresh.get(name) for name in self._neighbours()]
 
     def _advance(self) -> list[Message]:
         out: list[Message] = []
@@ -130,10 +180,14 @@ class Conversation:
                 if body is None:
                     break
                 out += self._run(body)
+            elif isinstance(self._waiting, Swap):
+                if any(name not in self._fresh and name not in self._quiet for name in self._neighbours()):
+                    break
+                out += self._run(self._take())
             else:
                 if self._missing():
                     break
-                out += self._run([self._mail.pop((child, self.tells)) for child in self.children])
+                out += self._run([self._mail.pop((child, self.tells), None) for child in self.children])
         return out
 
     def _run(self, value: Any) -> list[Message]:
@@ -145,9 +199,16 @@ class Conversation:
                 request = self.program.send(value)
                 value = None
                 if isinstance(request, Tell):
-                    out += [self._send(c, b, up=False) for c, b in zip(self.children, request.bodies, strict=True)]
+                    bodies = zip(self.children, request.bodies, strict=True)
+                    out += [self._send(child, body, up=False) for child, body in bodies if body is not None]
                     self.tells += 1
                     continue
+                if isinstance(request, Swap):
+                    out += self._swap(request)
+                    self._waiting = request
+                    return out
+                # what was swapped before a question is older than its answer
+                self._said, self._fresh = [], {}
                 if isinstance(request, Ask):
                     out.append(self._send(self.parent, request.body, up=True))
                     self.asks += 1
@@ -159,6 +220,18 @@ class Conversation:
         except StopIteration as stop:
             self.outcome = stop.value
         return out
+
+    def _swap(self, request: Swap) -> list[Message]:
+        if request.bodies is not None:
+            pairs = zip(self._neighbours(), request.bodies, strict=True)
+            self._said = [
+                Message(self.plan, self.swaps, name == self.parent, self.cell, name, body, loose=True)
+                for name, body in pairs
+            ]
+            self.swaps += 1
+        self.sent_bytes += sum(message.size for message in self._said)
+        self.sent_messages += len(self._said)
+        return self._said
 
     def _send(self, to: str, body: Body, *, up: bool) -> Message:
         message = Message(self.plan, self.asks if up else self.tells, up, self.cell, to, body)

@@ -58,6 +58,7 @@ def kpis_file(
     days: int,
     forecast: str,
     seed: int,
+    method: str = "exact",
 ) -> dict[str, Any]:
     """The layout of `kpis.json` around figures that are already there."""
     return {
@@ -66,6 +67,7 @@ def kpis_file(
         "start": start.isoformat(),
         "days": days,
         "forecast": forecast,
+        "method": method,
         "strategies": {name: dict(values) for name, values in strategies.items()},
     }
 

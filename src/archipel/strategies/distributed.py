@@ -7,14 +7,15 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
 from archipel.cell.parts import Parts, cut
 from archipel.controller.controller import CellController
-from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination import exact, robust
 from archipel.coordination.message import Message
+from archipel.coordination.outcome import Method
 from archipel.devices.base import State
 from archipel.model import Scenario
 from archipel.strategies.group import Group, Outcome, RemoteGroup
@@ -22,6 +23,9 @@ from archipel.strategies.measure import measure
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.twin import Decision, Seen
 
+MethodName = Literal["exact", "robust"]
+METHODS: Mapping[MethodName, Method] = {"exact": exact.DEFAULT, "robust": robust.DEFAULT}
+"""Ways of agreeing, by the name a user gives."""
 QUIET_TICKS = 100
 """Ticks without any message after which a plan is given up; every cell then does what silence means."""
 
@@ -43,7 +47,7 @@ class Distributed:
         forecast: ForecastKind = "perfect",
         workers: int | None = None,
         gaps: bool = True,
-        options: Options = DEFAULT,
+        method: Method = exact.DEFAULT,
     ) -> None:
         self.parts: Parts = cut(scenario)
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
@@ -51,7 +55,7 @@ class Distributed:
         self.measuring_s = 0.0
         self.workers_cpu_s = 0.0
         shards = _shards(self.parts, _workers(workers))
-        controllers = [[CellController(self.parts.sites[i], options=options) for i in shard] for shard in shards]
+        controllers = [[CellController(self.parts.sites[i], method=method) for i in shard] for shard in shards]
         self._here = Group(controllers[0])
         self._there = [RemoteGroup(some) for some in controllers[1:]]
         if self._there:

@@ -1,0 +1,86 @@
+"""What every way of agreeing starts from and ends with, see `coordination.tree` for what happens between."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+from archipel.model import Floats
+from archipel.optimisation.block import Block
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Upstream:
+    """What the root knows of its own boundary: price (2, T) [EUR per kW or kvar and interval] and voltage (T,) [pu]."""
+
+    price: Floats
+    v_pu: Floats
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Solved:
+    """What every cell knows at the end."""
+
+    u: Floats
+    """Own controls (N, T)."""
+    price: Floats
+    """Price of P and Q at the boundary, (2, T) [EUR per kW or kvar and interval]."""
+    boundary: Floats
+    """(P, Q) at the boundary, (2, T)."""
+    iterations: int
+    gap: float
+    """Certified gap as a share of gross energy cost."""
+    cost: float
+    """Objective of the whole tree [EUR]."""
+    gross: float
+    """Gross energy cost of the whole tree [EUR]."""
+    converged: bool
+    levels: Floats
+    """Own levels (L,)."""
+    child_pq: Floats
+    """What the children draw, (children, 2, T): the numbers they hold themselves."""
+    v_pu: Floats
+    """Voltage at the boundary (T,)."""
+    round_trips: int
+    """Sweeps up and down the tree and exchanges with all neighbours."""
+    primal_kw: float = 0.0
+    """Most that the two ends of a tie still differed by before it was settled [kW, kvar]; none where both ends share
+    every number."""
+    primal_v_pu: float = 0.0
+    """The same of voltages."""
+    dual_eur_per_kwh: float = 0.0
+    """Most that the price of a boundary still moved in the last round; where it is 0 the gap counts it."""
+    silent: tuple[int, ...] = ()
+    """Children that fell silent and were left at a power both ends know."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """What is known of the own boundary before, such as the last agreement."""
+
+    x: Floats
+    """(3, T): P, Q, v."""
+    price: Floats
+    """(2, T) of P and Q [EUR per kW or kvar and interval]."""
+
+
+class Method(Protocol):
+    """A way of agreeing, with its settings."""
+
+    def program(
+        self, block: Block, wish: Floats, upstream: Upstream | None, start: Start, dt_h: Floats
+    ) -> Generator[Any, Any, Solved]:
+        """One cell's side of an agreement, run by `coordination.tree.Conversation`.
+
+        Args:
+            block: the cell's own problem.
+            wish: controls (N, T) to begin near.
+            upstream: price and voltage at the root's boundary; None for all other cells.
+            start: a guess of the own boundary; prices may be NaN.
+            dt_h: lengths of the intervals [h].
+        """
+        ...
