@@ -15,14 +15,15 @@ from typing import Any, Protocol, final
 import numpy as np
 
 from archipel.coordination.message import Message
-from archipel.coordination.tree import Conversation, Program
+from archipel.coordination.tree import Conversation, Program, Silent
 from archipel.model import Floats
 from archipel.optimisation.block import Bill, bill
 from archipel.optimisation.central import join, solve_piqp
+from archipel.optimisation.proximal import Ranges, reach
 from archipel.testing.device import PromiseBroken
-from archipel.testing.trees import Tree, random_tree
+from archipel.testing.trees import Tree, edge_trees, random_block, random_tree
 
-ENOUGH = 100
+ENOUGH = 300
 """Iterations that any method of interest can do with."""
 TICKS = 500
 """Ticks without end after which a conversation counts as hanging."""
@@ -68,8 +69,12 @@ class Post:
         seed: int | None = None,
         lose: float = 0.0,
         double: float = 0.0,
+        late: float = 0.0,
+        silent: tuple[int, int] | None = None,
     ) -> None:
-        """With `seed`, messages arrive in any order, and are lost and doubled with these probabilities."""
+        """With `seed`, messages arrive in any order, and are lost, doubled or late with these probabilities: late ones
+        come after time has passed. `silent` is a cell and after how many of its own messages it is heard no more, nor
+        hears."""
         names = cell_names(tree)
         self.cells = {
             names[i]: Conversation(
@@ -82,8 +87,11 @@ class Post:
             for i, program in enumerate(programs)
         }
         self._rng = None if seed is None else np.random.default_rng(seed)
-        self._lose, self._double = lose, double
+        self._lose, self._double, self._late = lose, double, late
+        self._mute, self._words = ("", 0) if silent is None else (names[silent[0]], silent[1])
         self.carried = 0
+        self.shapes: set[tuple[str, bool, str, tuple[int, ...]]] = set()
+        """Of every array that was sent: by whom, whether upwards, its name and shape."""
 
     def run(self) -> list[Any]:
         """Carry on until nobody waits, ticking when nothing moves; outcomes in the order of the cells.
@@ -92,15 +100,21 @@ class Post:
         """
         queue = self._sent([m for cell in self.cells.values() for m in cell.open()])
         ticks = 0
+        waiting: list[bytes] = []
         while any(cell.outcome is None for cell in self.cells.values()):
             if not queue:
                 ticks += 1
                 if ticks > TICKS:
                     raise PromiseBroken(f"broken promise: a conversation ends; after {TICKS} ticks one had not")
-                queue = self._sent([m for cell in self.cells.values() for m in cell.tick()])
+                queue = waiting + self._sent([m for cell in self.cells.values() for m in cell.tick()])
+                waiting = []
                 continue
             at = 0 if self._rng is None else int(self._rng.integers(len(queue)))
-            message = Message.from_bytes(queue.pop(at))
+            parcel = queue.pop(at)
+            if self._rng is not None and self._rng.random() < self._late:
+                waiting.append(parcel)
+                continue
+            message = Message.from_bytes(parcel)
             self.carried += 1
             if self.carried > TALK * len(self.cells):
                 raise PromiseBroken(f"broken promise: a conversation ends; after {self.carried} messages one had not")
@@ -110,6 +124,11 @@ class Post:
     def _sent(self, messages: list[Message]) -> list[bytes]:
         out = []
         for message in messages:
+            self.shapes |= {(message.sender, message.up, name, np.shape(v)) for name, v in message.body.items()}
+            if self._mute in {message.sender, message.receiver}:
+                self._words -= message.sender == self._mute
+                if self._words < 0:
+                    continue
             if self._rng is not None and self._rng.random() < self._lose:
                 continue
             copies = 2 if self._rng is not None and self._rng.random() < self._double else 1
@@ -122,36 +141,68 @@ def cell_names(tree: Tree) -> list[str]:
     return [f"cell {i}" for i in range(len(tree.blocks))]
 
 
-def check_coordination(make: MakePrograms, *, seeds: Sequence[int] = (0, 1, 2), gap: float = 2e-4) -> None:
+def check_coordination(
+    make: MakePrograms, *, seeds: Sequence[int] = (0, 1, 2), gap: float = 2e-4, repeatable: bool = True
+) -> None:
     """Raise PromiseBroken if a way of agreeing breaks a promise that every way makes.
 
     Args:
         make: the way of agreeing.
         seeds: of the random trees, at least one; a failure names its own.
         gap: what the cost may be above the central optimum, as a share of gross energy cost.
+        repeatable: whether messages that are late, reordered, doubled or lost change nothing, bit for bit. Of a way that
+            goes on with what it has heard so far every other promise is held against it under such messages too.
     """
     for seed in seeds:
-        _Check(make, random_tree(seed), seed).all(gap)
+        _Check(make, random_tree(seed), f"seed {seed}", seed).all(gap, repeatable=repeatable)
+    for name, tree in edge_trees(seeds[0]).items():
+        _Check(make, tree, f"seed {seeds[0]}, {name}", seeds[0]).result(gap)
+    check_privacy(make, seeds[0])
+
+
+def check_privacy(make: MakePrograms, seed: int) -> None:
+    """Raise PromiseBroken if what a cell says shows by its size what is behind its boundary."""
+    rng = np.random.default_rng(seed)
+    root, t = random_block(rng, 8, children=1, root=True, voltage=True), 8
+    price, shapes, controls = np.stack([np.full(t, 0.02), np.zeros(t)]), [], set()
+    for _ in range(4):
+        child = random_block(rng, t, children=0, root=False, voltage=True)
+        controls.add(len(child.lo))
+        tree = Tree((root, child), (-1, 0), price, np.ones(t))
+        post = Post(tree, make(tree, 3))
+        post.run()
+        shapes.append({said for said in post.shapes if said[0] == "cell 1"})
+    if len(controls) > 1 and any(said != shapes[0] for said in shapes):
+        raise PromiseBroken("broken promise: the size of what a cell says tells nothing of what is behind its boundary")
 
 
 @final
 class _Check:
-    def __init__(self, make: MakePrograms, tree: Tree, seed: int) -> None:
-        self.make, self.tree, self.seed = make, tree, seed
+    def __init__(self, make: MakePrograms, tree: Tree, name: str, seed: int) -> None:
+        self.make, self.tree, self.name, self.seed = make, tree, name, seed
 
     def need(self, kept: object, promise: str) -> None:
         """Raise unless all of `kept` holds."""
         if not np.all(np.asarray(kept)):
-            raise PromiseBroken(f"tree of seed {self.seed}: broken promise: {promise}")
+            raise PromiseBroken(f"tree of {self.name}: broken promise: {promise}")
 
-    def all(self, gap: float) -> None:
+    def all(self, gap: float, *, repeatable: bool) -> None:
         """Every promise on this tree."""
-        plain = self.outcomes(ENOUGH)
-        self.check_optimum(plain, gap)
-        self.check_boundaries(plain)
+        plain = self.result(gap)
         for iterations in (1, 2, 4, 8):
-            self.check_controls(self.outcomes(iterations), f"after {iterations} iterations")
-        self.check_unreliable(plain)
+            found = self.outcomes(iterations)
+            self.check_controls(found, f"after {iterations} iterations")
+            self.check_boundaries(found)
+        self.check_unreliable(plain, gap, repeatable=repeatable)
+        self.check_silence()
+
+    def result(self, gap: float, **how: Any) -> list[Decided]:
+        """What the cells decide, every promise about it checked."""
+        found = self.outcomes(ENOUGH, **how)
+        self.check_optimum(found, gap)
+        self.check_boundaries(found)
+        self.check_envelopes(found)
+        return found
 
     def outcomes(self, iterations: int, **how: Any) -> list[Decided]:
         """What the cells decide."""
@@ -168,6 +219,8 @@ class _Check:
         best = solve_piqp(join(tree.blocks, list(tree.parents), tree.price, tree.v_pu), 1e-9)
         ours = paid(tree, [outcome.u for outcome in found])
         self.need(ours.total - best.value <= gap * ours.gross, "the cost is that of the central optimum")
+        certified = getattr(found[0], "gap", np.inf)
+        self.need((certified + 1e-6) * ours.gross >= ours.total - best.value, "a certified gap is never below the true one")
         self.check_controls(found, "at the end")
 
     def check_boundaries(self, found: list[Decided]) -> None:
@@ -187,13 +240,42 @@ class _Check:
             inside = (outcome.u >= block.lo - BOUND_KW) & (outcome.u <= block.hi + BOUND_KW)
             self.need(inside, f"{when} the controls keep their bounds")
 
-    def check_unreliable(self, plain: list[Decided]) -> None:
-        """Messages that are late, reordered, doubled or lost (and said again) change nothing, bit for bit."""
+    def check_envelopes(self, found: list[Decided]) -> None:
+        """What is agreed at a boundary is something the cell and those below it can do."""
+        tree, t = self.tree, len(self.tree.v_pu)
+        ends: dict[int, tuple[Floats, Floats]] = {}
+        for i in reversed(range(len(found))):
+            below = [ends[j] for j in tree.children(i)]
+            lo, hi = (np.array([b[k] for b in below]).reshape(-1, 2, t) for k in (0, 1))
+            low, high = reach(tree.blocks[i], Ranges(lo, hi, tree.v_pu, tree.v_pu))
+            ends[i] = low[: 2 * t].reshape(2, t), high[: 2 * t].reshape(2, t)
+            inside = (found[i].boundary >= ends[i][0] - SAME_KW) & (found[i].boundary <= ends[i][1] + SAME_KW)
+            self.need(inside, "what is agreed lies inside every envelope")
+
+    def check_silence(self) -> None:
+        """When a cell falls silent every other one ends, with controls it can do or with what it held before."""
+        cells = len(self.tree.blocks)
+        for cell, words in {(0, 9), (cells - 1, 0), (cells - 1, 9), (cells // 2, 30)}:
+            ended = Post(self.tree, self.make(self.tree, 20), silent=(cell, words)).run()
+            pairs = zip(self.tree.blocks, ended, strict=True)
+            decided = [(block, outcome) for block, outcome in pairs if not isinstance(outcome, Silent)]
+            for block, outcome in decided:
+                inside = (outcome.u >= block.lo - BOUND_KW) & (outcome.u <= block.hi + BOUND_KW)
+                self.need(inside, "when a cell falls silent the controls of the others keep their bounds")
+
+    def check_unreliable(self, plain: list[Decided], gap: float, *, repeatable: bool) -> None:
+        """Messages that are late, reordered, doubled or lost (and said again) change nothing, bit for bit; or at least no
+        promise."""
         for what, how in (
             ("reordered", {"seed": self.seed}),
             ("doubled", {"seed": self.seed, "double": 0.3}),
+            ("late", {"seed": self.seed, "late": 0.2}),
             ("lost", {"seed": self.seed, "lose": 0.1, "double": 0.1}),
+            ("often lost", {"seed": self.seed, "lose": 0.3, "late": 0.1}),
         ):
+            if not repeatable:
+                self.result(gap, **how)
+                continue
             for a, b in zip(plain, self.outcomes(ENOUGH, **how), strict=True):
                 same = np.array_equal(a.u, b.u) and np.array_equal(a.boundary, b.boundary)
                 self.need(same, f"{what} messages change nothing, bit for bit")

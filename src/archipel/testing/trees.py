@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -52,6 +52,27 @@ def random_tree(seed: int, *, depth: int = 3, intervals: int = 8) -> Tree:
     phase = np.arange(intervals) * 2.0 * np.pi / intervals
     price = np.stack([0.02 + 0.02 * np.sin(phase + seed), np.zeros(intervals)])
     return Tree(tuple(blocks), tuple(parents), price, np.full(intervals, 1.0))
+
+
+def edge_trees(seed: int) -> dict[str, Tree]:
+    """Small trees at the edge of what there is, by what is special about them."""
+    tree = random_tree(seed, depth=2)
+    leaf, t = len(tree.blocks) - 1, len(tree.v_pu)
+
+    def with_leaf(block: Block) -> Tree:
+        return replace(tree, blocks=(*tree.blocks[:leaf], block))
+
+    last = tree.blocks[leaf]
+    middle = 0.5 * (last.lo + last.hi)
+    rows = _Rows(np.random.default_rng(seed), (), t, 0, levels=0)
+    rows.boundary()
+    rows.fee()
+    return {
+        "negative prices": replace(tree, price=-tree.price),
+        "everything curtailed": replace(tree, price=np.stack([np.full(t, -0.5), np.zeros(t)])),
+        "no width": with_leaf(replace(last, lo=middle, hi=middle)),
+        "nothing flexible": with_leaf(flatten((), Levels.none(), rows.outputs(), rows.hinges(), 0, t)),
+    }
 
 
 def random_block(rng: np.random.Generator, intervals: int, *, children: int, root: bool, voltage: bool) -> Block:
