@@ -116,7 +116,9 @@ def _without(tree: Tree, leaf: int, pq: np.ndarray) -> Tree:
         on_v=out.on_v[keep],
         offset=out.offset[keep] + fixed,
     )
-    return Tree((replace(root, outputs=outputs, children=k), *tree.blocks[1:leaf]), tree.parents[:leaf], tree.price, tree.v_pu)
+    return Tree(
+        (replace(root, outputs=outputs, children=k), *tree.blocks[1:leaf]), tree.parents[:leaf], tree.price, tree.v_pu
+    )
 
 
 def test_a_cell_without_its_parent_ends_and_holds_what_it_held() -> None:

@@ -16,7 +16,9 @@ from archipel.coordination.tree import Ask, Conversation, Gather, Swap, Tell
 TURNS = 40
 
 
-def averaging(own: float, neighbours: int, children: int, *, root: bool) -> Generator[Any, Any, tuple[float, list[Any]]]:
+def averaging(
+    own: float, neighbours: int, children: int, *, root: bool
+) -> Generator[Any, Any, tuple[float, list[Any]]]:
     """Moves towards what neighbours say; then all tell the root."""
     value, heard = own, []
     for _ in range(TURNS):
@@ -72,7 +74,9 @@ def test_without_loss_everybody_hears_everybody_in_every_turn() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), lose=st.floats(0.0, 0.4), double=st.floats(0.0, 0.5))
-def test_loss_doubles_and_disorder_end_in_as_many_turns_and_near_the_same(seed: int, lose: float, double: float) -> None:
+def test_loss_doubles_and_disorder_end_in_as_many_turns_and_near_the_same(
+    seed: int, lose: float, double: float
+) -> None:
     cells = conversations()
     carry(cells, seed, lose, double)
     values = [cell.outcome[0] for cell in cells.values()]

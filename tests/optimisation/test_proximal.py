@@ -35,7 +35,9 @@ def test_copies_are_what_controls_and_inputs_make(seed: int) -> None:
     _, block = inner(10 * seed)
     shape = (1 + block.children, 3, block.intervals)
     rng = np.random.default_rng(seed)
-    centre = np.stack([rng.normal(0, 20, shape[::2]), rng.normal(0, 5, shape[::2]), rng.normal(1, 0.01, shape[::2])], axis=1)
+    centre = np.stack(
+        [rng.normal(0, 20, shape[::2]), rng.normal(0, 5, shape[::2]), rng.normal(1, 0.01, shape[::2])], axis=1
+    )
     rho = np.broadcast_to(np.array([1e-3, 1e-3, 1e3])[None, :, None], shape).copy()
     found = Proximal(block, None, ranges(block)).minimise(-rho * centre, rho)
     assert found is not None
@@ -65,7 +67,9 @@ def test_the_parts_of_the_dual_function_never_add_up_to_more_than_the_optimum(se
     best = solve_piqp(join(tree.blocks, list(tree.parents), tree.price, tree.v_pu), 1e-9)
     t, rng = len(tree.v_pu), np.random.default_rng(seed)
     total = 0.0
-    reached = [reach(b, Ranges(np.zeros((0, 2, t)), np.zeros((0, 2, t)), tree.v_pu, tree.v_pu)) for b in tree.blocks[1:]]
+    reached = [
+        reach(b, Ranges(np.zeros((0, 2, t)), np.zeros((0, 2, t)), tree.v_pu, tree.v_pu)) for b in tree.blocks[1:]
+    ]
     ends = [np.array([r[side][: 2 * t].reshape(2, t) for r in reached]).reshape(-1, 2, t) for side in (0, 1)]
     at_root = Ranges(*ends, tree.v_pu, tree.v_pu)
     low, high = (y[len(y) - len(reached) * t :].reshape(-1, t) for y in reach(tree.blocks[0], at_root))

@@ -283,7 +283,10 @@ def _open(cell: _Cell, start: Start | None) -> Generator[Any, Any, None]:
         v_hi, scale, x = v_lo, max(float(np.abs(price[0]).mean()), 1e-4), np.zeros((3, t))
     cell.heed, cell.first = float(HEED[depth % 2]), depth % 2 == 0
     ranges = Ranges(pq_lo, pq_hi, v_lo, v_hi)
-    cell.own, cell.fixed = Proximal(block, _given(cell), ranges), Proximal(block, _given(cell), ranges, tuple(range(block.children)))
+    cell.own, cell.fixed = (
+        Proximal(block, _given(cell), ranges),
+        Proximal(block, _given(cell), ranges, tuple(range(block.children))),
+    )
     cell.ranges = ranges
     bottom, top = (y[len(y) - block.children * t :].reshape(-1, t) for y in reach(block, ranges))
     bottom, top = bottom - 1e-3 * ROOM, top + 1e-3 * ROOM
@@ -293,7 +296,9 @@ def _open(cell: _Cell, start: Start | None) -> Generator[Any, Any, None]:
         xs, prices = [x], [np.concatenate([-price, np.zeros((1, t))])]
         widths = [_width(low, high, v_lo, v_hi)]
     for k, body in enumerate(heard):
-        guess = np.where(np.isfinite(body["x"]), body["x"], np.concatenate([body["x"][:2], 0.5 * (bottom + top)[k, None]]))
+        guess = np.where(
+            np.isfinite(body["x"]), body["x"], np.concatenate([body["x"][:2], 0.5 * (bottom + top)[k, None]])
+        )
         dear = np.where(np.isfinite(body["price"]), body["price"], price)
         xs.append(guess)
         prices.append(np.concatenate([dear, np.zeros((1, t))]))
@@ -321,7 +326,7 @@ def _given(cell: _Cell) -> tuple[Floats, Floats] | None:
 
 def _width(low: Floats, high: Floats, v_lo: Floats, v_hi: Floats) -> Floats:
     """Mean width of the ranges of P, Q and v."""
-    return np.maximum(np.append((high - low).mean(axis=1), (v_hi - v_lo).mean()), LEAST)
+    return np.asarray(np.maximum(np.append((high - low).mean(axis=1), (v_hi - v_lo).mean()), LEAST))
 
 
 def _rounds(cell: _Cell) -> Generator[Any, Any, None]:

@@ -18,7 +18,7 @@ What a cell does is written as a generator, its *program*, that yields four kind
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -49,7 +49,7 @@ class Ask:
 class Tell:
     """Answer the children, one body each, in their order; nothing to those with None."""
 
-    bodies: list[Body] | list[Body | None]
+    bodies: Sequence[Body | None]
 
 
 @final

@@ -56,7 +56,9 @@ class Found:
 class Proximal:
     """The problem of one cell. `upstream` is price (2, T) and voltage (T,) for the root, None for all others."""
 
-    def __init__(self, block: Block, upstream: tuple[Floats, Floats] | None, ranges: Ranges, held: tuple[int, ...] = ()):
+    def __init__(
+        self, block: Block, upstream: tuple[Floats, Floats] | None, ranges: Ranges, held: tuple[int, ...] = ()
+    ):
         t_count, kids, n = block.intervals, block.children, len(block.lo)
         out = block.outputs
         rows = [block.lo, ranges.pq_lo[:, 0], ranges.pq_lo[:, 1]]

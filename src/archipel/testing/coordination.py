@@ -150,8 +150,7 @@ def check_coordination(
         make: the way of agreeing.
         seeds: of the random trees, at least one; a failure names its own.
         gap: what the cost may be above the central optimum, as a share of gross energy cost.
-        repeatable: whether messages that are late, reordered, doubled or lost change nothing, bit for bit. Of a way that
-            goes on with what it has heard so far every other promise is held against it under such messages too.
+        repeatable: whether messages late, reordered, doubled or lost change nothing, bit for bit. Of a way that goes on with what it has heard so far every other promise is held against it under such messages too.
     """
     for seed in seeds:
         _Check(make, random_tree(seed), f"seed {seed}", seed).all(gap, repeatable=repeatable)
@@ -220,7 +219,9 @@ class _Check:
         ours = paid(tree, [outcome.u for outcome in found])
         self.need(ours.total - best.value <= gap * ours.gross, "the cost is that of the central optimum")
         certified = getattr(found[0], "gap", np.inf)
-        self.need((certified + 1e-6) * ours.gross >= ours.total - best.value, "a certified gap is never below the true one")
+        self.need(
+            (certified + 1e-6) * ours.gross >= ours.total - best.value, "a certified gap is never below the true one"
+        )
         self.check_controls(found, "at the end")
 
     def check_boundaries(self, found: list[Decided]) -> None:
@@ -264,8 +265,7 @@ class _Check:
                 self.need(inside, "when a cell falls silent the controls of the others keep their bounds")
 
     def check_unreliable(self, plain: list[Decided], gap: float, *, repeatable: bool) -> None:
-        """Messages that are late, reordered, doubled or lost (and said again) change nothing, bit for bit; or at least no
-        promise."""
+        """Messages that are late, reordered, doubled or lost (and said again) change nothing, bit for bit; or no promise."""
         for what, how in (
             ("reordered", {"seed": self.seed}),
             ("doubled", {"seed": self.seed, "double": 0.3}),
