@@ -2,6 +2,8 @@
 # make test      set up, then all checks and tests
 # make bench     set up, then the figures of speed and quality, beside peers measured in the same run
 # make days      set up, then every day the figures are measured on (hours; goes on where it was stopped)
+# make rehearsal a day of a district as processes (24 minutes), beside the same plans made in one process
+# make kills     kill -9 of a hundred random cells of a district of processes
 # make campaign  set up, then the long tests (marked slow)
 # make lock      take the newest versions that pyproject.toml allows, and write them down
 # make clean     remove what make made
@@ -20,7 +22,7 @@ DEV := $(VENV)/.dev-is-installed
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup setup-dev run test lint types floors tests bench days campaign lock clean
+.PHONY: help setup setup-dev run test lint types floors tests bench days rehearsal kills campaign lock clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -48,6 +50,14 @@ campaign: $(DEV)
 
 days: $(DEV)
 	$(BIN)/python -m benchmarks.days
+
+rehearsal: $(DEV)
+	$(BIN)/archipel up district --start 2016-06-09T00:00 --armed --factor 60 --hours 24 --wait
+	$(BIN)/python -m benchmarks.rehearsal runs/up
+
+kills: $(DEV)
+	$(BIN)/archipel up district --armed --factor 60
+	$(BIN)/python -m benchmarks.kills runs/up --kills 100
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks

@@ -5,8 +5,9 @@
     archipel down
 
 For every kill: after how long all neighbours know, whether any other pair stopped talking, after how long the cell that
-was started again answers with its mode, and holds its ties again. At the end the rehearsal is stopped and every ledger
-is read: nothing confirmed by one end may be missing at the other, and nothing may be accepted twice.
+was started again answers with its mode, acts on its agreements again, and stands where new ones are made. `--hang`
+stops the process (SIGSTOP) and lets it go on. At the end the rehearsal is stopped and every ledger is read: nothing
+confirmed by one end may be missing at the other, and nothing may be accepted twice.
 """
 
 from __future__ import annotations
@@ -65,22 +66,31 @@ class Archipelago:
         rest = [name for name in self.files if name != without]
         return {(name, other) for name in rest for other in self.said(name).get("neighbours", ()) if other != without}
 
-    def kill(self, cell: str, down_s: float) -> dict[str, Any]:
+    def agreed(self, cell: str) -> set[str]:
+        """Ties on which the cell acts on an agreement."""
+        return {tie for tie, held in self.said(cell).get("holdings", {}).items() if held["agreed"]}
+
+    def kill(self, cell: str, down_s: float, *, hang: bool) -> dict[str, Any]:
         """One kill and one return."""
-        before = self.pairs(cell)
+        before, held = self.pairs(cell), self.agreed(cell)
         near = self.electrical[cell]
-        self.processes.signal(cell, signal.SIGKILL)
+        self.processes.signal(cell, signal.SIGSTOP if hang else signal.SIGKILL)
         known_s = until(lambda: all(cell not in self.said(name).get("neighbours", ()) for name in near))
         time.sleep(down_s)
         lost = sorted(before - self.pairs(cell))
-        self.processes.start_cell(cell)
+        if hang:
+            self.processes.signal(cell, signal.SIGCONT)
+        else:
+            self.processes.start_cell(cell)
         begun = time.monotonic()
         restored_s = until(lambda: bool(self.said(cell).get("mode")))
         mode = self.said(cell).get("mode")
+        until(lambda: self.agreed(cell) >= held)
+        holding_s = time.monotonic() - begun
         until(lambda: self.said(cell).get("ladder") == "COOPERATING")
         return {
             "cell": cell, "known_s": known_s, "others_lost": lost, "restored_s": restored_s, "mode": mode,
-            "cooperating_s": time.monotonic() - begun,
+            "holding_s": holding_s, "cooperating_s": time.monotonic() - begun,
         }  # fmt: skip
 
 
@@ -126,18 +136,20 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hang", action="store_true", help="stop processes for a while instead of killing them")
     asked = parser.parse_args()
     there, rng = Archipelago(asked.folder.resolve()), random.Random(asked.seed)
     done = []
     for number in range(1, asked.kills + 1):
-        one = there.kill(rng.choice(sorted(there.files)), rng.uniform(0.2, 3.0))
+        one = there.kill(rng.choice(sorted(there.files)), rng.uniform(0.2, 3.0), hang=asked.hang)
         done.append(one)
-        print("{number:4d}  {cell:12s} known after {known_s:.2f} s, restored {restored_s:.2f} s, cooperating "
-              "{cooperating_s:.1f} s, others lost: {others_lost}".format(number=number, **one), flush=True)  # fmt: skip
+        print("{number:4d}  {cell:12s} known after {known_s:.2f} s, restored {restored_s:.2f} s, holding "
+              "{holding_s:.1f} s, cooperating {cooperating_s:.1f} s, others lost: {others_lost}"
+              .format(number=number, **one), flush=True)  # fmt: skip
         time.sleep(rng.uniform(0.0, 4.0))
     there.processes.stop()
     figures: dict[str, Any] = {"kills": len(done), "seed": asked.seed}
-    for name in ("known_s", "restored_s", "cooperating_s"):
+    for name in ("known_s", "restored_s", "holding_s", "cooperating_s"):
         values = [one[name] for one in done]
         figures[name] = {"median": round(median(values), 3), "most": round(max(values), 3)}
     figures["kills after which another pair stopped talking"] = sum(bool(one["others_lost"]) for one in done)

@@ -50,10 +50,14 @@ class Peer:
         self.identity = Identity.load(folder / self.name, utc_now())
         self.neighbours = [f"p{other}" for other in ring(me, peers)]
         self.newest = dict.fromkeys(self.neighbours, -1)
-        self.station = Station(
-            CertifiedTrust(self.identity), epoch=1, rights=[Right("round")], neighbours=self.neighbours
-        )
+        rights = [Right(f"round/{name}") for name in self.neighbours]
+        self.station = Station(CertifiedTrust(self.identity), epoch=1, rights=rights, neighbours=self.neighbours)
         self.resent = 0
+
+    def subscribe(self, cell: Messenger) -> None:
+        """To what the neighbours publish, and to nobody else."""
+        for name in self.neighbours:
+            cell.subscribe(f"round/{name}", self.enqueue)
 
     def enqueue(self, received: Received) -> None:
         if received.sender in self.newest:
@@ -64,7 +68,7 @@ class Peer:
         return min(self.newest.values()) >= number
 
     def publish(self, cell: Messenger, number: int) -> None:
-        cell.publish("round", "sample", struct.pack(">q", number).ljust(SIZE, b"x"), utc_now())
+        cell.publish(f"round/{self.name}", "sample", struct.pack(">q", number).ljust(SIZE, b"x"), utc_now())
 
     def result(self, times_s: list[float], cpu_s: float) -> dict[str, float]:
         delivered = len(times_s) * len(self.neighbours)
@@ -91,7 +95,7 @@ def zenoh_peer(peer: Peer, ports: list[int], rounds: int) -> dict[str, float]:
     connect = {name: f"127.0.0.1:{ports[int(name[1:])]}" for name in peer.neighbours if int(name[1:]) < peer.me}
     listen = f"127.0.0.1:{ports[peer.me]}"
     with zenoh_messenger(peer.station, peer.identity, listen=listen, connect=connect, on_arrival=woken.set) as cell:
-        cell.subscribe("round", peer.enqueue)
+        peer.subscribe(cell)
 
         def do(number: int, resend_s: float) -> None:
             peer.publish(cell, number)
@@ -208,7 +212,7 @@ async def tcp_peer(peer: Peer, folder: Path, ports: list[int], rounds: int) -> d
             break
     tasks.append(asyncio.create_task(carrier.tick()))
     cell = Messenger(peer.station, carrier)
-    cell.subscribe("round", peer.enqueue)
+    peer.subscribe(cell)
 
     async def do(number: int, resend_s: float) -> None:
         peer.publish(cell, number)

@@ -48,7 +48,8 @@ def test_a_step_up_needs_half_a_minute_of_health() -> None:
 
 def test_a_swinging_ladder_latches_below_until_an_operator_looks() -> None:
     ladder, t = Ladder(Level.COOPERATING), 0
-    for _ in range(2):
+    for _ in range(4):
+        assert not ladder.latched
         ladder.observe(t, Level.ALONE, "link lost")
         for _ in range(31):
             t += 1

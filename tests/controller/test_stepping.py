@@ -218,7 +218,7 @@ def test_what_strangers_say_or_is_meant_for_others_changes_nothing() -> None:
 @pytest.mark.parametrize("name", ["root", "leaf"])
 def test_a_latched_cell_stays_latched_over_a_restart_until_an_operator_looks(name: str) -> None:
     row = agreed("root", "leaf")
-    for _ in range(3):
+    for _ in range(4):
         row.trouble[name] = "flapping"
         row.run(2)
         del row.trouble[name]

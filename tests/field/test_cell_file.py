@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from archipel.field.build import build
 from archipel.field.cell_file import (
     CellFile,
     CellFileInvalid,
@@ -121,3 +122,25 @@ def test_what_is_no_cell_file_is_said_to_be_none(tmp_path: Path, content: bytes)
 def test_a_missing_cell_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CellFileInvalid, match=r"gone\.toml"):
         read_cell_file(tmp_path / "gone.toml")
+
+
+def test_devices_ties_and_neighbours_that_are_not_the_cell_s_are_all_named(tmp_path: Path) -> None:
+    file = CellFile(
+        path=tmp_path / "CELL.toml",
+        cell=CellTable("LV3.304", "district", 100.0, 100.0),
+        transport=TransportTable("127.0.0.1:7448"),
+        status=StatusTable("127.0.0.1:7548"),
+        neighbour=(NeighbourTable("Feeder13"), NeighbourTable("Feeder99")),
+        device=(
+            DeviceTable("sgen/76", "sunspec", "modbus://h:1/1"),
+            DeviceTable("nosuch/1", "sunspec", "modbus://h:2/1"),
+        ),
+        meter=(MeterTable("trafo/5", "modbus://h:3/1"), MeterTable("trafo/9999", "modbus://h:4/1")),
+    )
+    with pytest.raises(CellFileInvalid) as refused:
+        build(file)
+    assert [(problem.id, problem.found) for problem in refused.value.problems] == [
+        ("id", "'nosuch/1'"),
+        ("tie", "'trafo/9999'"),
+        ("cell", "'Feeder99'"),
+    ]

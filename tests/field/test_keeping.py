@@ -19,7 +19,7 @@ from archipel.drivers import Quality, Reading
 from archipel.field.devices import Unit, Units
 from archipel.field.keeping import PERSONAL, Keeper, known_of
 from archipel.field.peaks import Peaks
-from archipel.journal import Journal
+from archipel.journal import DamagedJournal, Journal
 
 NOON = datetime(2016, 6, 8, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -82,6 +82,36 @@ def test_what_a_plan_was_made_from_can_be_read_again_to_the_last_digit(journal: 
         assert state.keys() == facts.states[kind].keys()
         for key, column in state.items():
             assert np.array_equal(column, facts.states[kind][key], equal_nan=True)
+
+
+def test_a_damaged_file_of_readings_is_said_and_does_not_end_the_cell(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def damaged(day: object) -> None:
+        raise DamagedJournal(journal.measurements.path, "hour 3 is not as it was written")
+
+    monkeypatch.setattr(journal, "export_parquet", damaged)
+    keeper = Keeper(journal, every_s=60.0, personal_days=90)
+    keeper.turn(NOON, NOON)
+    keeper.turn(NOON + DAY, NOON)
+    assert "readings of 2016-06-08 are not exported" in capsys.readouterr().err
+
+
+def test_states_of_several_values_per_device_are_kept_too(journal: Journal) -> None:
+    @dataclass(frozen=True)
+    class Tanks:
+        kind: str = "tanks"
+        id: tuple[str, ...] = ("tank/1", "tank/2")
+
+        def initial(self, row: int) -> dict[str, np.ndarray]:
+            return {"t_k": np.zeros((2, 3)), "e_kwh": np.zeros(2)}
+
+    fleets = (cast("Any", Tanks()),)
+    state = {"t_k": np.arange(6.0).reshape(2, 3), "e_kwh": np.array([1.0, 2.0])}
+    Keeper(journal, every_s=60.0, personal_days=90).knew(fleets, DeviceFacts({"tanks": state}, 1.0), {}, NOON)
+    facts, _ = known_of(fleets, {row.source: row.values for row in kept(journal, "known")})
+    for key, column in state.items():
+        assert np.array_equal(facts.states["tanks"][key], column)
 
 
 def test_a_peak_is_the_highest_mean_of_a_quarter_hour_and_survives_a_restart(journal: Journal) -> None:

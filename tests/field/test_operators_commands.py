@@ -123,6 +123,8 @@ def test_the_record_is_shown_checked_copied_restored_and_forgotten(tmp_path: Pat
     assert capsys.readouterr().out.strip().endswith(".parquet")
     assert main(["journal", cell, "forget", "--kind", "load", "--before", f"{NOW:%Y-%m-%d}"]) == 0
     assert "2 rows of load" in capsys.readouterr().out
+    assert main(["journal", cell, "forget", "--kind", "laod", "--before", f"{NOW:%Y-%m-%d}"]) == 2
+    assert "found laod, of which nothing is kept" in capsys.readouterr().err
     assert main(["journal", cell, "salvage"]) == 0
     assert main(["journal", cell, "restore", str(tmp_path / "copy")]) == 2
     other = replace(file, cell=replace(file.cell, journal="mended"))

@@ -98,6 +98,24 @@ def test_a_neighbour_that_is_killed_or_hangs_is_known_soon(area: Path, capsys: p
         print(f"\n  known after: kill -9 {killed_s:.3f} s, SIGSTOP {hung_s:.2f} s; back {back_s:.2f} s after SIGCONT")
 
 
+def test_a_neighbour_that_ends_is_gone_although_somebody_still_holds_its_token_of_life(area: Path) -> None:
+    here, there, beside = free_port(), free_port(), free_port()
+    with (
+        opened(area, "a", here, "bc") as a,
+        opened(area, "c", beside, "a", connect={"a": f"127.0.0.1:{here}"}) as c,
+    ):
+        until(a, lambda: a.alive("c"))
+        with process(area, "b", there, f"a=127.0.0.1:{here}") as b:
+            until(a, lambda: a.links().missing == frozenset() and a.may_agree("b", utc_now()))
+            life = next(life for name, life in a._carrier._lives if name == "b")
+            kept = c._carrier._session.liveliness().declare_token(f"archipel/demo/alive/b/{life}")
+            time.sleep(0.3)
+            b.kill()
+            until(a, lambda: not a.alive("b"))
+            assert ("b", life) in a._carrier._lives, "the transport still believes in it"
+        kept.undeclare()
+
+
 def test_of_a_cell_of_another_authority_no_byte_gets_in_and_its_link_is_an_alarm(area: Path) -> None:
     here, there = free_port(), free_port()
     with (

@@ -61,6 +61,7 @@ def _commission(args: argparse.Namespace) -> int:
     from archipel.field.trial import FAILED, Timing, WallTime
     from archipel.journal import LedgerReader
     from archipel.journal.journal import LEDGER
+    from archipel.local.rehearsal import TICK_S
     from archipel.transport.identity import Identity
 
     if not 5 <= args.lease <= 3600 or not 1 <= args.settle < args.lease - 3:
@@ -71,6 +72,12 @@ def _commission(args: argparse.Namespace) -> int:
     # pymodbus reports on its own what our errors say better
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     file, now = read_cell_file(args.file), datetime.now(UTC)
+    if file.clock is not None and (step_s := file.clock.factor * TICK_S) > args.settle:
+        raise OperatorRefused(
+            f"commission: {file.cell.id} is in a rehearsal at factor {file.clock.factor:g}, whose devices move every "
+            f"{step_s:g} simulated s; expected at most --settle, {args.settle:g} s. Start one with: "
+            "archipel up SCENARIO --factor 1"
+        )
     Identity.load(file.certificates, now)  # before a device is moved: could it be signed?
     state = FieldState()
     if (file.journal / LEDGER).exists():

@@ -22,7 +22,7 @@ def add_parsers(commands: Any) -> None:
         "and `backup` work while the cell runs; the others want it stopped.",
         epilog="examples:\n  archipel journal north/cell.toml show --kind operator\n"
         "  archipel journal north/cell.toml backup /srv/backup/north\n"
-        "  archipel journal north/cell.toml forget --kind load --before 2026-01-01",
+        "  archipel journal north/cell.toml forget --kind device --before 2026-01-01",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     journal.add_argument("file", metavar="CELL.toml", type=Path)
@@ -53,8 +53,12 @@ def add_parsers(commands: Any) -> None:
     export.add_argument("--day", metavar="DATE", type=date.fromisoformat, help="default: yesterday")
     export.set_defaults(func=_export)
 
-    forget = actions.add_parser("forget", help="remove readings of a kind before a day, for instance of a home's load")
-    forget.add_argument("--kind", metavar="KIND", action="append", required=True, help="repeat for several")
+    forget = actions.add_parser(
+        "forget", help="remove readings of a kind before a day, for instance of devices in homes"
+    )
+    forget.add_argument(
+        "--kind", metavar="KIND", action="append", required=True, help="device, meter or known; repeat for several"
+    )
     forget.add_argument(
         "--before", metavar="DATE", type=date.fromisoformat, required=True, help="00:00 UTC of this day"
     )
@@ -172,9 +176,18 @@ def _export(args: argparse.Namespace) -> int:
 
 def _forget(args: argparse.Namespace) -> int:
     from archipel.journal import Journal
+    from archipel.journal.journal import DAYS
+    from archipel.model.errors import ArchipelError
 
     before = datetime(args.before.year, args.before.month, args.before.day, tzinfo=UTC)
     with Journal(_existing(args)) as journal:
+        exported = (path.name.removeprefix("kind=") for path in journal.folder.glob(f"{DAYS}/kind=*"))
+        known = {*journal.measurements.kinds(), *exported}
+        if missing := sorted(set(args.kind) - known):
+            raise ArchipelError(
+                f"--kind: found {', '.join(missing)}, of which nothing is kept; expected some of "
+                f"{', '.join(sorted(known)) or 'no kind: this journal has no readings'}. Nothing is forgotten."
+            )
         rows = journal.forget_before(before, args.kind, time=datetime.now(UTC))
     print(f"{rows} rows of {', '.join(args.kind)} before {args.before} are forgotten, exported ones included.")
     print("Backups keep theirs.")

@@ -46,30 +46,57 @@ def add_parsers(commands: Any) -> None:
     _folder(up)
     up.set_defaults(func=up_command, armed=False)
 
-    ps = commands.add_parser("ps", help="show the processes of a rehearsal (extra `field`)")
+    ps = commands.add_parser(
+        "ps",
+        help="show the processes of a rehearsal (extra `field`)",
+        description="Every process with what the cell says of itself: mode, level of the ladder, ties agreed of all, "
+        "links up of all, simulated time, writes so far. Exit code 1 when one is dead.",
+        epilog="example: archipel ps --folder runs/up",
+    )
     ps.add_argument("--json", action="store_true", help="print all that cells say of themselves as JSON")
     _folder(ps)
     ps.set_defaults(func=ps_command)
 
-    logs = commands.add_parser("logs", help="show the log of a cell of a rehearsal, or of `world`")
-    logs.add_argument("cell", metavar="CELL")
+    logs = commands.add_parser(
+        "logs",
+        help="show the log of a cell of a rehearsal, or of `world`",
+        description="The last lines of a log: steps on the ladder, agreements, alarms, each with its reason.",
+        epilog="examples: archipel logs LV3.304 -n 50; archipel logs world -f",
+    )
+    logs.add_argument("cell", metavar="CELL", help="a cell's id, or `world`")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until Ctrl-C")
     logs.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many of the last lines (20)")
     _folder(logs)
     logs.set_defaults(func=logs_command)
 
-    kill = commands.add_parser("kill", help="kill, stop or continue a cell of a rehearsal (extra `field`)")
-    kill.add_argument("cell", metavar="CELL")
+    kill = commands.add_parser(
+        "kill",
+        help="kill, stop or continue a cell of a rehearsal (extra `field`)",
+        description="Sends a signal to the process of a cell and to no other. Its devices return to their defaults "
+        "when their leases end; `archipel start` brings it back.",
+        epilog="examples: archipel kill LV3.304; archipel kill LV3.304 --signal STOP",
+    )
+    kill.add_argument("cell", metavar="CELL", help="a cell's id, or `world`")
     kill.add_argument("--signal", choices=SIGNALS, default="KILL", help="default: KILL")
     _folder(kill)
     kill.set_defaults(func=kill_command)
 
-    start = commands.add_parser("start", help="start a cell of a rehearsal again (extra `field`)")
-    start.add_argument("cell", metavar="CELL")
+    start = commands.add_parser(
+        "start",
+        help="start a cell of a rehearsal again (extra `field`)",
+        description="Starts a cell that was killed; it takes up the agreements and the mode its journal holds.",
+        epilog="example: archipel start LV3.304",
+    )
+    start.add_argument("cell", metavar="CELL", help="a cell's id")
     _folder(start)
     start.set_defaults(func=start_command)
 
-    down = commands.add_parser("down", help="end a rehearsal; its folder stays (extra `field`)")
+    down = commands.add_parser(
+        "down",
+        help="end a rehearsal; its folder stays (extra `field`)",
+        description="Ends all cells, which release their devices, then the world.",
+        epilog="example: archipel down --folder runs/up",
+    )
     _folder(down)
     down.set_defaults(func=down_command)
 

@@ -18,6 +18,7 @@ from archipel.cli import (
     doctor_command,
     journal_command,
     local_commands,
+    reconfigure_command,
     report_commands,
     run_command,
     scenario_commands,
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     run_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
+    reconfigure_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     device_command.add_parsers(commands)
     certs_command.add_parsers(commands)

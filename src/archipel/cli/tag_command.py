@@ -28,8 +28,13 @@ def add_parsers(commands: Any) -> None:
     put.set_defaults(func=_set)
     who(take)
     take.set_defaults(func=_remove)
-    tags = commands.add_parser("tags", help="list the safety tags of a cell and its mode")
-    tags.add_argument("file", metavar="CELL.toml", type=Path)
+    tags = commands.add_parser(
+        "tags",
+        help="list the safety tags of a cell and its mode",
+        description="The safety tags that stand, who set them, when and why; and whether the cell may write.",
+        epilog="example: archipel tags cells/LV3.304/CELL.toml",
+    )
+    tags.add_argument("file", metavar="CELL.toml", type=Path, help="the cell's file")
     tags.set_defaults(func=_list)
 
 

@@ -46,13 +46,13 @@ class Ladder:
     level: Level = Level.RULES
     healthy_s: float = 30.0
     """How long a better level must have been possible before it is taken."""
-    most_steps: int = 3
+    most_falls: int = 3
     window_s: float = 600.0
-    """More than so many steps within so long is swinging: the ladder latches where it is worst."""
+    """More than so many steps down within so long is swinging: the ladder latches where it is worst."""
     latched: bool = False
     """Only steps down, until an operator calls `release`."""
     _seen: deque[tuple[float, Level]] = field(default_factory=deque)
-    _steps: deque[float] = field(default_factory=deque)
+    _falls: deque[float] = field(default_factory=deque)
 
     def observe(self, now_s: float, possible: Level, why: str) -> Step | None:
         """What would be possible now, and why not more. Returns the step taken, if any.
@@ -71,16 +71,12 @@ class Ladder:
         best = max(level for _, level in self._seen)
         if best >= self.level:
             return None
-        self._forget(now_s)
-        if len(self._steps) >= self.most_steps:
-            self.latched = True  # one more step up would be swinging: stay below
-            return None
         return self._take(now_s, best, why)
 
     def release(self, now_s: float) -> None:
         """An operator has looked: swinging is forgotten."""
         self.latched = False
-        self._steps.clear()
+        self._falls.clear()
         self._seen.clear()
         self._seen.append((now_s, self.level))
 
@@ -92,13 +88,10 @@ class Ladder:
 
     def _take(self, now_s: float, level: Level, why: str) -> Step:
         step = Step(now_s, self.level, level, why)
-        if level > self.level or self._steps:  # the first climb is no swinging
-            self._steps.append(now_s)
+        while self._falls and self._falls[0] < now_s - self.window_s:
+            self._falls.popleft()
+        if level > self.level:
+            self._falls.append(now_s)
         self.level = level
-        self._forget(now_s)
-        self.latched = self.latched or len(self._steps) > self.most_steps
+        self.latched = self.latched or len(self._falls) > self.most_falls
         return step
-
-    def _forget(self, now_s: float) -> None:
-        while self._steps and self._steps[0] < now_s - self.window_s:
-            self._steps.popleft()

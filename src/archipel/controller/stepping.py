@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast, final
 
 from archipel.controller.clock import SteadyClock
@@ -31,14 +31,13 @@ from archipel.controller.facts import (
 from archipel.controller.ladder import Ladder, Level
 from archipel.controller.notes import entry_of, mode_note, note_of
 from archipel.controller.settings import Settings
+from archipel.controller.turns import EPOCH, attempt_at, start_of, step_at, until_next_s
 from archipel.coordination.handshake import Acceptance, Entry, Holding, Record, TieEnd
 from archipel.coordination.message import Message
 from archipel.coordination.tree import Conversation, Silent
 
 __all__ = ["Controller", "Settings"]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_ATTEMPTS = 8
 NO_PART_REPEATS = 3
 """It is said this many times less often than other words, and believed for three times that long."""
 NO_PART = -1
@@ -150,14 +149,7 @@ class Controller:
             or (self._talk is not None and self._talk.outcome is None)
             or any(end.speaks(utc) for end in self._ends.values())
         )  # fmt: skip
-        if waiting:
-            return now_s
-        since_s, times = (utc - EPOCH).total_seconds(), self.settings
-        attempt_s = times.lead_s / times.attempts
-        to_step_s = times.step_s - since_s % times.step_s
-        into_s = (since_s + times.lead_s) % times.every_s
-        to_attempt_s = attempt_s - into_s % attempt_s if into_s < times.lead_s else times.every_s - into_s
-        return now_s + min(to_step_s, to_attempt_s)
+        return now_s if waiting else now_s + until_next_s(utc, self.settings)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """How much of everything that waits is held, and the most there may be."""
@@ -297,7 +289,7 @@ class Controller:
         if talk.outcome is None and mono_s - self._ticked_s >= self.settings.repeat_s:
             self._ticked_s = mono_s
             self._say(talk.tick(), mail)
-        start = self._start_of(talk.plan)
+        start = start_of(talk.plan, self.settings)
         if talk.outcome is None and utc >= start:
             why = f"not ready by its start, when it still waited for {', '.join(talk.waits_for)}"
             notes.append(Note("late", f"{talk.plan}", {"plan": talk.plan, "start": start.isoformat(), "why": why}))
@@ -306,29 +298,19 @@ class Controller:
             self._accept(talk, start, utc, notes)
 
     def _due(self, utc: datetime, partners: frozenset[str]) -> tuple[int, datetime] | None:
-        """Number and start of the plan to begin now. All cells find the same one, each by its own clock."""
-        every, lead = self.settings.every_s, self.settings.lead_s
-        since = (utc - EPOCH).total_seconds() + lead
-        turn = int(since // every)
-        into_s = since - turn * every
-        if into_s >= lead:
-            return None
-        attempt = int(into_s / (lead / self.settings.attempts))
-        number = turn * MOST_ATTEMPTS + attempt
-        if self._talk is not None and self._talk.plan >= number:
+        """Number and start of the plan to begin now."""
+        number = attempt_at(utc, self.settings)
+        if number is None or (self._talk is not None and self._talk.plan >= number):
             return None
         if not all(side.neighbour in partners for side in self.ties if side.upward):
             return None
         if any(end.last_plan >= number for end in self._ends.values()):
             return None  # accepted in an earlier life
-        start = EPOCH + timedelta(seconds=turn * every)
+        start = start_of(number, self.settings)
         agreed = self.ties and all(self._ends[s.id].confirmed_for(start) for s in self.ties if s.neighbour in partners)
         if agreed and all(said.plan != number for said in self._early.values()):
             return None
         return number, start
-
-    def _start_of(self, number: int) -> datetime:
-        return EPOCH + timedelta(seconds=number // MOST_ATTEMPTS * self.settings.every_s)
 
     def _accept(self, talk: Conversation, start: datetime, utc: datetime, notes: list[Note]) -> None:
         """Turn a plan into one record per tie; promise those that are safe even if the other end never hears of it."""
@@ -387,10 +369,10 @@ class Controller:
         notes: list[Note],
     ) -> None:
         """Choose the level, then the orders; they are made anew when the step of time or what holds changes."""
-        facts = (held, healthy, snapshot.trouble)
+        facts = (held, healthy, snapshot.trouble, snapshot.neighbours)
         if facts != self._judged_by:
             self._judged_by = facts
-            self._judged = (*self._possible(held, healthy, snapshot), self._well(healthy, snapshot))
+            self._judged = (*self._possible(held, healthy, snapshot), self._well(snapshot))
             self.acts_on = {h.record.tie: h.record for h in held.values() if h.record is not None}
         level, why, well = self._judged
         if (change := self.ladder.observe(mono_s, well, why)) is not None:
@@ -403,7 +385,7 @@ class Controller:
         if level is not self.level:
             notes.append(self._mode(mono_s, "acts", self.level, level, why))
             self.level = level
-        made_for = (int((utc - EPOCH).total_seconds() // self.settings.step_s), level, self.acts_on)
+        made_for = (step_at(utc, self.settings), level, self.acts_on)
         if made_for != self._decided:
             self._decided = made_for
             records = {name: h.record for name, h in held.items() if h.record is not None}
@@ -416,20 +398,20 @@ class Controller:
         if level <= Level.FOLLOWING:
             plan = self._plans.get(numbers.pop()) if len(numbers) == 1 else None
             if not self.ties:  # a whole archipelago of one cell
-                number = max((n for n in self._plans if self._start_of(n) <= utc), default=None)
+                number = max((n for n in self._plans if start_of(n, self.settings) <= utc), default=None)
                 plan = None if number is None else self._plans[number]
             if plan is not None:
                 return plan.orders(utc, snapshot.devices)
         pins = {name: value for name, r in records.items() if (value := r.at(utc)) is not None}
         return self.planner.alone(utc, snapshot.devices, pins)
 
-    def _well(self, healthy: frozenset[str], snapshot: Snapshot) -> Level:
-        """What health would allow, whatever is agreed."""
+    def _well(self, snapshot: Snapshot) -> Level:
+        """What health would allow now, whatever is agreed; the ladder waits until it has lasted."""
         if snapshot.trouble:
             return Level.RULES
-        if len(healthy) == len(self.ties):
+        if self._side.keys() <= snapshot.neighbours:
             return Level.COOPERATING
-        return Level.FALLBACK if healthy else Level.ALONE
+        return Level.ALONE if self._side.keys().isdisjoint(snapshot.neighbours) else Level.FALLBACK
 
     def _possible(self, held: Mapping[str, Holding], healthy: frozenset[str], snapshot: Snapshot) -> tuple[Level, str]:
         """What to act by, and why not by more."""

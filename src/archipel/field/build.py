@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import final
 
-from archipel.cell.parts import cut
-from archipel.controller.assemble import controller_of
+from archipel.cell.parts import Parts, cut
+from archipel.controller.assemble import controller_of, tie_sides
 from archipel.controller.outlook import outlook_of
 from archipel.controller.stepping import Controller, Settings
 from archipel.field.cell_file import CellFile, CellFileInvalid
 from archipel.field.estimate import Estimator
+from archipel.formats.findings import did_you_mean
 from archipel.formats.scenario import load_scenario
 from archipel.model import Grid, Problem
 
@@ -37,6 +38,8 @@ def build(file: CellFile) -> Built:
     if file.cell.id not in ids:
         expected = f"a cell of scenario {scenario.name}: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}"
         raise CellFileInvalid((Problem(file.path.name, "[cell]", "id", file.cell.id, expected, "Correct it."),))
+    if problems := _strangers(file, parts, ids.index(file.cell.id)):
+        raise CellFileInvalid(problems)
     times = {name.name: getattr(file.controller, name.name) for name in fields(file.controller)}
     times.pop("tick_s")
     cell = ids.index(file.cell.id)
@@ -46,3 +49,23 @@ def build(file: CellFile) -> Built:
     site = parts.sites[cell]
     nodes = {name: int(node) for fleet in site.fleets for name, node in zip(fleet.id, fleet.node, strict=True)}
     return Built(controller, Estimator(site, outlook), scenario.grid, nodes)
+
+
+def _strangers(file: CellFile, parts: Parts, cell: int) -> tuple[Problem, ...]:
+    """Devices, ties and neighbours of the file that are not of this cell in its scenario."""
+    site, cells = parts.sites[cell], {one.id for one in parts.sites}
+    devices = {name for fleet in site.fleets for name in fleet.id}
+    ties = {side.id for side in tie_sides(parts, cell)} | ({""} if not site.parent else set())
+    switches = set(parts.scenario.grid.switches.id)
+    asked = [
+        *(("[[device]]", "id", row.id, devices | switches, "a device or switch") for row in file.device),
+        *(("[[meter]]", "tie", row.tie, ties, "a tie") for row in file.meter),
+        *(("[[neighbour]]", "cell", row.cell, cells - {site.id}, "another cell") for row in file.neighbour),
+    ]
+    return tuple(
+        Problem(
+            file.path.name, table, key, repr(found), f"{what} of {site.id} in its scenario", did_you_mean(found, known)
+        )
+        for table, key, found, known, what in asked
+        if found not in known
+    )

@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
@@ -50,6 +51,8 @@ MODE_EVERY_S = 2.0
 METER_OLDEST_S = 5.0
 """Wall seconds after which a meter's value says nothing of now."""
 JOURNAL_PATIENCE_S = 3.0
+FIRST_READING_S = 2.0
+"""How long the first step waits for devices."""
 RESTORED_H = 6.0
 """Agreements that started earlier than this are of no use any more."""
 
@@ -155,7 +158,10 @@ class CellHost:
             self.messenger.subscribe(f"to/acceptance_{mode}", self._inbox.append)
         self.messenger.subscribe("mode", self._inbox.append)
         tick_s = self.file.controller.tick_s
-        reading = asyncio.create_task(self._keep_reading(end))
+        first = asyncio.Event()
+        reading = asyncio.create_task(self._keep_reading(end, first))
+        with suppress(TimeoutError):  # to fall at once for want of readings would be a step down too many
+            await asyncio.wait_for(first.wait(), FIRST_READING_S)
         due = time.monotonic()
         ending = asyncio.create_task(end.wait())
         while not end.is_set():
@@ -182,8 +188,8 @@ class CellHost:
         into_s = self.clock.now().utc.timestamp() % step_s
         return (step_s - into_s) / self.clock.factor + 1e-3
 
-    async def _keep_reading(self, end: asyncio.Event) -> None:
-        """Meters at every tick; devices in turn, all of them every `READ_EVERY_S`."""
+    async def _keep_reading(self, end: asyncio.Event, first: asyncio.Event) -> None:
+        """Meters at every tick; devices in turn, all of them every `READ_EVERY_S`. `first` is set after all of them."""
         tick_s, known = self.file.controller.tick_s, None
         turns = max(1, round(READ_EVERY_S / tick_s))
         while not end.is_set():
@@ -194,6 +200,7 @@ class CellHost:
             known = units
             self._reads += 1
             await units.read([*units.meters.values(), *now], begun)
+            first.set()
             await asyncio.sleep(max(0.05, tick_s - (time.monotonic() - begun)))
 
     # ---------------------------------------------------------------- the step

@@ -22,8 +22,9 @@ from archipel.controller.planner import DeviceFacts
 from archipel.devices.base import DeviceFleet, State
 from archipel.drivers.base import Reading
 from archipel.field.devices import Unit, Units
-from archipel.journal import Journal, JournalUnavailable
+from archipel.journal import Journal, JournalError
 from archipel.journal.reading import Reading as Kept
+from archipel.model import Floats
 
 PERSONAL = ("device", "known")
 _NUMBERS = tuple(part.name for part in fields(Reading) if part.name not in {"measured_at_s", "quality", "state"})
@@ -67,7 +68,9 @@ class Keeper:
         for fleet in fleets:
             state = facts.states[fleet.kind]
             for row, name in enumerate(fleet.id):
-                values = {key: float(column[row]) for key, column in state.items()}
+                values: dict[str, float] = {}
+                for key, column in state.items():
+                    values |= dict(zip(_names(key, column), np.ravel(column[row]).astype(float).tolist(), strict=True))
                 if name in told:
                     values |= dict(zip(("told_p_kw", "told_q_kvar"), told[name], strict=True))
                 self.journal.measure(Kept(utc, "known", name, values))
@@ -75,8 +78,8 @@ class Keeper:
         self.journal.measure(Kept(utc, "known", "boundary", {"v_pu": facts.v_pu, **peaks}))
 
     def turn(self, utc: datetime, now: datetime) -> None:
-        """Close the day when a new one has begun. `now` is the wall's, for the ledger; a full disk is said and the
-        cell goes on."""
+        """Close the day when a new one has begun. `now` is the wall's, for the ledger. What the disk or the
+        readings' file does not allow is said, and the cell goes on."""
         before, self._day = self._day, utc.date()
         if before is None or before == self._day:
             return
@@ -84,8 +87,17 @@ class Keeper:
         try:
             self.journal.export_parquet(before)
             self.journal.forget_before(oldest, PERSONAL, time=now)
-        except JournalUnavailable as error:
-            print(f"readings of {before} are not exported: {error}", file=sys.stderr, flush=True)
+        except JournalError as error:  # full or damaged: the cell goes on all the same
+            print(
+                f"readings of {before} are not exported, or old ones not forgotten: {error}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _names(key: str, column: Floats) -> list[str]:
+    """Names of the values that one device has in a column of states, shape (n,) or (n, ...)."""
+    return [key] if column.ndim == 1 else [f"{key}/{i}" for i in range(column[0].size)]
 
 
 def known_of(
@@ -96,8 +108,10 @@ def known_of(
     told: dict[str, tuple[float, float]] = {}
     for fleet in fleets:
         rows = [values[name] for name in fleet.id]
-        keys = rows[0].keys() - {"told_p_kw", "told_q_kvar"}
-        states[fleet.kind] = {key: np.array([row[key] for row in rows]) for key in keys}
+        states[fleet.kind] = {
+            key: np.array([[row[name] for name in _names(key, like)] for row in rows]).reshape(like.shape)
+            for key, like in fleet.initial(0).items()
+        }
         told |= {n: (r["told_p_kw"], r["told_q_kvar"]) for n, r in zip(fleet.id, rows, strict=True) if "told_p_kw" in r}
     boundary = values["boundary"]
     peaks = {key.removeprefix("peak_kw "): p_kw for key, p_kw in boundary.items() if key != "v_pu"}

@@ -25,7 +25,7 @@ class Peaks:
         """Quarter hour, energy drawn in it so far [kWh], until when [s]."""
 
     def count(self, now: Instant, p_kw: float | None) -> None:
-        """Take a metered import [kW]; None or a value that cannot be counts as the one before."""
+        """Take a metered import [kW]. None, or what cannot be, is left out: the next value counts since the last."""
         if p_kw is None or not abs(p_kw) <= self._most_kw:
             return
         utc = now.utc

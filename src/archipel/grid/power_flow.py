@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -72,15 +72,39 @@ class PowerFlow:
         What is asked for at nodes that the source does not reach is not served and does not count.
         Raises Diverged when neither iterative current nor Newton converges, GridError when a power is not finite.
         """
-        layout = self._layout
-        p_w = 1e3 * np.bincount(layout.point, p_kw, layout.points)
-        q_var = 1e3 * np.bincount(layout.point, q_kvar, layout.points)
-        if not (np.isfinite(p_w).all() and np.isfinite(q_var).all()):
-            bad = int(np.flatnonzero(~np.isfinite(p_kw + q_kvar))[0])
-            raise GridError(f"node row {bad}: found a power of {p_kw[bad]} kW, {q_kvar[bad]} kvar; expected numbers")
+        p_w, q_var = self._at_points(p_kw[:, None], q_kvar[:, None])
         # power-grid-model keeps what it was last told, so every load is told every time.
-        self._model.update(update_data={"sym_load": {"p_specified": p_w, "q_specified": q_var}})
+        self._model.update(update_data={"sym_load": {"p_specified": p_w[0], "q_specified": q_var[0]}})
         return self._read(self._calculate())
+
+    def solve_all(self, p_kw: Floats, q_kvar: Floats) -> Iterator[Flow]:
+        """The states of T intervals, shape (nodes, T): the same as T calls of `solve`, in one call of the engine."""
+        p_w, q_var = self._at_points(p_kw, q_kvar)
+        try:
+            answer = self._run(
+                CalculationMethod.iterative_current, {"sym_load": {"p_specified": p_w, "q_specified": q_var}}
+            )
+        except PowerGridError:  # some interval needs Newton
+            yield from (self.solve(p_kw[:, t], q_kvar[:, t]) for t in range(p_kw.shape[1]))
+            return
+        for t in range(p_kw.shape[1]):
+            yield self._read(
+                {kind: {name: column[t] for name, column in table.items()} for kind, table in answer.items()}
+            )
+
+    def _at_points(self, p_kw: Floats, q_kvar: Floats) -> tuple[Floats, Floats]:
+        """Power of every load of the engine [W, var], shape (T, points). Raises GridError for what is no number."""
+        layout, steps = self._layout, p_kw.shape[1]
+        if not np.isfinite(p_kw + q_kvar).all():
+            bad, t = np.argwhere(~np.isfinite(p_kw + q_kvar))[0]
+            raise GridError(
+                f"node row {bad}: found a power of {p_kw[bad, t]} kW, {q_kvar[bad, t]} kvar; expected numbers"
+            )
+        power = np.zeros((2, steps, layout.points))
+        for t in range(steps):
+            power[0, t] = 1e3 * np.bincount(layout.point, p_kw[:, t], layout.points)
+            power[1, t] = 1e3 * np.bincount(layout.point, q_kvar[:, t], layout.points)
+        return power[0], power[1]
 
     def _calculate(self) -> Mapping[str, Any]:
         """Iterative current is quicker; Newton has the last word on heavily loaded networks."""
@@ -95,8 +119,9 @@ class PowerFlow:
         except PowerGridError as error:  # far beyond the nose of the curve Newton meets a singular matrix
             raise Diverged("the whole network", ROUNDS, float("nan")) from error
 
-    def _run(self, method: CalculationMethod) -> Mapping[str, Any]:
+    def _run(self, method: CalculationMethod, many: dict[str, Any] | None = None) -> Mapping[str, Any]:
         answer: Any = self._model.calculate_power_flow(
+            update_data=many,
             calculation_method=method,
             error_tolerance=TOLERANCE_PU,
             max_iterations=ROUNDS,

@@ -118,6 +118,7 @@ class Messenger:
     def pump(self, now: datetime) -> None:
         """Take in what arrived, call the subscribers, repeat what is due, look for trouble."""
         self.station.take(self._carrier.arrivals(), now)
+        self.station.presence.see(self._carrier.attached(), now)
         self.station.tick(self.members(), now)
         self._watch.look(self.links(), now)
         self._carry()
@@ -132,7 +133,7 @@ class Messenger:
 
     def members(self) -> frozenset[str]:
         """Cells of the area that are alive now, this one left out."""
-        return self._carrier.members()
+        return self.station.presence.present(self._carrier.members(), self._carrier.attached())
 
     def alive(self, peer: str) -> bool:
         """Whether `peer` is among the members."""

@@ -29,6 +29,7 @@ from archipel.transport.gate import (
     place,
 )
 from archipel.transport.outbox import Handled, MemoryHandled, MemoryOutbox, Outbox, Pending
+from archipel.transport.presence import Presence
 from archipel.transport.replay import ReplayWindow
 
 REPEAT_S = 1.0
@@ -74,7 +75,7 @@ class Station:
         agreements are made with over others.
         """
         self.gate = Gate(trust, rights, window)
-        self.trust, self.clocks = trust, ClockWatch()
+        self.trust, self.clocks, self.presence = trust, ClockWatch(), Presence()
         self.neighbours = frozenset(neighbours)
         self.partners = self.neighbours | frozenset(partners)
         self.wrong: dict[str, Refusal] = {}
@@ -131,6 +132,7 @@ class Station:
             if envelope is None:
                 continue
             self._counts["accepted"] += 1
+            self.presence.heard(envelope.sender, now)
             if envelope.kind in OURS:
                 self._ours(envelope, now)
             elif envelope.topic:

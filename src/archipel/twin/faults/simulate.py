@@ -314,6 +314,7 @@ class Simulation:
     def _spell(self, name: str, kind: str, spell: Spell, begins: bool) -> None:
         host = self.hosts[name]
         self._say(self.now_s, name, f"{kind} {spell.what or ''} {spell.size or ''} {'begins' if begins else 'ends'}")
+        host.quiet_s = float("-inf")
         what, _, how = spell.what.partition(" ")
         if kind == "clock":
             host.stepped_s = spell.size if begins else 0.0
@@ -324,6 +325,8 @@ class Simulation:
         else:
             key = f"{what}/{name}" if kind == "device" else what
             faulty = host.instruments.faulty if host.yard is None or kind == "reading" else host.yard.faulty
+            if host.yard is not None:
+                host.instruments.soc(host.yard.soc_at(self.now_s), self.now_s)  # the last one before it, or after it
             if begins:
                 faulty[key] = how
             else:
