@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import PARENTS
 
-from archipel.coordination.message import Message
+from archipel.coordination.message import Kind, Message
 from archipel.coordination.tree import Ask, Conversation, Gather, Swap, Tell
 
 TURNS = 40
@@ -89,7 +89,7 @@ def test_of_two_words_the_newer_counts_whichever_comes_first() -> None:
     cell.open()
 
     def word(number: int, value: float) -> Message:
-        return Message(1, number, False, "root", "b", {"value": np.array(value)}, loose=True)
+        return Message(1, number, False, "root", "b", {"value": np.array(value)}, kind=Kind.SWAP)
 
     cell.receive([word(5, 50.0)])
     assert cell.receive([word(4, 40.0), word(5, 50.0)]) == []
@@ -99,5 +99,5 @@ def test_of_two_words_the_newer_counts_whichever_comes_first() -> None:
 def test_a_stranger_is_not_heard() -> None:
     cell = conversations()["b"]
     cell.open()
-    assert cell.receive([Message(1, 0, False, "a", "b", {"value": np.array(9.0)}, loose=True)]) == []
+    assert cell.receive([Message(1, 0, False, "a", "b", {"value": np.array(9.0)}, kind=Kind.SWAP)]) == []
     assert cell.waits_for == ("root",)

@@ -33,7 +33,7 @@ from archipel.controller.notes import entry_of, mode_note, note_of
 from archipel.controller.settings import Settings
 from archipel.controller.turns import EPOCH, attempt_at, start_of, step_at, until_next_s
 from archipel.coordination.handshake import Acceptance, Entry, Holding, Record, TieEnd
-from archipel.coordination.message import Message
+from archipel.coordination.message import Kind, Message
 from archipel.coordination.tree import Conversation, Silent
 
 __all__ = ["Controller", "Settings"]
@@ -235,7 +235,7 @@ class Controller:
                     self._absent[letter.sender] = mono_s
                 elif self._talk is not None and letter.said.plan == self._talk.plan:
                     self._go_on(self._talk, [letter.said], mail, notes)
-                elif self._talk is None or letter.said.plan > self._talk.plan:
+                elif letter.said.kind is Kind.SAY and (self._talk is None or letter.said.plan > self._talk.plan):
                     self._early[letter.sender] = letter.said  # our clock is a little behind its
 
     def _weigh(self, side: TieSide, utc: datetime, notes: list[Note]) -> None:

@@ -53,8 +53,6 @@ class Solved:
     """The same of voltages."""
     dual_eur_per_kwh: float = 0.0
     """Most that the price of a boundary still moved in the last round; where it is 0 the gap counts it."""
-    silent: tuple[int, ...] = ()
-    """Children that fell silent and were left at a power both ends know."""
 
 
 @final

@@ -38,7 +38,7 @@ import numpy as np
 from archipel.coordination.message import Body
 from archipel.coordination.outcome import Solved, Start, Upstream
 from archipel.coordination.tree import Ask, Gather, Swap, Tell
-from archipel.model import Bools, Floats
+from archipel.model import Floats
 from archipel.optimisation.block import Block
 from archipel.optimisation.proximal import Found, Proximal, Ranges, reach
 
@@ -89,7 +89,6 @@ def solve(
     options: Options = DEFAULT,
     *,
     start: Start | None = None,
-    held: Floats | None = None,
     dt_h: Floats | None = None,
 ) -> Generator[Any, Any, Solved]:
     """A cell's program. `upstream` is given to the root only; `options` matter there only.
@@ -99,7 +98,6 @@ def solve(
         upstream: price and voltage at the root's boundary.
         options: when to stop.
         start: where to begin at the own boundary.
-        held: what each child exchanges when it falls silent (children, 2, T); by default what was last heard of it.
         dt_h: lengths of the intervals [h], for prices per kWh; by default one hour each.
     """
     cell = _Cell(block, upstream, np.ones(block.intervals) if dt_h is None else dt_h)
@@ -110,8 +108,8 @@ def solve(
     while not stop:
         yield from _rounds(cell)
         done, trips = done + cell.every, trips + cell.every + 2
-        yield from _settle(cell, held, most=TUNE ** min(1.0, (SURE * cell.every / done) ** 2))
-        told = yield from _certify(cell, options, done, held)
+        yield from _settle(cell, most=TUNE ** min(1.0, (SURE * cell.every / done) ** 2))
+        told = yield from _certify(cell, options, done)
         stop = bool(told["stop"])
     return Solved(
         u=cell.u,
@@ -129,7 +127,6 @@ def solve(
         primal_kw=float(told["worst"][0]),
         primal_v_pu=float(told["worst"][1]),
         dual_eur_per_kwh=float(told["worst"][2]),
-        silent=tuple(np.flatnonzero(cell.lost).tolist()),
     )
 
 
@@ -141,8 +138,6 @@ class _Cell:
     block: Block
     upstream: Upstream | None
     dt_h: Floats
-    lost: Bools = field(init=False)
-    """Children left out."""
     every: int = 0
     """Exchanges between two settlings."""
     heed: float = 1.0
@@ -153,7 +148,6 @@ class _Cell:
     own: Proximal = field(init=False)
     fixed: Proximal = field(init=False)
     """The same with all children held."""
-    ranges: Ranges = field(init=False)
     x: Floats = field(init=False)
     """Own copies (ties, 3, T), as of the last step; alike `price`, `z`, `rho`."""
     price: Floats = field(init=False)
@@ -177,9 +171,6 @@ class _Cell:
     v_pu: Floats = field(init=False)
     """Realised at the last settling."""
 
-    def __post_init__(self) -> None:
-        self.lost = np.zeros(self.block.children, dtype=np.bool_)
-
     @property
     def up(self) -> int:
         """Number of ties upwards."""
@@ -198,9 +189,8 @@ class _Cell:
 
     def step(self) -> None:
         """Minimise; where the solver fails the old point stays, as if nothing had been heard."""
-        rho = self.rho.copy()
-        rho[self.up :][self.lost] = 0.0
-        found = self.own.minimise(-rho * self.z, rho, self.child_pq if self.lost.any() else None)
+        rho = self.rho
+        found = self.own.minimise(-rho * self.z, rho)
         if found is None:
             return
         if self.stepped:
@@ -249,17 +239,15 @@ class _Cell:
         return float((0.5 * self.block.stiff * (self.u - self.block.anchor) ** 2).sum())
 
     def worst(self) -> Floats:
-        """Largest difference of copies [kW, pu] and movement of prices [EUR/kWh] at ties that are not lost."""
-        there = np.concatenate([np.ones(self.up, dtype=np.bool_), ~self.lost])
-        off = np.abs(self.theirs - self.x)[there]
-        return np.array([off[:, :2].max(initial=0.0), off[:, 2].max(initial=0.0), self.dual[there].max(initial=0.0)])
+        """Largest difference of copies [kW, pu] and movement of prices [EUR/kWh]."""
+        off = np.abs(self.theirs - self.x)
+        return np.array([off[:, :2].max(initial=0.0), off[:, 2].max(initial=0.0), self.dual.max(initial=0.0)])
 
     def bound(self) -> float:
         """The cell's part of the dual function at the prices both ends share [EUR]."""
         linear = -self.tie_price
         linear[: self.up] *= -1.0
-        linear[self.up :][self.lost] = 0.0
-        found = self.own.minimise(linear, np.zeros_like(self.rho), self.child_pq if self.lost.any() else None)
+        found = self.own.minimise(linear, np.zeros_like(self.rho))
         return -np.inf if found is None else found.bound
 
 
@@ -287,7 +275,6 @@ def _open(cell: _Cell, start: Start | None) -> Generator[Any, Any, None]:
         Proximal(block, _given(cell), ranges),
         Proximal(block, _given(cell), ranges, tuple(range(block.children))),
     )
-    cell.ranges = ranges
     bottom, top = (y[len(y) - block.children * t :].reshape(-1, t) for y in reach(block, ranges))
     bottom, top = bottom - 1e-3 * ROOM, top + 1e-3 * ROOM
     bodies: list[Body] = []
@@ -334,7 +321,7 @@ def _rounds(cell: _Cell) -> Generator[Any, Any, None]:
     if not cell.ties:
         cell.step()
         return
-    news, gone = cell.first, np.concatenate([np.zeros(cell.up, dtype=np.bool_), cell.lost])
+    news = cell.first
     for _ in range(cell.every):
         if cell.first and news:
             cell.step()
@@ -342,34 +329,29 @@ def _rounds(cell: _Cell) -> Generator[Any, Any, None]:
         heard = yield Swap(cell.bodies() if news else None)
         news = False
         for tie, body in enumerate(heard):
-            if body is not None and not gone[tie]:
+            if body is not None:
                 cell.hear(tie, body)
                 news = True
         if news and not cell.first:
             cell.step()
 
 
-def _settle(cell: _Cell, held: Floats | None, *, most: float) -> Generator[Any, Any, None]:
+def _settle(cell: _Cell, *, most: float) -> Generator[Any, Any, None]:
     """One number for both ends of every tie, one price, and a rho that lets copies and prices settle alike."""
-    heard = yield from _gather(cell, held)
+    heard: list[Body] = yield Gather()
     for k, body in enumerate(heard):
-        if body is not None:
-            cell.child_pq[k] = body["pq"]
+        cell.child_pq[k] = body["pq"]
     cell.realise()
     for k, body in enumerate(heard):
-        if body is not None:
-            cell.hear(cell.up + k, body)
+        cell.hear(cell.up + k, body)
     if cell.up:
         told = yield Ask({"pq": cell.said, "x": cell.x[0], "price": cell.price[0], "moved": cell.moved[0]})
         cell.hear(0, told)
         cell.tune(0, told["rho"][:, None])
         cell.v_pu, cell.tie_price[0] = told["v"], told["shared"]
-    bodies: list[Body | None] = []
+    bodies: list[Body] = []
     for k, (body, v) in enumerate(zip(heard, cell.volts(), strict=True)):
         tie = cell.up + k
-        if body is None:
-            bodies.append(None)
-            continue
         shared, moved = 0.5 * (cell.price[tie] - body["price"]), 0.5 * (cell.moved[tie] + body["moved"])
         # where copies differ by more than they move, they are held together too loosely
         factor = np.clip(np.sqrt((cell.met[tie] + 1e-14) / (moved + 1e-14)), 1.0 / most, most)
@@ -382,32 +364,19 @@ def _settle(cell: _Cell, held: Floats | None, *, most: float) -> Generator[Any, 
     cell.met, cell.moved = np.zeros_like(cell.met), np.zeros_like(cell.moved)
 
 
-def _gather(cell: _Cell, held: Floats | None) -> Generator[Any, Any, list[Body | None]]:
-    """Of every child a body, or None of those that are silent: they stay at a power that both ends know."""
-    heard: list[Body | None] = yield Gather(without_silent=True)
-    gone = np.array([body is None for body in heard], dtype=np.bool_)
-    if (new := gone & ~cell.lost).any():
-        cell.child_pq[new] = cell.theirs[cell.up :, :2][new] if held is None else held[new]
-        cell.lost = cell.lost | gone
-        cell.own = Proximal(cell.block, _given(cell), cell.ranges, tuple(np.flatnonzero(cell.lost).tolist()))
-    return heard
-
-
-def _certify(cell: _Cell, options: Options, done: int, held: Floats | None) -> Generator[Any, Any, Body]:
+def _certify(cell: _Cell, options: Options, done: int) -> Generator[Any, Any, Body]:
     """How good what was settled is, in physical units, and whether to end."""
     bound, worst = cell.bound(), cell.worst()
-    heard = yield from _gather(cell, held)
+    heard: list[Body] = yield Gather()
     sums = np.array([cell.cost(), cell.pull(), bound])
     for body in heard:
-        # a child that falls silent now settled on something else than it will do
-        sums = sums + (np.array([0.0, 0.0, -np.inf]) if body is None else body["sums"])
-        worst = worst if body is None else np.maximum(worst, body["worst"])
+        sums, worst = sums + body["sums"], np.maximum(worst, body["worst"])
     told: Body
     if cell.upstream is None:
         told = yield Ask({"sums": sums, "worst": worst})
     else:
         told = _decide(cell, options, done, sums, worst)
-    yield Tell([None if body is None else told for body in heard])
+    yield Tell([told] * len(heard))
     return told
 
 
