@@ -24,8 +24,10 @@ COPIES = 2
 """Copies at once of what is said over a link that has seen loss."""
 REPEATS = 3
 """Copies at once of what was lost."""
-STRETCH = 50
+STRETCH = 30
 """Asks and tells without loss after which a link counts as good again."""
+MOST_SLOW = 3
+"""Most ticks that are waited before a neighbour is asked, once answers were seen to be late and not lost."""
 
 
 @final
@@ -54,11 +56,16 @@ class Link:
     """Whether a question of its was answered with a question since the last tick."""
     _rough: int = 0
     """Messages still to be said in copies."""
+    _slow: int = 0
+    """Ticks that an answer of it may take when all is well."""
+    _in_vain: int = -1
+    """Number of the newest ask or tell that came because it was asked for."""
 
     def begin_anew(self) -> None:
         """Forget what was said and heard; what is known of the link stays."""
         self.mail, self.fresh, self._taken, self._newest, self._last = {}, None, -1, -1, None
         self.ahead, self.idle, self._answered, self._waits, self._waits_heard = False, 0, False, 0, 0
+        self._in_vain = -1
 
     def say(self, message: Message) -> list[Message]:
         """Say an ask or a tell for the first time."""
@@ -69,7 +76,9 @@ class Link:
         return [message] * COPIES
 
     def ask_for(self, header: Message) -> list[Message]:
-        """Say that its message `header.number` is waited for."""
+        """Say that its message `header.number` is waited for; nothing while it may still come by itself."""
+        if 0 < self.idle <= self._slow:
+            return []
         self._waits += 1
         waits = replace(header, kind=Kind.WAIT, count=self._waits)
         return [waits] * (COPIES if self._rough else 1)
@@ -95,7 +104,10 @@ class Link:
         elif message.number > self._taken and message.number not in self.mail:
             self.mail[message.number] = message.body
             if message.count:
-                self._rough = STRETCH
+                self._rough, self._in_vain = STRETCH, message.number
+        elif message.number == self._in_vain and not message.count:
+            # what was asked for again had only been late
+            self._slow, self._in_vain = min(self._slow + 1, MOST_SLOW), -1
 
     def take(self, number: int) -> Body:
         """The ask or tell of that number."""

@@ -128,7 +128,8 @@ class Conversation:
     """What was swapped last."""
     _waited: int = 0
     """Ticks since it began to wait."""
-    _waits: int = 0
+    waits: int = 0
+    """How often it had to wait; while this stays the same there was no progress."""
     _ticks: int = 0
 
     def __post_init__(self) -> None:
@@ -148,7 +149,10 @@ class Conversation:
         return self._count(out + self._advance())
 
     def tick(self) -> list[Message]:
-        """Time passes without news: ask for what is missed; go on without who is silent, or end."""
+        """Time passes without progress: ask for what is missed; go on without who is silent, or end.
+
+        Who calls it waits for longer, since `waits` last grew, than an answer takes when all is well.
+        """
         if self.outcome is not None or self._waiting is None:
             return []
         self._ticks += 1
@@ -289,7 +293,7 @@ class Conversation:
                 request = self.program.send(value)
                 value = None
                 if isinstance(request, Pace):
-                    value = Pace(self._waits, self._ticks, self.attempt)
+                    value = Pace(self.waits, self._ticks, self.attempt)
                     continue
                 if isinstance(request, Tell):
                     for child, body in zip(self.children, request.bodies, strict=True):
@@ -309,7 +313,7 @@ class Conversation:
                         value = []
                         continue
                 self._waiting = request
-                self._waits += 1
+                self.waits += 1
                 return out
         except StopIteration as stop:
             self.outcome = stop.value
