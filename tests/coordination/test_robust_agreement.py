@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,11 +8,11 @@ from robustly import agreed, programs
 
 from archipel.coordination.outcome import Start, Upstream
 from archipel.coordination.robust import Options, solve
-from archipel.coordination.tree import Silent
+from archipel.coordination.tree import Program, Silent
 from archipel.optimisation.central import join, solve_piqp
 from archipel.testing import PromiseBroken, check_coordination
 from archipel.testing.coordination import Post, paid
-from archipel.testing.trees import Tree, random_tree
+from archipel.testing.trees import Tree, random_tree, without
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -76,55 +74,30 @@ def test_a_start_at_the_last_agreement_needs_few_rounds() -> None:
     assert warm[0].iterations <= cold[0].iterations // 2
 
 
-@pytest.mark.parametrize("held", [False, True])
-def test_a_silent_child_stays_at_a_power_that_both_know_and_the_others_agree_around_it(held: bool) -> None:
+def test_without_a_silent_child_the_others_agree_around_a_power_that_is_known() -> None:
     tree = random_tree(2, depth=2)
-    t, leaf = len(tree.v_pu), len(tree.blocks) - 1
-    kids = len(tree.children(0))
-    known = np.full((kids, 2, t), 7.0)
-    made = list(programs(tree, 300, 3e-3))
-    if held:
-        made[0] = solve(tree.blocks[0], Upstream(tree.price, tree.v_pu), Options(gap=3e-3), held=known)
-    found = Post(tree, made, silent=(leaf, 25)).run()
-    root = found[0]
-    assert isinstance(found[leaf], Silent)
-    assert root.silent == (leaf - 1,)
-    assert root.converged
-    for k in range(kids - 1):
-        np.testing.assert_array_equal(root.child_pq[k], found[k + 1].boundary)
-    if held:
-        np.testing.assert_array_equal(root.child_pq[leaf - 1], known[leaf - 1])
-        folded = _without(tree, leaf, known[leaf - 1])
-        best = solve_piqp(join(folded.blocks, list(folded.parents), tree.price, tree.v_pu), 1e-9)
-        ours = paid(folded, [cell.u for cell in found[:leaf]])
-        assert ours.total - best.value <= 3e-3 * ours.gross
+    leaf = len(tree.blocks) - 1
 
+    def make(some: Tree) -> list[Program]:
+        return list(programs(some, 300, 3e-3))
 
-def _without(tree: Tree, leaf: int, pq: np.ndarray) -> Tree:
-    """The tree of a root and its children with the last child as a constant."""
-    root, t = tree.blocks[0], len(tree.v_pu)
-    out, k = root.outputs, root.children - 1
-    keep = slice(0, len(out.t) - t)
-    fixed = (out.on_p[:, k] * pq[0, out.t] + out.on_q[:, k] * pq[1, out.t])[keep]
-    outputs = replace(
-        out,
-        t=out.t[keep],
-        on_control=out.on_control[keep],
-        on_p=out.on_p[keep, :k],
-        on_q=out.on_q[keep, :k],
-        on_level=out.on_level[keep],
-        on_v=out.on_v[keep],
-        offset=out.offset[keep] + fixed,
-    )
-    return Tree(
-        (replace(root, outputs=outputs, children=k), *tree.blocks[1:leaf]), tree.parents[:leaf], tree.price, tree.v_pu
-    )
+    post = Post(tree, make(tree), silent=(leaf, 25), make=make)
+    found = post.run()
+    assert found[leaf] == Silent("cell 0")
+    rest, kept = without(tree, [leaf])
+    assert kept == list(range(leaf))
+    assert found[0].converged
+    assert true_gap(rest, found[:leaf]) <= 3e-3
+    for k in range(leaf - 1):
+        np.testing.assert_array_equal(found[0].child_pq[k], found[k + 1].boundary)
+    assert post.cells["cell 0"].attempt == 1
 
 
 def test_a_cell_without_its_parent_ends_and_holds_what_it_held() -> None:
     tree = random_tree(3)
-    found = Post(tree, programs(tree, 300), silent=(0, 12)).run()
-    assert all(isinstance(outcome, Silent) for outcome in found)
+    post = Post(tree, programs(tree, 300), silent=(0, 12))
+    found = post.run()
+    assert all(isinstance(outcome, Silent) for outcome in found[1:])
 
 
 def test_messages_carry_boundary_quantities_only() -> None:

@@ -9,8 +9,8 @@ Repair is asked for by who waits, so that silence, slowness and loss are three d
         |<--- busy -----------|
         |---- wait 5 ---> x       no answer again and again: the other has fallen silent
 
-Over a link that was seen to lose something, what is said goes out in `COPIES`: with a fifth of all messages lost, one in
-twenty-five needs a time-out instead of one in five. After a `STRETCH` without loss single messages do again.
+Over a link that was seen to lose something, what is said goes out in `COPIES`: with a fifth of all messages lost, one
+in twenty-five needs a time-out instead of one in five. After a `STRETCH` without loss single messages do again.
 """
 
 from __future__ import annotations

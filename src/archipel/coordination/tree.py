@@ -15,9 +15,9 @@ What a cell does is written as a generator, its *program*, that yields four kind
         |<-- swap 7 --------|  Swap               What is swapped is loose: of every neighbour only the newest counts,
         |--- swap 7 ------->|                     and a lost one is not missed once a newer one has come.
 
-A neighbour that gives no sign of life for `patience` ticks has fallen silent. A child is then left out: its parent begins
-anew without it and says so, and all who hear that begin anew too, each with a new program, once for all who are silent by
-then. A cell whose parent is silent ends with `Silent`, and holds what it held before; so do the cells below it.
+A neighbour that gives no sign of life for `patience` ticks has fallen silent. A child is then left out: its parent
+begins anew without it and says so, and all who hear that begin anew too, each with a new program, once for all who are
+silent by then. A cell whose parent is silent ends with `Silent`, and holds what it held before; so do the cells below.
 """
 
 from __future__ import annotations

@@ -14,21 +14,17 @@ from typing import Any, Protocol, final
 
 import numpy as np
 
-from archipel.coordination.message import Message
-from archipel.coordination.tree import Conversation, Program, Silent
+from archipel.coordination.tree import Program, Silent
 from archipel.model import Floats
 from archipel.optimisation.block import Bill, bill
 from archipel.optimisation.central import join, solve_piqp
 from archipel.optimisation.proximal import Ranges, reach
 from archipel.testing.device import PromiseBroken
-from archipel.testing.trees import Tree, edge_trees, random_block, random_tree
+from archipel.testing.post import Post
+from archipel.testing.trees import Tree, edge_trees, random_block, random_tree, without
 
 ENOUGH = 300
 """Iterations that any method of interest can do with."""
-TICKS = 500
-"""Ticks without end after which a conversation counts as hanging."""
-TALK = 5000
-"""Messages per cell after which it counts as endless."""
 BOUND_KW = 1e-9
 """How far rounding may carry a control beyond its bound."""
 SAME_KW = 1e-6
@@ -57,90 +53,6 @@ class MakePrograms(Protocol):
         ...
 
 
-@final
-class Post:
-    """Carries messages as bytes between the cells of a tree; a seed makes it unreliable."""
-
-    def __init__(
-        self,
-        tree: Tree,
-        programs: Sequence[Program],
-        *,
-        seed: int | None = None,
-        lose: float = 0.0,
-        double: float = 0.0,
-        late: float = 0.0,
-        silent: tuple[int, int] | None = None,
-    ) -> None:
-        """With `seed`, messages arrive in any order, and are lost, doubled or late with these probabilities: late ones
-        come after time has passed. `silent` is a cell and after how many of its own messages it is heard no more, nor
-        hears."""
-        names = cell_names(tree)
-        self.cells = {
-            names[i]: Conversation(
-                plan=1,
-                cell=names[i],
-                parent=names[tree.parents[i]] if i else "",
-                children=tuple(names[j] for j in tree.children(i)),
-                program=program,
-            )
-            for i, program in enumerate(programs)
-        }
-        self._rng = None if seed is None else np.random.default_rng(seed)
-        self._lose, self._double, self._late = lose, double, late
-        self._mute, self._words = ("", 0) if silent is None else (names[silent[0]], silent[1])
-        self.carried = 0
-        self.shapes: set[tuple[str, bool, str, tuple[int, ...]]] = set()
-        """Of every array that was sent: by whom, whether upwards, its name and shape."""
-
-    def run(self) -> list[Any]:
-        """Carry on until nobody waits, ticking when nothing moves; outcomes in the order of the cells.
-
-        Raises PromiseBroken when the conversation never ends.
-        """
-        queue = self._sent([m for cell in self.cells.values() for m in cell.open()])
-        ticks = 0
-        waiting: list[bytes] = []
-        while any(cell.outcome is None for cell in self.cells.values()):
-            if not queue:
-                ticks += 1
-                if ticks > TICKS:
-                    raise PromiseBroken(f"broken promise: a conversation ends; after {TICKS} ticks one had not")
-                queue = waiting + self._sent([m for cell in self.cells.values() for m in cell.tick()])
-                waiting = []
-                continue
-            at = 0 if self._rng is None else int(self._rng.integers(len(queue)))
-            parcel = queue.pop(at)
-            if self._rng is not None and self._rng.random() < self._late:
-                waiting.append(parcel)
-                continue
-            message = Message.from_bytes(parcel)
-            self.carried += 1
-            if self.carried > TALK * len(self.cells):
-                raise PromiseBroken(f"broken promise: a conversation ends; after {self.carried} messages one had not")
-            queue += self._sent(self.cells[message.receiver].receive([message]))
-        return [cell.outcome for cell in self.cells.values()]
-
-    def _sent(self, messages: list[Message]) -> list[bytes]:
-        out = []
-        for message in messages:
-            self.shapes |= {(message.sender, message.up, name, np.shape(v)) for name, v in message.body.items()}
-            if self._mute in {message.sender, message.receiver}:
-                self._words -= message.sender == self._mute
-                if self._words < 0:
-                    continue
-            if self._rng is not None and self._rng.random() < self._lose:
-                continue
-            copies = 2 if self._rng is not None and self._rng.random() < self._double else 1
-            out += [message.to_bytes()] * copies
-        return out
-
-
-def cell_names(tree: Tree) -> list[str]:
-    """Names of the cells in conversations."""
-    return [f"cell {i}" for i in range(len(tree.blocks))]
-
-
 def check_coordination(
     make: MakePrograms, *, seeds: Sequence[int] = (0, 1, 2), gap: float = 2e-4, repeatable: bool = True
 ) -> None:
@@ -150,7 +62,8 @@ def check_coordination(
         make: the way of agreeing.
         seeds: of the random trees, at least one; a failure names its own.
         gap: what the cost may be above the central optimum, as a share of gross energy cost.
-        repeatable: whether messages late, reordered, doubled or lost change nothing, bit for bit. Of a way that goes on with what it has heard so far every other promise is held against it under such messages too.
+        repeatable: whether messages late, reordered, doubled or lost change nothing, bit for bit. Of a way that goes
+            on with what it has heard so far every other promise is held against it under such messages too.
     """
     for seed in seeds:
         _Check(make, random_tree(seed), f"seed {seed}", seed).all(gap, repeatable=repeatable)
@@ -192,16 +105,22 @@ class _Check:
             found = self.outcomes(iterations)
             self.check_controls(found, f"after {iterations} iterations")
             self.check_boundaries(found)
+            done = [getattr(outcome, "iterations", 0) for outcome in found]
+            self.need(max(done) <= iterations, "rounds are bounded")
         self.check_unreliable(plain, gap, repeatable=repeatable)
-        self.check_silence()
+        self.check_silence(gap)
 
     def result(self, gap: float, **how: Any) -> list[Decided]:
         """What the cells decide, every promise about it checked."""
         found = self.outcomes(ENOUGH, **how)
+        self.keep(found, gap)
+        return found
+
+    def keep(self, found: list[Decided], gap: float) -> None:
+        """Every promise about what was decided."""
         self.check_optimum(found, gap)
         self.check_boundaries(found)
         self.check_envelopes(found)
-        return found
 
     def outcomes(self, iterations: int, **how: Any) -> list[Decided]:
         """What the cells decide."""
@@ -253,19 +172,29 @@ class _Check:
             inside = (found[i].boundary >= ends[i][0] - SAME_KW) & (found[i].boundary <= ends[i][1] + SAME_KW)
             self.need(inside, "what is agreed lies inside every envelope")
 
-    def check_silence(self) -> None:
-        """When a cell falls silent every other one ends, with controls it can do or with what it held before."""
+    def check_silence(self, gap: float) -> None:
+        """When a cell falls silent, those cut off with it hold what they held; all others agree without it."""
         cells = len(self.tree.blocks)
-        for cell, words in {(0, 9), (cells - 1, 0), (cells - 1, 9), (cells // 2, 30)}:
-            ended = Post(self.tree, self.make(self.tree, 20), silent=(cell, words)).run()
-            pairs = zip(self.tree.blocks, ended, strict=True)
-            decided = [(block, outcome) for block, outcome in pairs if not isinstance(outcome, Silent)]
-            for block, outcome in decided:
-                inside = (outcome.u >= block.lo - BOUND_KW) & (outcome.u <= block.hi + BOUND_KW)
-                self.need(inside, "when a cell falls silent the controls of the others keep their bounds")
+        for cell, words in sorted({(0, 9), (1, 0), (cells - 1, 9)}):
+            made = self.make(self.tree, ENOUGH)
+            post = Post(self.tree, made, silent=(cell, words), make=lambda tree: self.make(tree, ENOUGH))
+            ended = post.run()
+            rest, kept = without(self.tree, [cell])
+            self.need(
+                all(isinstance(ended[i], Silent) for i in range(1, cells) if i not in kept),
+                "a cell cut off from the root by silence ends, and holds what it held before",
+            )
+            # who had said all it has to say before it fell silent is not missed
+            again = max((talk.attempt for talk in post.cells.values()), default=0)
+            if not kept or (again == 0 and not any(isinstance(ended[i], Silent) for i in kept)):
+                continue
+            self.need(again == 1, "one silent cell costs one new beginning")
+            found = [ended[i] for i in kept]
+            self.need(not any(isinstance(one, Silent) for one in found), "all but those cut off by silence finish")
+            _Check(self.make, rest, f"{self.name}, without cell {cell}", self.seed).keep(found, gap)
 
     def check_unreliable(self, plain: list[Decided], gap: float, *, repeatable: bool) -> None:
-        """Messages that are late, reordered, doubled or lost (and said again) change nothing, bit for bit; or no promise."""
+        """Messages late, reordered, doubled or lost (and said again) change nothing, bit for bit; or no promise."""
         for what, how in (
             ("reordered", {"seed": self.seed}),
             ("doubled", {"seed": self.seed, "double": 0.3}),
