@@ -16,10 +16,11 @@ import numpy as np
 from archipel.cell.check import Excess, excess, forget, what_gave
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.site import Duty, Site, flow
+from archipel.controller.absent import interval_before
 from archipel.coordination.outcome import Method, Start, Upstream
 from archipel.coordination.settle import Settled, settle, vote
 from archipel.grid.cell_network import CellFlow
-from archipel.model import Floats, Horizon, Ints
+from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block
 
 ACCEPT = np.array([3e-4, 3e-3, 3e-3, 0.03, 0.25, 0.05])
@@ -86,8 +87,10 @@ class Agreed:
     """Price of P and Q at the boundary [EUR/kWh, EUR/kvarh], (2, T)."""
     boundary: Floats
     """AC power at the boundary (2, T), the very numbers the parent holds too."""
+    children: tuple[str, ...]
+    """Those that took part."""
     child_boundary: Floats
-    """The same of every child (children, 2, T), as this cell holds it."""
+    """The same of each of them (children, 2, T), as this cell holds it."""
     v_pu: Floats
     block: Block
     """The last linear problem."""
@@ -110,6 +113,24 @@ class Habits:
     memory: Memory = field(default_factory=Memory)
     state: CellFlow | None = None
     last: Agreed | None = None
+    children_pq: dict[str, tuple[Horizon, Floats]] = field(default_factory=dict)
+    """What was last agreed with every child (2, T), and for when; before the first agreement what it wished for."""
+
+    def forecast(self, child: str, horizon: Horizon) -> Floats:
+        """What a child draws that takes no part (2, T) [kW, kvar]: what was last agreed with it, nothing if nothing."""
+        if (known := self.children_pq.get(child)) is None:
+            return np.zeros((2, len(horizon)))
+        before, pq = known
+        return np.asarray(pq[:, interval_before(before, horizon)])
+
+    def copy(self) -> Habits:
+        """The same, to be changed by a plan that may come to nothing."""
+        memory = Memory(set(self.memory.high), set(self.memory.low), set(self.memory.branch))
+        return Habits(memory, self.state, self.last, dict(self.children_pq))
+
+    def keep(self, new: Habits) -> None:
+        """Take over what a plan has learnt."""
+        self.memory, self.state, self.children_pq = new.memory, new.state, new.children_pq
 
 
 def agree(
@@ -122,7 +143,11 @@ def agree(
     method: Method,
     passes: int,
 ) -> Generator[Any, Any, Agreed]:
-    """A cell's program for one plan. `wish` is where to start (N, T), `v_pu` a guess of the boundary voltage (T,)."""
+    """A cell's program for one plan. `wish` is where to start (N, T), `v_pu` a guess of the boundary voltage (T,).
+
+    A plan that comes to nothing leaves `habits` as they were.
+    """
+    kept, habits = habits, habits.copy()
     dt_h = what.horizon.dt_h
     upstream = None
     if root is not None:
@@ -130,6 +155,8 @@ def agree(
         upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
     at, rounds, price = wish, 0, _prices(habits.last, what)
     settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
+    for child, pq in zip(site.children, settled.child_pq, strict=True):
+        kept.children_pq.setdefault(child, (what.horizon, pq))
     forget(site, settled.state, habits.memory)
     excess(site, what.horizon, settled.state, habits.memory)
     done = 0
@@ -150,6 +177,11 @@ def agree(
         if accepted:
             break
         at = u
+    habits.children_pq = {
+        **habits.children_pq,
+        **{child: (what.horizon, pq) for child, pq in zip(site.children, settled.child_pq, strict=True)},
+    }
+    kept.keep(habits)
     y = block.outputs.value(u, solved.levels, solved.child_pq, solved.v_pu)
     first = 2 * block.intervals
     gave = what_gave(block, y[first : first + len(block.hinges.bound)], block.store(u))
@@ -158,6 +190,7 @@ def agree(
         u=u,
         price=price,
         boundary=settled.said,
+        children=site.children,
         child_boundary=settled.child_pq,
         v_pu=settled.v_pu,
         block=block,
@@ -200,12 +233,6 @@ def _settle(
 
     settled = yield from settle(evaluate, child_voltages, v_pu, root=root is not None, rounds=rounds)
     return settled
-
-
-def interval_before(before: Horizon, now: Horizon) -> Ints:
-    """Of every interval of `now` the one of `before` that holds its middle, or is nearest to it."""
-    middle = (now.start - before.start).total_seconds() / 900.0 + now.first + 0.5 * now.steps
-    return np.asarray(np.clip(np.searchsorted(before.first, middle, side="right") - 1, 0, len(before) - 1))
 
 
 def carry_over(last: Scheduled | None, what: Duty) -> Floats:

@@ -17,6 +17,7 @@ from typing import Protocol, final
 import numpy as np
 
 from archipel.cell.site import Duty, Site, duty
+from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, RootFacts, Scheduled, agree, carry_over
 from archipel.coordination.exact import DEFAULT
 from archipel.coordination.message import Message
@@ -60,9 +61,18 @@ class CellController:
 
     def begin(self, plan: int, horizon: Horizon, readings: Readings, root: RootFacts | None) -> list[Message]:
         """Start a plan. The root is told what upstream asks; the others get None."""
-        what = duty(self.site, readings.states, readings.weather, horizon)
-        program = program_of(self.site, what, readings.v_pu, self._habits, root, self._method, self._passes)
-        self.conversation = Conversation(plan, self.site.id, self.site.parent, self.site.children, program)
+        site, habits = self.site, self._habits
+        whole = duty(site, readings.states, readings.weather, horizon)
+
+        def program(children: tuple[str, ...]) -> Program:
+            absent = {name: habits.forecast(name, horizon) for name in site.children if name not in children}
+            what = with_fixed(site, whole, absent)
+            return program_of(
+                taking_part(site, children), what, readings.v_pu, habits, root, self._method, self._passes
+            )
+
+        children = site.children
+        self.conversation = Conversation(plan, site.id, site.parent, children, program(children), again=program)
         return self._after(self.conversation.open())
 
     def receive(self, inbox: list[Message]) -> list[Message]:

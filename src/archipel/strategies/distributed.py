@@ -157,9 +157,8 @@ class Distributed:
     def _ends_differ(self) -> float:
         """Largest difference between what the two ends of any tie hold to be agreed [kW]."""
         worst = 0.0
-        for site in self.parts.sites:
-            upper = self._outcomes[site.id]
-            for name, held in zip(site.children, [] if upper is None else upper.child_boundary, strict=False):
+        for upper in self._outcomes.values():
+            for name, held in () if upper is None else zip(upper.children, upper.child_boundary, strict=True):
                 if (lower := self._outcomes[name]) is not None:
                     worst = max(worst, float(np.abs(held[0] - lower.boundary[0]).max()))
         return worst

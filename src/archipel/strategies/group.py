@@ -27,8 +27,10 @@ class Outcome:
     price: Floats
     boundary: Floats
     """(2, T) each."""
+    children: tuple[str, ...]
+    """Those that took part."""
     child_boundary: Floats
-    """What it holds to be agreed with every child (children, 2, T)."""
+    """What it holds to be agreed with each of them (children, 2, T)."""
     gave: tuple[str, ...]
     rounds: int
     passes: int
@@ -111,6 +113,7 @@ def _outcome(controller: CellController) -> Outcome | None:
     return Outcome(
         agreed.price,
         agreed.boundary,
+        agreed.children,
         agreed.child_boundary,
         agreed.gave,
         agreed.rounds,
