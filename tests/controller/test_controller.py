@@ -191,3 +191,19 @@ def test_an_impossible_limit_gives_way_and_the_plan_says_what_gave_and_how_much(
     expected = root.boundary[0] - 1.0
     assert max(beyond) == pytest.approx(expected.max(), rel=0.02, abs=0.05)
     assert np.isfinite(leases(village, "lv", 0.0)).any()
+
+
+def test_after_a_plan_that_came_to_nothing_cells_agree_robustly_and_then_exactly_again(agreed: Village) -> None:
+    root = agreed.cells["root"]
+    held = agreed.cells["lv"].agreed
+    agreed.talk(agreed.begin(later(1.0)), lost=lambda _: True, ticks=1)  # its time is up before anybody answers
+    assert root.agreed is not None
+    assert root.agreed.way == "exact"
+    assert agreed.cells["lv"].agreed is held, "what holds is not touched"
+    ways = []
+    for hour in (2.0, 3.0, 4.0):
+        agreed.talk(agreed.begin(later(hour)))
+        assert root.agreed.duty.horizon.start == later(hour)
+        assert {cell.agreed.way for cell in agreed.cells.values() if cell.agreed is not None} == {root.agreed.way}
+        ways.append(root.agreed.way)
+    assert ways == ["robust", "exact", "exact"]

@@ -36,9 +36,9 @@ def add_parsers(subparsers: Any) -> None:
     )
     run.add_argument(
         "--method",
-        choices=("exact", "robust"),
-        default="exact",
-        help="how cells agree under distributed (default: exact)",
+        choices=("auto", "exact", "robust"),
+        default="auto",
+        help="how cells agree under distributed (default: auto)",
     )
     run.add_argument("--workers", type=_positive, metavar="N", help="processes of the distributed strategy")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where results go (default: runs)")

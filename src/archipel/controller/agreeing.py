@@ -8,7 +8,7 @@ settle at the wish  ->  linearise  ->  agree  ->  settle at the result  ->  vote
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -17,8 +17,9 @@ from archipel.cell.check import Excess, excess, forget, what_gave
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.site import Duty, Site, flow
 from archipel.controller.absent import interval_before
-from archipel.coordination.outcome import Method, Start, Upstream
+from archipel.coordination.outcome import Before, Method, Start, Upstream
 from archipel.coordination.settle import Settled, settle, vote
+from archipel.coordination.tree import Pace
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block
@@ -103,6 +104,14 @@ class Agreed:
     gross: float
     excess: Floats
     accepted: bool
+    way: str = "exact"
+    """The way of agreeing that was chosen."""
+    primal_kw: float = 0.0
+    """Most that the two ends of a tie differed by, anywhere, before the AC settling made one number of both [kW]."""
+    primal_v_pu: float = 0.0
+    """The same of voltages."""
+    dual_eur_per_kwh: float = 0.0
+    """Most that a price still moved; where it is 0 the gap counts what is left."""
 
 
 @final
@@ -113,6 +122,10 @@ class Habits:
     memory: Memory = field(default_factory=Memory)
     state: CellFlow | None = None
     last: Agreed | None = None
+    before: Before | None = None
+    """How the last plan went."""
+    open: bool = False
+    """Whether a plan was begun and has not ended."""
     children_pq: dict[str, tuple[Horizon, Floats]] = field(default_factory=dict)
     """What was last agreed with every child (2, T), and for when; before the first agreement what it wished for."""
 
@@ -126,11 +139,18 @@ class Habits:
     def copy(self) -> Habits:
         """The same, to be changed by a plan that may come to nothing."""
         memory = Memory(set(self.memory.high), set(self.memory.low), set(self.memory.branch))
-        return Habits(memory, self.state, self.last, dict(self.children_pq))
+        return replace(self, memory=memory, children_pq=dict(self.children_pq))
 
-    def keep(self, new: Habits) -> None:
-        """Take over what a plan has learnt."""
+    def begin(self) -> None:
+        """A plan begins; one that was begun before it and is still open came to nothing."""
+        if self.open:
+            self.before = replace(self.before or Before("exact"), ended=False)
+        self.open = True
+
+    def keep(self, new: Habits, before: Before) -> None:
+        """Take over what a plan has learnt; it has ended."""
         self.memory, self.state, self.children_pq = new.memory, new.state, new.children_pq
+        self.before, self.open = before, False
 
 
 def agree(
@@ -147,6 +167,9 @@ def agree(
 
     A plan that comes to nothing leaves `habits` as they were.
     """
+    pace: Pace = yield Pace()
+    if pace.attempt == 0:
+        habits.begin()
     kept, habits = habits, habits.copy()
     dt_h = what.horizon.dt_h
     upstream = None
@@ -168,7 +191,7 @@ def agree(
         block = block.near(at, rise * dt_h)
         # between what is surely inside and what is nearly the answer, if there is one to stay near
         near = 0.5 * (what.gentle() + at) if rise else what.gentle()
-        start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h)
+        start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h, kept.before)
         solved = yield from method.program(block, near, upstream, start, dt_h)
         u, price, rounds = solved.u, solved.price / dt_h, rounds + solved.round_trips
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
@@ -181,7 +204,8 @@ def agree(
         **habits.children_pq,
         **{child: (what.horizon, pq) for child, pq in zip(site.children, settled.child_pq, strict=True)},
     }
-    kept.keep(habits)
+    pace = yield Pace()
+    kept.keep(habits, Before(solved.way, True, pace.waits, pace.ticks))
     y = block.outputs.value(u, solved.levels, solved.child_pq, solved.v_pu)
     first = 2 * block.intervals
     gave = what_gave(block, y[first : first + len(block.hinges.bound)], block.store(u))
@@ -202,6 +226,10 @@ def agree(
         gross=solved.gross,
         excess=worst,
         accepted=accepted,
+        way=solved.way,
+        primal_kw=solved.primal_kw,
+        primal_v_pu=solved.primal_v_pu,
+        dual_eur_per_kwh=solved.dual_eur_per_kwh,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from archipel.cell.site import Duty, Site, duty
 from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, RootFacts, Scheduled, agree, carry_over
-from archipel.coordination.exact import DEFAULT
+from archipel.coordination.auto import DEFAULT
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.coordination.tree import Conversation, Program, Silent

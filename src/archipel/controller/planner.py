@@ -17,7 +17,7 @@ from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
 from archipel.controller.predict import moved_on
 from archipel.controller.solo import SoloCell
-from archipel.coordination.exact import DEFAULT
+from archipel.coordination.auto import DEFAULT
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
 from archipel.model import Diverged

@@ -46,6 +46,8 @@ class Solved:
     """Voltage at the boundary (T,)."""
     round_trips: int
     """Sweeps up and down the tree and exchanges with all neighbours."""
+    way: str = "exact"
+    """The way it was found by."""
     primal_kw: float = 0.0
     """Most that the two ends of a tie still differed by before it was settled [kW, kvar]; none where both ends share
     every number."""
@@ -53,6 +55,21 @@ class Solved:
     """The same of voltages."""
     dual_eur_per_kwh: float = 0.0
     """Most that the price of a boundary still moved in the last round; where it is 0 the gap counts it."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How the last plan went for this cell, for ways of agreeing that choose."""
+
+    way: str
+    """The way it was agreed by, `exact` or `robust`."""
+    ended: bool = True
+    """Whether it came to an agreement."""
+    waits: int = 0
+    """How often this cell had to wait for others."""
+    ticks: int = 0
+    """Ticks that passed meanwhile."""
 
 
 @final
@@ -64,6 +81,8 @@ class Start:
     """(3, T): P, Q, v."""
     price: Floats
     """(2, T) of P and Q [EUR per kW or kvar and interval]."""
+    before: Before | None = None
+    """How the last plan went; None before the first."""
 
 
 class Method(Protocol):

@@ -124,6 +124,7 @@ def solve(
         child_pq=cell.child_pq,
         v_pu=cell.v_pu,
         round_trips=trips + 1,
+        way="robust",
         primal_kw=float(told["worst"][0]),
         primal_v_pu=float(told["worst"][1]),
         dual_eur_per_kwh=float(told["worst"][2]),

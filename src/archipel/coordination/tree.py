@@ -76,7 +76,7 @@ class Silent:
 @final
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How it goes; as a request it is answered at once with what is so by now."""
+    """How it has gone since it (last) began; as a request it is answered at once."""
 
     waits: int = 0
     """How often the cell had to wait for others."""
@@ -131,6 +131,9 @@ class Conversation:
     waits: int = 0
     """How often it had to wait; while this stays the same there was no progress."""
     _ticks: int = 0
+    """Ticks since it (last) began."""
+    _waits_before: int = 0
+    """How often it had waited by then."""
 
     def __post_init__(self) -> None:
         names = (self.parent, *self.children) if self.parent else self.children
@@ -251,6 +254,7 @@ class Conversation:
             self.close(Silent(told_by))
             return [self._note(name, Kind.OVER) for name in self._links]
         self.program.close()
+        self._ticks, self._waits_before = 0, self.waits
         self.attempt, self.asks, self.tells, self.swaps, self._said = attempt, 0, 0, 0, []
         for link in self._links.values():
             link.begin_anew()
@@ -293,7 +297,7 @@ class Conversation:
                 request = self.program.send(value)
                 value = None
                 if isinstance(request, Pace):
-                    value = Pace(self.waits, self._ticks, self.attempt)
+                    value = Pace(self.waits - self._waits_before, self._ticks, self.attempt)
                     continue
                 if isinstance(request, Tell):
                     for child, body in zip(self.children, request.bodies, strict=True):

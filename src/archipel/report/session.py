@@ -35,7 +35,7 @@ def run(
     runs: Path | str = "runs",
     dt_minutes: int = 15,
     workers: int | None = None,
-    method: MethodName = "exact",
+    method: MethodName = "auto",
     truth: Truth | None = None,
     progress: Progress | None = None,
     source: str | None = None,
@@ -69,7 +69,7 @@ def run(
     if unknown := [name for name in strategies if name not in STRATEGIES]:
         raise ArchipelError(f"strategy {', '.join(unknown)} is unknown; expected {', '.join(STRATEGIES)}")
     if method not in METHODS:
-        raise ArchipelError(f"method {method} is unknown; expected {' or '.join(METHODS)}")
+        raise ArchipelError(f"method {method} is unknown; expected {', '.join(METHODS)}")
     begin = scenario.start if start is None else moment(start)
     length = scenario.days if days is None else days
     if not 1 <= length <= MOST_DAYS:

@@ -13,7 +13,7 @@ import numpy as np
 
 from archipel.cell.parts import Parts, cut
 from archipel.controller.controller import CellController
-from archipel.coordination import exact, robust
+from archipel.coordination import auto, exact, robust
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
@@ -23,8 +23,8 @@ from archipel.strategies.measure import measure
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.twin import Decision, Seen
 
-MethodName = Literal["exact", "robust"]
-METHODS: Mapping[MethodName, Method] = {"exact": exact.DEFAULT, "robust": robust.DEFAULT}
+MethodName = Literal["auto", "exact", "robust"]
+METHODS: Mapping[MethodName, Method] = {"auto": auto.DEFAULT, "exact": exact.DEFAULT, "robust": robust.DEFAULT}
 """Ways of agreeing, by the name a user gives."""
 QUIET_TICKS = 100
 """Ticks without any message after which a plan is given up; every cell then does what silence means."""
@@ -47,7 +47,7 @@ class Distributed:
         forecast: ForecastKind = "perfect",
         workers: int | None = None,
         gaps: bool = True,
-        method: Method = exact.DEFAULT,
+        method: Method = auto.DEFAULT,
     ) -> None:
         self.parts: Parts = cut(scenario)
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
