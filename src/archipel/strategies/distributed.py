@@ -150,6 +150,10 @@ class Distributed:
             "excess_connection": float("nan") if root is None else float(root.excess[2]),
             "accepted": root is not None and root.accepted,
             "residual_kw": self._ends_differ(),
+            "way": "" if root is None else root.way,
+            "primal_kw": float("nan") if root is None else root.primal_kw,
+            "primal_v_pu": float("nan") if root is None else root.primal_v_pu,
+            "dual_eur_per_kwh": float("nan") if root is None else root.dual_eur_per_kwh,
             "silent": sorted({o.silent for o in seen if o.silent}),
             "given": gave,
         }

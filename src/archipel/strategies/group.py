@@ -39,6 +39,11 @@ class Outcome:
     gross: float
     excess: Floats
     accepted: bool
+    way: str
+    primal_kw: float
+    primal_v_pu: float
+    dual_eur_per_kwh: float
+    """See `Agreed`."""
     silent: str
     """Neighbour whose silence ended the plan; empty when it ended well."""
     messages: int
@@ -123,6 +128,10 @@ def _outcome(controller: CellController) -> Outcome | None:
         agreed.gross,
         agreed.excess,
         agreed.accepted,
+        agreed.way,
+        agreed.primal_kw,
+        agreed.primal_v_pu,
+        agreed.dual_eur_per_kwh,
         controller.silent,
         talk.sent_messages,
         talk.sent_bytes,
