@@ -50,7 +50,7 @@ def test_without_loss_it_is_the_exact_way_bit_for_bit_with_one_round_trip_more()
         (Before("exact", True, 75, 300), "robust"),
         (Before("exact", False), "robust"),
         (Before("robust", False), "robust"),
-        (Before("robust", True, 120, 60), "robust"),
+        (Before("robust", True, 120, 80), "robust"),
         (Before("robust", True, 120, 12), "exact"),
     ],
 )

@@ -59,7 +59,7 @@ class Note:
 
     kind: str
     """`agreement`, `mode`, `clock`, or of a plan: `begun`, `anew` (without who fell silent), `late` (not ready by its
-    start), `plan` (it failed)."""
+    start, or ended by silence), `plan` (it failed)."""
     key: str
     body: Mapping[str, Any]
 

@@ -272,7 +272,8 @@ class Controller:
             notes.append(Note("anew", f"{talk.plan}/{talk.attempt}", body))
         elif was_open and isinstance(talk.outcome, Silent):
             why = f"{talk.outcome.neighbour} has fallen silent or goes on without us"
-            notes.append(Note("plan", f"{talk.plan}/silent", {"plan": talk.plan, "why": why}))
+            start = start_of(talk.plan, self.settings).isoformat()
+            notes.append(Note("late", f"{talk.plan}/silent", {"plan": talk.plan, "start": start, "why": why}))
 
     def _say(self, messages: list[Message], mail: list[Mail]) -> None:
         mail += [Mail(self.cell, message.receiver, message) for message in messages]

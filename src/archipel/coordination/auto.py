@@ -9,8 +9,9 @@ It is told in one round trip without a body upwards. Without loss there are no t
 are those of the exact way bit for bit. Both ways end with records that both ends accept before they hold, so no change
 of way touches an agreement that holds.
 
-Loss alone is no reason to change: with a fifth of all messages lost the exact way needs about 1.3 ticks per wait of the
-root of 112 cells, and twice its round trips. It is when plans come too late that fewer digits in time are worth more.
+Loss alone is no reason to change: with a fifth of all messages lost the exact way needs 1.4 ticks per wait of the root
+of 112 cells, and twice its round trips; with two fifths 3. It is when plans come too late that fewer digits in time are
+worth more.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
 from archipel.optimisation.block import Block
 
-LATE, CALM = 3.0, 0.3
+LATE, CALM = 3.0, 0.5
 """Ticks per wait of the root above which the exact way is left, and below which it is taken up again. They lie far
 apart, so that one way is kept for a while."""
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from archipel.coordination.methods import METHODS, MethodName
 from archipel.model import ArchipelError, Scenario, StrategyResult
 from archipel.report.folder import RunWriter
 from archipel.report.run import Run, load_run
 from archipel.strategies.alone import Alone
 from archipel.strategies.central import Central
-from archipel.strategies.distributed import METHODS, Distributed, MethodName
+from archipel.strategies.distributed import Distributed
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Truth
 from archipel.twin import run as run_twin

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 
 from archipel.cell.parts import Parts, cut
 from archipel.controller.controller import CellController
-from archipel.coordination import auto, exact, robust
+from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
@@ -23,9 +23,6 @@ from archipel.strategies.measure import measure
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.twin import Decision, Seen
 
-MethodName = Literal["auto", "exact", "robust"]
-METHODS: Mapping[MethodName, Method] = {"auto": auto.DEFAULT, "exact": exact.DEFAULT, "robust": robust.DEFAULT}
-"""Ways of agreeing, by the name a user gives."""
 QUIET_TICKS = 100
 """Ticks without any message after which a plan is given up; every cell then does what silence means."""
 

@@ -84,6 +84,8 @@ def check_privacy(make: MakePrograms, seed: int) -> None:
         post = Post(tree, make(tree, 3))
         post.run()
         shapes.append({said for said in post.shapes if said[0] == "cell 1"})
+        if any(np.prod(shape) > (3 * t) ** 2 for *_, shape in post.shapes):
+            raise PromiseBroken("broken promise: no message is larger than what a boundary can have")
     if len(controls) > 1 and any(said != shapes[0] for said in shapes):
         raise PromiseBroken("broken promise: the size of what a cell says tells nothing of what is behind its boundary")
 
