@@ -18,6 +18,6 @@ def programs(tree: Tree, method: Method, before: Before | None = None) -> list[P
     out = []
     for i, block in enumerate(tree.blocks):
         upstream = None if i else Upstream(tree.price, tree.v_pu)
-        start = Start(nothing, prices, None if i else before)
+        start = Start(nothing, prices, before=None if i else before)
         out.append(method.program(block, 0.5 * (block.lo + block.hi), upstream, start, np.ones(t)))
     return out

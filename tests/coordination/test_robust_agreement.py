@@ -15,7 +15,7 @@ from archipel.testing.coordination import Post, paid
 from archipel.testing.trees import Tree, random_tree, without
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_the_robust_agreement_keeps_every_promise(seed: int) -> None:
     check_coordination(programs, seeds=(seed,), gap=3e-3, repeatable=False)
 
@@ -61,7 +61,7 @@ def test_a_start_at_the_last_agreement_needs_few_rounds() -> None:
     tree = random_tree(1)
     cold = agreed(tree, gap=1e-3)
     upstream = Upstream(tree.price, tree.v_pu)
-    starts = [Start(np.concatenate([c.boundary, c.v_pu[None]]), c.price) for c in cold]
+    starts = [Start(np.concatenate([c.boundary, c.v_pu[None]]), c.price, c.rho) for c in cold]
     options = Options(gap=1e-3)
     warm = Post(
         tree,
@@ -71,7 +71,7 @@ def test_a_start_at_the_last_agreement_needs_few_rounds() -> None:
         ],
     ).run()
     assert warm[0].converged
-    assert warm[0].iterations <= cold[0].iterations // 2
+    assert warm[0].iterations <= cold[0].iterations // 4
 
 
 def test_without_a_silent_child_the_others_agree_around_a_power_that_is_known() -> None:
@@ -107,7 +107,7 @@ def test_messages_carry_boundary_quantities_only() -> None:
     t = len(tree.v_pu)
     assert {shape for *_, shape in post.shapes} == {(), (3,), (t,), (2, t), (3, t)}
     said = {name for _, up, name, _ in post.shapes if up}
-    assert said == {"low", "high", "x", "price", "pq", "moved", "sums", "worst"}
+    assert said == {"low", "high", "x", "price", "rho", "pq", "moved", "sums", "worst"}
 
 
 def test_a_root_alone_needs_nobody() -> None:

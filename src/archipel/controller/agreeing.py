@@ -124,6 +124,8 @@ class Habits:
     last: Agreed | None = None
     before: Before | None = None
     """How the last plan went."""
+    rho: Floats | None = None
+    """How stiffly copies were held at the end of the last robust agreement (3,)."""
     open: bool = False
     """Whether a plan was begun and has not ended."""
     children_pq: dict[str, tuple[Horizon, Floats]] = field(default_factory=dict)
@@ -150,7 +152,7 @@ class Habits:
     def keep(self, new: Habits, before: Before) -> None:
         """Take over what a plan has learnt; it has ended."""
         self.memory, self.state, self.children_pq = new.memory, new.state, new.children_pq
-        self.before, self.open = before, False
+        self.rho, self.before, self.open = new.rho, before, False
 
 
 def agree(
@@ -191,8 +193,9 @@ def agree(
         block = block.near(at, rise * dt_h)
         # between what is surely inside and what is nearly the answer, if there is one to stay near
         near = 0.5 * (what.gentle() + at) if rise else what.gentle()
-        start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h, kept.before)
+        start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h, habits.rho, kept.before)
         solved = yield from method.program(block, near, upstream, start, dt_h)
+        habits.rho = habits.rho if solved.rho is None else solved.rho
         u, price, rounds = solved.u, solved.price / dt_h, rounds + solved.round_trips
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
         accepted, worst = yield from _vote(site, what, settled, habits, root)

@@ -48,6 +48,8 @@ class Solved:
     """Sweeps up and down the tree and exchanges with all neighbours."""
     way: str = "exact"
     """The way it was found by."""
+    rho: Floats | None = None
+    """How stiffly copies of P, Q and v at the own boundary were held at last (3,), for the next robust agreement."""
     primal_kw: float = 0.0
     """Most that the two ends of a tie still differed by before it was settled [kW, kvar]; none where both ends share
     every number."""
@@ -81,6 +83,8 @@ class Start:
     """(3, T): P, Q, v."""
     price: Floats
     """(2, T) of P and Q [EUR per kW or kvar and interval]."""
+    rho: Floats | None = None
+    """How stiffly copies of P, Q and v were held at the end of the last robust agreement (3,)."""
     before: Before | None = None
     """How the last plan went; None before the first."""
 

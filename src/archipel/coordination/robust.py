@@ -125,6 +125,7 @@ def solve(
         v_pu=cell.v_pu,
         round_trips=trips + 1,
         way="robust",
+        rho=cell.rho[0, :, 0].copy() if upstream is None else None,
         primal_kw=float(told["worst"][0]),
         primal_v_pu=float(told["worst"][1]),
         dual_eur_per_kwh=float(told["worst"][2]),
@@ -190,13 +191,12 @@ class _Cell:
 
     def step(self) -> None:
         """Minimise; where the solver fails the old point stays, as if nothing had been heard."""
-        rho = self.rho
-        found = self.own.minimise(-rho * self.z, rho)
+        found = self.own.minimise(-self.rho * self.z, self.rho)
         if found is None:
             return
         if self.stepped:
             self.moved += ((found.x - self.x) ** 2).sum(axis=2)
-            self.dual = rho[:, :2] * np.abs(found.x - self.x)[:, :2] / self.dt_h
+            self.dual = self.rho[:, :2] * np.abs(found.x - self.x)[:, :2] / self.dt_h
         self.x, self.price, self.u, self.stepped = found.x, self.rho * (self.z - found.x), found.u, True
 
     def bodies(self) -> list[Body]:
@@ -263,7 +263,8 @@ def _open(cell: _Cell, start: Start | None) -> Generator[Any, Any, None]:
     low, high = (y[: 2 * t].reshape(2, t) for y in reach(block, Ranges(pq_lo, pq_hi, some, some)))
     if cell.upstream is None:
         known = start or Start(np.concatenate([0.5 * (low + high), np.full((1, t), np.nan)]), np.full((2, t), np.nan))
-        told = yield Ask({"low": low, "high": high, "x": known.x, "price": known.price})
+        rho = np.full(3, np.nan) if known.rho is None else known.rho
+        told = yield Ask({"low": low, "high": high, "x": known.x, "price": known.price, "rho": rho})
         v_lo, v_hi, scale = told["v_low"], told["v_high"], float(told["scale"])
         x, price = told["x"], told["price"]
         depth, cell.every = int(told["depth"]), int(told["every"])
@@ -272,28 +273,24 @@ def _open(cell: _Cell, start: Start | None) -> Generator[Any, Any, None]:
         v_hi, scale, x = v_lo, max(float(np.abs(price[0]).mean()), 1e-4), np.zeros((3, t))
     cell.heed, cell.first = float(HEED[depth % 2]), depth % 2 == 0
     ranges = Ranges(pq_lo, pq_hi, v_lo, v_hi)
-    cell.own, cell.fixed = (
-        Proximal(block, _given(cell), ranges),
-        Proximal(block, _given(cell), ranges, tuple(range(block.children))),
-    )
+    cell.own = Proximal(block, _given(cell), ranges)
+    cell.fixed = Proximal(block, _given(cell), ranges, tuple(range(block.children)))
     bottom, top = (y[len(y) - block.children * t :].reshape(-1, t) for y in reach(block, ranges))
     bottom, top = bottom - 1e-3 * ROOM, top + 1e-3 * ROOM
-    bodies: list[Body] = []
-    xs, prices, widths = [], [], []
+    bodies, xs, prices, widths = [], [], [], []
     if cell.upstream is None:
         xs, prices = [x], [np.concatenate([-price, np.zeros((1, t))])]
         widths = [_width(low, high, v_lo, v_hi)]
     for k, body in enumerate(heard):
-        guess = np.where(
-            np.isfinite(body["x"]), body["x"], np.concatenate([body["x"][:2], 0.5 * (bottom + top)[k, None]])
-        )
+        middle = np.concatenate([body["x"][:2], 0.5 * (bottom + top)[k, None]])
+        guess = np.where(np.isfinite(body["x"]), body["x"], middle)
         dear = np.where(np.isfinite(body["price"]), body["price"], price)
         xs.append(guess)
         prices.append(np.concatenate([dear, np.zeros((1, t))]))
         widths.append(_width(body["low"], body["high"], bottom[k], top[k]))
         bodies.append(
             {
-                "x": guess, "price": dear, "v_low": bottom[k], "v_high": top[k],
+                "x": guess, "price": dear, "rho": body["rho"], "v_low": bottom[k], "v_high": top[k],
                 "scale": np.array(scale), "depth": np.array(depth + 1.0), "every": np.array(float(cell.every)),
             }
         )  # fmt: skip
@@ -302,6 +299,10 @@ def _open(cell: _Cell, start: Start | None) -> Generator[Any, Any, None]:
     cell.x, cell.price = np.array(xs).reshape(-1, 3, t), np.array(prices).reshape(-1, 3, t)
     cell.rho = np.repeat((scale * FIRST_RHO * width[:, :1] / width**2)[:, :, None], t, axis=2)
     cell.rho_first = cell.rho.copy()
+    # what was tuned for the last agreement fits this one better than a guess
+    for tie, body in enumerate([*([told] if cell.upstream is None else []), *heard]):
+        rho, first = body["rho"], cell.rho_first[tie, :, 0]
+        cell.rho[tie] = np.where(np.isfinite(rho), np.clip(rho, first / SPAN, first * SPAN), first)[:, None]
     cell.z, cell.theirs = cell.x + cell.price / cell.rho, cell.x.copy()
     cell.met, cell.moved, cell.dual = np.zeros_like(width), np.zeros_like(width), np.zeros((len(width), 2, t))
     cell.u, cell.stepped, cell.tie_price = np.clip(0.0, block.lo, block.hi), False, cell.price
