@@ -52,7 +52,7 @@ HEED = np.array([0.8, 1.0])
 """How far z moves on hearing at even and odd depth."""
 TUNE, SURE = 3.0, 5
 """Most that rho changes at a settling, either way; after so many settlings its powers fall with the square of their
-number, so that rho comes to rest and the method converges. Without that it drifts once copies agree."""
+number, so that rho comes to rest, as proofs of convergence ask for."""
 SPAN = 30.0
 """Most that it ever is above or below its first value."""
 

@@ -3,8 +3,8 @@
     minimise  f(u, x) + linear . x + 1/2 rho . x^2        x: (P, Q, v) of every tie, the one upwards first
 
 What drives the block from outside (powers of the children, voltage at the own boundary) is free here, between given
-ends: it becomes further controls. Of a child that is held the powers are given. PIQP solves it: 0.6 ms for a cell of
-8 intervals against 10 ms of our own interior point, whose dense elimination pays only where a whole tree is solved.
+ends: it becomes further controls. Of a child that is held the powers are given. PIQP solves it: 0.5 ms for a cell of
+5 controls and 8 intervals, set up once.
 """
 
 from __future__ import annotations
