@@ -35,7 +35,7 @@ class Weather:
     """How many asks and tells the first of them still says before."""
 
 
-TICK = 16
+TIMEOUT = 16
 """Hops without progress after which a cell ticks: longer than a trip up and down the tree."""
 PATIENCE = 20
 """Ticks without a sign of life until a neighbour counts as silent."""
@@ -97,7 +97,7 @@ def endure(parents: Sequence[int], sizes: Sizes, weather: Weather, seed: int) ->
         for i, talk in enumerate(talks):
             if talk.waits > news[i][0]:
                 news[i] = talk.waits, now
-            elif talk.outcome is None and now - news[i][1] >= TICK:
+            elif talk.outcome is None and now - news[i][1] >= TIMEOUT:
                 news[i] = talk.waits, now
                 send(i, talk.tick())
     sayings: Counter[tuple[int, int, bool, str, str]] = Counter()
