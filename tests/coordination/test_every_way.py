@@ -50,7 +50,7 @@ def test_on_any_tree_the_true_gap_is_within_the_certified_one(name: MethodName, 
     held_by_both(tree, found)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["exact", "robust"])
 @settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 10**6), lose=st.floats(0.0, 0.3), double=st.floats(0.0, 0.3), late=st.floats(0.0, 0.3))
 def test_in_any_weather_it_ends_certified_and_both_ends_hold_the_same(

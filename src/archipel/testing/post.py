@@ -16,7 +16,7 @@ MakeAll = Callable[[Tree], Sequence[Program]]
 """One program per cell of a tree, the root's first."""
 TICKS = 500
 """Ticks without end after which a conversation counts as hanging."""
-TALK = 5000
+TALK = 3000
 """Messages per cell after which it counts as endless."""
 
 
