@@ -30,7 +30,7 @@ from archipel.controller.facts import (
     TieSide,
 )
 from archipel.controller.ladder import Ladder, Level
-from archipel.controller.notes import entry_of, mode_note, note_of
+from archipel.controller.notes import entry_of, mode_note, note_of, talk_notes
 from archipel.controller.settings import Settings
 from archipel.controller.turns import EPOCH, attempt_at, start_of, step_at, until_next_s
 from archipel.coordination.handshake import Acceptance, Entry, Holding, Record, TieEnd
@@ -252,7 +252,7 @@ class Controller:
     ) -> None:
         """Let the plan begin, hear or wait. An error in it ends the plan, never the cell: devices and agreements in
         force need this step to go on, and a neighbour with other software must not be able to stop it."""
-        waits, attempt, was_open = talk.waits, talk.attempt, talk.outcome is None
+        waits, children, was_open = talk.waits, talk.children, talk.outcome is None
         try:
             self._say(act(), mail)
         except Exception as error:
@@ -262,18 +262,7 @@ class Controller:
             return
         if talk.waits > waits:
             self._ticked_s = self._stepped_s
-        if talk.attempt > attempt and talk.outcome is None:
-            left = ", ".join(talk.children) or "none"
-            body = {
-                "plan": talk.plan,
-                "with": list(talk.children),
-                "why": f"begun anew without who is silent; cells below: {left}",
-            }
-            notes.append(Note("anew", f"{talk.plan}/{talk.attempt}", body))
-        elif was_open and isinstance(talk.outcome, Silent):
-            why = f"{talk.outcome.neighbour} has fallen silent or goes on without us"
-            start = start_of(talk.plan, self.settings).isoformat()
-            notes.append(Note("late", f"{talk.plan}/silent", {"plan": talk.plan, "start": start, "why": why}))
+        notes += talk_notes(talk, children, start_of(talk.plan, self.settings), was_open=was_open)
 
     def _say(self, messages: list[Message], mail: list[Mail]) -> None:
         mail += [Mail(self.cell, message.receiver, message) for message in messages]
