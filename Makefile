@@ -1,6 +1,7 @@
 # make run       set up, then run the quick case: two feeders of a city, four ways, on the same day
 # make test      set up, then all checks and tests
 # make bench     set up, then the figures of speed and quality, beside peers measured in the same run
+# make bench-coordination   set up, then agreement beside central solvers on days where all limits bind (writes docs/benchmarks.md)
 # make days      set up, then every day the figures are measured on (hours; goes on where it was stopped)
 # make rehearsal a day of a district as processes (24 minutes), beside the same plans made in one process
 # make kills     kill -9 of a hundred random cells of a district of processes
@@ -22,7 +23,7 @@ DEV := $(VENV)/.dev-is-installed
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup setup-dev run test lint types floors tests bench days rehearsal kills campaign lock clean
+.PHONY: help setup setup-dev run test lint types floors tests bench bench-coordination days rehearsal kills campaign lock clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -61,6 +62,10 @@ kills: $(DEV)
 
 bench: $(DEV)
 	$(BIN)/python -m benchmarks
+
+# what was measured is kept in runs/coordination; longer: make bench-coordination HOW=--full
+bench-coordination: $(DEV)
+	$(BIN)/python -m benchmarks.coordination $(HOW)
 
 setup: $(CORE)
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from archipel.testing.stress import gentle
 
-from archipel.coordination.exact import Options, Solved, Upstream, solve
+from archipel.coordination.exact import Options, solve
 from archipel.coordination.message import Body
+from archipel.coordination.outcome import Solved, Upstream
 from archipel.coordination.tree import Ask, Program, Tell
 from archipel.optimisation.interior import CellSolver
+from archipel.testing.stress import gentle
 from archipel.testing.trees import Tree
 
 

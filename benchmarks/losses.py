@@ -11,14 +11,14 @@ from benchmarks.weather import Endured, Weather, endure
 from archipel.coordination.exact import Options
 from archipel.testing.trees import Tree
 
-GAP, MU, APART = 1e-6, 1e3, 0.1
+GAP, MU = 1e-6, 1e3
 SEEDS = range(5)
 SHARES = (0.0, 0.01, 0.05, 0.10, 0.20)
 
 
 def losses(tree: Tree, gap: float = GAP) -> list[dict[str, Any]]:
     """Rows of the loss table: the worst of all seeds."""
-    talk = agree(tree, Options(gap=gap, mu=MU, apart=APART))
+    talk = agree(tree, Options(gap=gap, mu=MU))
     cells = len(tree.parents)
     leaf = cells - 1
     feeder = tree.parents[leaf]

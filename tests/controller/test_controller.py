@@ -9,6 +9,7 @@ from archipel.coordination.exact import DEFAULT
 from archipel.coordination.message import Message
 from archipel.coordination.tree import Silent
 from archipel.model import Connection
+from archipel.strategies.group import Group
 
 
 @pytest.fixture
@@ -97,6 +98,22 @@ def test_a_silent_cell_becomes_what_was_last_agreed_with_it_and_those_above_agre
     assert parent.duty.base_p_kw[site.child_node[0], at] == pytest.approx(
         _base(agreed, cut_off - 1, site.child_node[0], at) + last.boundary[0, 4]
     )
+
+
+def test_around_a_silent_cell_prices_still_fall_apart_into_their_parts(agreed: Village) -> None:
+    group = Group(list(agreed.cells.values()))
+    before = group.node_prices()
+    agreed.talk(agreed.begin(later(1.0)), lost=lambda m: "lv" in {m.sender, m.receiver})
+    for name in ("root", "feeder"):
+        plan = agreed.cells[name].agreed
+        assert plan is not None
+        assert plan.priced is not None
+        assert len(plan.priced.duals.voltage) == len(plan.children) == (name == "root")
+        per_kwh = plan.priced.parts / plan.duty.horizon.dt_h
+        np.testing.assert_allclose(per_kwh.sum(axis=0), plan.price, atol=1e-12)
+    after = group.node_prices()
+    assert {name: prices.shape for name, prices in after.items()} == {n: p.shape for n, p in before.items()}
+    assert np.isfinite(after["feeder"]).any()
 
 
 def _base(village: Village, cell: int, node: int, at: int) -> float:
@@ -206,4 +223,6 @@ def test_after_a_plan_that_came_to_nothing_cells_agree_robustly_and_then_exactly
         assert root.agreed.duty.horizon.start == later(hour)
         assert {cell.agreed.way for cell in agreed.cells.values() if cell.agreed is not None} == {root.agreed.way}
         ways.append(root.agreed.way)
+        priced = [cell.agreed.priced for cell in agreed.cells.values() if cell.agreed is not None]
+        assert all((one is None) is (root.agreed.way == "robust") for one in priced), "who tells no duals has no parts"
     assert ways == ["robust", "exact", "exact"]

@@ -124,3 +124,16 @@ def test_the_suite_finds_a_cell_that_tells_more_than_a_boundary_can_have() -> No
 
     with pytest.raises(PromiseBroken, match="no message is larger than what a boundary can have"):
         check_privacy(lambda tree, _: [verbose(tree, cell) for cell in range(len(tree.blocks))], 1)
+
+
+def test_the_suite_finds_a_cell_that_tells_by_names_what_it_has() -> None:
+    def named(tree: Tree, cell: int) -> Generator[Any, Any, bool]:
+        for turn in range(2):
+            yield Gather()
+            if cell:
+                yield Ask({f"{name}": np.zeros(1) for name in range(len(tree.blocks[cell].lo) if turn else 1)})
+            yield Tell([{"turn": np.zeros(1)}] * tree.blocks[cell].children)
+        return True
+
+    with pytest.raises(PromiseBroken, match="tells nothing of what is behind its boundary"):
+        check_privacy(lambda tree, _: [named(tree, cell) for cell in range(len(tree.blocks))], 1)

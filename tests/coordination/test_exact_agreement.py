@@ -23,6 +23,12 @@ def test_the_exact_agreement_keeps_every_promise() -> None:
     check_coordination(programs, seeds=range(2))
 
 
+def test_an_iteration_is_one_round_trip() -> None:
+    found = agreed(random_tree(44))
+    assert found[0].converged
+    assert all(cell.round_trips == found[0].iterations + 2 for cell in found)
+
+
 @pytest.mark.parametrize("seed", range(20, 32))
 def test_cells_find_the_central_optimum_and_its_prices(seed: int) -> None:
     tree = random_tree(seed, depth=1 + seed % 4)

@@ -13,6 +13,18 @@ from archipel.optimisation.central import Joined
 
 def clarabel_value(joined: Joined) -> float:
     """Optimal value by Clarabel."""
+    return joined.value(_clarabel(joined)[0])
+
+
+def clarabel_boundary_prices(joined: Joined) -> list[Floats]:
+    """Price of every block's (P, Q) by Clarabel, (2, T) each: multipliers of the rows that define them."""
+    z = _clarabel(joined)[1]
+    sizes = [2 * block.intervals for block in joined.blocks]
+    return [-z[row : row + size].reshape(2, -1) for row, size in zip(joined.own_row, sizes, strict=True)]
+
+
+def _clarabel(joined: Joined) -> tuple[Floats, Floats]:
+    """Optimum and multipliers (of A first)."""
     n = len(joined.cost)
     low, high = np.flatnonzero(np.isfinite(joined.lo)), np.flatnonzero(np.isfinite(joined.hi))
     one = sparse.identity(n, format="csr")
@@ -26,7 +38,7 @@ def clarabel_value(joined: Joined) -> float:
     quad = sparse.diags(joined.quad).tocsc()
     found = clarabel.DefaultSolver(quad, joined.cost, a, b, cones, settings).solve()
     assert str(found.status) == "Solved", found.status
-    return joined.value(np.array(found.x))
+    return np.array(found.x), np.array(found.z)
 
 
 def highs_value(joined: Joined) -> float:

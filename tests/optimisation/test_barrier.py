@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
-from archipel.optimisation.barrier import FIXED_RANGE, NO_STEP, Barrier, StepSizes, inside, pair_sizes
+from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
 
 SIZE = 5
 gaps = hn.arrays(np.float64, SIZE, elements=st.floats(-1e5, 1e5))
@@ -47,7 +47,7 @@ def test_a_step_of_a_hinge_changes_both_products_as_asked_and_the_gap_as_told(
 ) -> None:
     pairs, *_ = hinges(gap, price, mu)
     _, compliance = pairs.weigh()
-    asked = pairs.asked("centre")
+    asked = np.ones_like(pairs.s)
     delta = pairs.delta(asked, None)
     pairs.step(NOTHING, dpi, asked)
     changed = pairs.s * pairs.dz + pairs.z * pairs.ds
@@ -78,31 +78,29 @@ def test_a_step_of_a_box_changes_both_products_as_asked(
     np.testing.assert_allclose(pairs.s * pairs.z, mu)
     stiffness, _ = pairs.weigh()
     assert (stiffness > 0).all()
-    pairs.step(du, NOTHING, pairs.asked("affine"))
+    pairs.step(du, NOTHING, pairs.asked(0.0))
     np.testing.assert_allclose(pairs.z * pairs.ds + pairs.s * pairs.dz, -mu, rtol=1e-6, atol=1e-9)
     np.testing.assert_array_equal(pairs.ds, np.concatenate([du, -du]))
 
 
 @given(steps, steps, st.floats(0.01, 1.0))
-def test_steps_of_the_told_length_keep_everything_positive(ds: np.ndarray, dz: np.ndarray, share: float) -> None:
-    s, z = np.full(SIZE, 1.5), np.full(SIZE, 0.5)
-    sizes = pair_sizes(s, z, ds, dz)
-    assert 0.0 < sizes.primal <= 1.0
-    assert 0.0 < sizes.dual <= 1.0
-    a, b = share * sizes.primal, share * sizes.dual
-    assert (s + a * ds >= -1e-12).all()
-    assert (z + b * dz >= -1e-12).all()
-    np.testing.assert_allclose(sizes.after(a, b), ((s + a * ds) * (z + b * dz)).sum(), rtol=1e-9, atol=1e-9)
+def test_steps_of_the_told_length_stay_off_the_bounds(du: np.ndarray, dpi: np.ndarray, share: float) -> None:
+    pairs = Barrier(np.zeros(SIZE), np.full(SIZE, 3.0), np.full(SIZE, 2.0))
+    pairs.open(np.full(SIZE, 1.0), np.linspace(-1.0, 1.0, SIZE), 0.5)
+    pairs.weigh()
+    pairs.step(du, dpi, pairs.asked(0.1))
+    s, z = pairs.s, pairs.z
+    primal, dual = pairs.most(share)
+    assert 0.0 < primal <= 1.0
+    assert 0.0 < dual <= 1.0
+    pairs.apply(primal, dual)
+    assert (pairs.s >= (1 - share) * s - 1e-12).all()
+    assert (pairs.z >= (1 - share) * z - 1e-12).all()
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.integers(0, 10**6))
-def test_sizes_of_parts_join_to_the_sizes_of_the_whole(parts: list[int], seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    values = [tuple(rng.uniform(0.5, 2.0, n) if k < 2 else rng.normal(size=n) for k in range(4)) for n in parts]
-    joined = NO_STEP
-    for value in values:
-        joined = joined.join(pair_sizes(*value))
-    whole = pair_sizes(*(np.concatenate(column) for column in zip(*values, strict=True)))
-    assert joined.count == whole.count == sum(parts)
-    for name in StepSizes.__slots__:
-        np.testing.assert_allclose(getattr(joined, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
+def test_products_are_as_far_off_the_centre_as_the_worst_of_them() -> None:
+    pairs = Barrier(np.zeros(2), np.full(2, 4.0), NOTHING)
+    pairs.open(np.array([1.0, 2.0]), NOTHING, 0.5)
+    assert pairs.off_centre(0.5) < 1e-12
+    pairs.z = pairs.z * np.array([1.0, 1.0, 1.0, 3.0])
+    assert abs(pairs.off_centre(0.5) - 2.0) < 1e-12

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from other_solvers import clarabel_value, gross, highs_value
+from other_solvers import clarabel_boundary_prices, clarabel_value, gross, highs_value
 
 from archipel.model import SolverFailed
 from archipel.optimisation.block import bill
@@ -90,6 +90,13 @@ def test_limits_that_are_not_kept_are_told_apart_from_fees() -> None:
     assert free.limits > 0.0
     assert none.limits == 0.0
     assert free.total > none.total + free.limits  # the fees are the rest
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 6])
+def test_boundary_prices_agree_with_clarabels_duals(seed: int) -> None:
+    problem = joined(random_tree(seed))
+    for ours, theirs in zip(solve_piqp(problem, 1e-10).boundary_dual, clarabel_boundary_prices(problem), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_a_solver_that_does_not_say_solved_is_not_believed() -> None:

@@ -12,6 +12,7 @@ from archipel.model import (
     Archipelago,
     Cell,
     Connection,
+    Floats,
     Grid,
     Ints,
     Lines,
@@ -220,6 +221,7 @@ def result(case: Scenario, strategy: str = "distributed", steps: int = 96, dt_h:
         tie_v_pu=np.ones((ties, 2, steps)),
         tie_agreed_kw=agreed,
         tie_price=price if strategy in {"distributed", "central"} else np.full((ties, steps), np.nan),
+        tie_price_parts=_parts(price, case.price[np.arange(steps) % 96], rng) if strategy == "distributed" else None,
         unserved_kwh=np.zeros(steps),
         ev_unserved_kwh=np.zeros(steps),
         comfort_missed_k_h=np.zeros(steps),
@@ -237,6 +239,13 @@ def result(case: Scenario, strategy: str = "distributed", steps: int = 96, dt_h:
         cpu_s=12.0,
         wall_s=7.0,
     )
+
+
+def _parts(price: Floats, energy: Floats, rng: np.random.Generator) -> Floats:
+    """Parts of a price (ties, steps): energy is told, the others are drawn, congestion is the rest."""
+    losses, voltage, fees = rng.normal(0.0, 0.003, (3, *price.shape))
+    congestion = price - energy - losses - voltage - np.abs(fees)
+    return np.stack([np.broadcast_to(energy, price.shape), losses, congestion, voltage, np.abs(fees)], axis=1)
 
 
 def _agreements(case: Scenario, steps: int, dt_h: float) -> list[dict[str, object]]:

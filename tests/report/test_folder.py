@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from archipel.model import RunNotFound
+from archipel.model import PRICE_PARTS, RunNotFound
 from archipel.model.errors import ArchipelError
 from archipel.report.folder import RunWriter
 from archipel.report.run import Run, load_run
@@ -33,9 +33,10 @@ def test_the_tables_have_exactly_the_promised_columns(tmp_path: Path) -> None:
     run = write(tmp_path, "alone", "distributed")
     promised = {
         "devices": "strategy time device cell node kind p_kw q_kvar soc",
-        "nodes": "strategy time node phase v_pu",
+        "nodes": "strategy time node phase v_pu price_eur_per_kwh price_eur_per_kvarh",
         "branches": "strategy time branch loading",
-        "boundaries": "strategy time tie cell node p_kw q_kvar v_pu price_eur_per_kwh",
+        "boundaries": "strategy time tie cell node p_kw q_kvar v_pu price_eur_per_kwh price_eur_per_kvarh "
+        "energy_eur_per_kwh losses_eur_per_kwh congestion_eur_per_kwh voltage_eur_per_kwh fees_eur_per_kwh",
         "switches": "strategy time switch closed",
     }
     for name, columns in promised.items():
@@ -60,6 +61,15 @@ def test_what_was_written_comes_back_element_by_element(tmp_path: Path) -> None:
     assert tuple(run.labels("devices", "device", "distributed")) == CASE.device_id
     assert run.labels("boundaries", "cell", "distributed")[:2] == ["substation", "feeder 1"]
     assert np.isnan(run.array("boundaries", "price_eur_per_kwh", "alone")).all()
+    assert np.isnan(run.array("boundaries", "losses_eur_per_kwh", "alone")).all()
+    assert np.isnan(run.array("nodes", "price_eur_per_kvarh", "alone")).all()
+
+
+def test_the_parts_of_a_price_add_up_to_it_at_both_ends_of_a_tie(tmp_path: Path) -> None:
+    run = write(tmp_path, "distributed")
+    parts = sum(run.array("boundaries", f"{part}_eur_per_kwh", "distributed") for part in PRICE_PARTS)
+    np.testing.assert_allclose(parts, run.array("boundaries", "price_eur_per_kwh", "distributed"), atol=1e-12)
+    np.testing.assert_array_equal(parts[::2], parts[1::2])
 
 
 def test_one_row_of_a_table_says_by_itself_what_it_is(tmp_path: Path) -> None:

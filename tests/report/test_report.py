@@ -124,6 +124,14 @@ def test_how_the_cells_agreed_is_told_of_the_strategy_that_agrees(tmp_path: Path
     assert "<b>18</b><span>agreements</span>" in page, "those of distributed, the third"
 
 
+def test_what_a_price_is_made_of_is_drawn_where_a_strategy_tells_it(tmp_path: Path) -> None:
+    case = made_up.scenario()
+    page = report(run_of(tmp_path / "told", case, "alone", "distributed"))
+    assert "What a price is made of" in page
+    assert all(f"<i></i>{part}" in page or part in page for part in ("losses", "congestion", "voltage", "fees"))
+    assert "What a price is made of" not in report(run_of(tmp_path / "untold", case, "alone"))
+
+
 def test_the_headline_says_what_was_broken(tmp_path: Path) -> None:
     case = made_up.scenario()
     result = made_up.result(case, "distributed")

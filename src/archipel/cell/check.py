@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.cell.linear import NEAR_LOADING, NEAR_V_PU, SOON_STEPS, Memory
+from archipel.cell.linear import NEAR_LOADING, NEAR_V_PU, SOON_STEPS, Memory, Reads
 from archipel.cell.site import Site
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon, Ints
@@ -64,6 +64,22 @@ def excess(site: Site, horizon: Horizon, flow: CellFlow, memory: Memory) -> tupl
         return Excess(max(worst(high, when), worst(low, when)), worst(load, when), worst(connection, when))
 
     return of(soon), of(~soon)
+
+
+def v2_error(site: Site, reads: Reads, block: Block, y: Floats, flow: CellFlow) -> float:
+    """Largest difference of squared voltages [pu^2] between a linear problem at its answer and AC power flow there.
+
+    `y` are all outputs of the block (A,) at the boundary voltage that AC power flow found, `flow` the AC state. Looked
+    at are the nodes children hang on, and every voltage a limit is watched for.
+    """
+    t_count, count = block.intervals, len(block.hinges.bound)
+    true = np.abs(flow.v)
+    ports = y[2 * t_count + count :].reshape(block.children, t_count)
+    at = np.flatnonzero((reads.output >= 2) & (reads.output < 2 + len(reads.nodes)))
+    told = y[2 * t_count + at] * reads.unit[at] * reads.sign[at]
+    node, t = reads.nodes[reads.output[at] - 2], block.outputs.t[2 * t_count + at]
+    errors = np.concatenate([(ports**2 - true[site.child_node] ** 2).ravel(), told**2 - true[node, t] ** 2])
+    return float(np.abs(errors).max(initial=0.0))
 
 
 def forget(site: Site, flow: CellFlow, memory: Memory) -> None:

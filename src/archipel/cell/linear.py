@@ -8,9 +8,10 @@ those only what the cell's controls could bring to the limit at all.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ FINE, COARSE = _radians(0, 8, -8, 20, -20, 45, -45, 90, -90, 180, 155, -155), _r
 """Directions from the present current in which its size is limited: a polygon around the circle of the limit, fine for
 what will be carried out before the next plan, coarse for what will be planned again. Prices that leave reactive power
 free drive the current into a corner: corners beside 0 must stay within the margin, 1 / cos(4 degrees) = 1.0024."""
+PRECISE = _radians(0, 4, -4, 8, -8, 14, -14, 22, -22, 45, -45, 90, -90, 180, 155, -155)
+"""The same for every interval of a plan that is to be precise: 1 / cos(2 degrees) = 1.0006."""
 FINE_ROUND = _radians(0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180)
 COARSE_ROUND = _radians(0, 60, -60, 120, -120, 180)
 """The same where the present current is below `TURNS_BELOW` of the limit: it may turn anywhere on its way there."""
@@ -75,6 +78,33 @@ class Point:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class Reads:
+    """What the hinges of a block read of the cell's network, one entry per hinge (R,): hinge r is
+    `(sign * output + cross * (output across it)) / unit` in its interval."""
+
+    output: Ints
+    """0 and 1: P and Q at the boundary; then voltages of `nodes`, then loadings of `branches`."""
+    sign: Floats
+    cross: Floats
+    unit: Floats
+    nodes: Ints
+    """Local rows of the nodes watched or handed to children (not per hinge)."""
+    branches: Ints
+    """Own branches watched (not per hinge)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """A cell's linear problem and what it was made of."""
+
+    block: Block
+    reads: Reads
+    point: Point
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class _Row:
     """One hinge: sign * (output in interval t) + cross * (output across it) <= bound."""
 
@@ -87,15 +117,25 @@ class _Row:
 
 
 def linearise(site: Site, what: Duty, point: Point, memory: Memory, upstream_peaks: Floats | None) -> Block:
-    """The block of this cell. `upstream_peaks` (root only): import peak so far of every UTC day in the horizon [kW]."""
+    """The block of this cell, see `linear_problem`."""
+    return linear_problem(site, what, point, memory, upstream_peaks).block
+
+
+def linear_problem(
+    site: Site, what: Duty, point: Point, memory: Memory, upstream_peaks: Floats | None, *, precise: bool = False
+) -> Linear:
+    """The linear problem of this cell. `upstream_peaks` (root only): import peak so far of every UTC day in the
+    horizon [kW]. `precise` limits currents closely in every interval, not only in those that come soon."""
     p, q = drawn_with_children(site, what, point.u, point.child_pq)
     voltages, branches = _watched(site, point, memory)
     nodes = np.unique(np.concatenate([site.child_node, [n for n, *_ in voltages]]).astype(np.int64))
     rows = np.unique(np.array([b for b, *_ in branches], dtype=np.int64))
     inject, place = np.unique(np.concatenate([what.node, site.child_node]), return_inverse=True)
     sens = site.network.sensitivities(point.flow, p, q, point.v_pu, inject, nodes, rows, across=True)
-    maker = _Maker(site, what, point, sens, place, nodes, rows)
-    return maker.block(voltages, branches, upstream_peaks)
+    maker = _Maker(site, what, point, sens, place, nodes, rows, precise)
+    block = maker.block(voltages, branches, upstream_peaks)
+    output, sign, cross, unit = (_cat(part) for part in zip(*maker.reads, strict=True))
+    return Linear(block, Reads(output, sign, cross, unit, nodes, rows), point)
 
 
 def _watched(site: Site, point: Point, memory: Memory) -> tuple[_Nodes, _Branches]:
@@ -131,9 +171,20 @@ class _Maker:
     """Rows of a block from sensitivities at a point."""
 
     def __init__(
-        self, site: Site, what: Duty, point: Point, sens: Sensitivities, place: Ints, nodes: Ints, branches: Ints
+        self,
+        site: Site,
+        what: Duty,
+        point: Point,
+        sens: Sensitivities,
+        place: Ints,
+        nodes: Ints,
+        branches: Ints,
+        precise: bool,
     ) -> None:
-        self.site, self.what, self.point, self.sens = site, what, point, sens
+        self.site, self.what, self.point, self.sens, self._precise = site, what, point, sens, precise
+        none = np.zeros(0)
+        self.reads: list[tuple[Ints, Floats, Floats, Floats]] = [(np.zeros(0, dtype=np.int64), none, none, none)]
+        """Of the hinges made so far: output, sign, cross, unit, see `Reads`."""
         n = len(what.node)
         self._control, self._child = place[:n], place[n:]
         self._v_out = {int(node): 2 + i for i, node in enumerate(nodes)}
@@ -155,25 +206,32 @@ class _Maker:
         label: list[tuple[str, str]] = []
         scale: list[Floats] = []
 
-        def hinge(rows: Outputs, limit: Floats, cost: Floats, names: list[tuple[str, str]], unit: Floats) -> None:
+        one = np.ones(t_count)
+
+        def hinge(rows: Outputs, limit: Floats, cost: Floats, names: list[tuple[str, str]], sign: float = 1.0) -> None:
             parts.append(rows)
             bound.append(limit)
             price.append(cost)
             label.extend(names)
-            scale.append(unit)
+            scale.append(one)
+            self.reads.append((0 * grid, sign * one, 0.0 * one, one))
 
-        one = np.ones(t_count)
         fee = site.tariff.mv_fee_eur_per_kwh
         if fee > 0:
-            hinge(self._own_import(), 0 * one, fee * dt_h, [("fee on own import", site.id)] * t_count, one)
+            hinge(self._own_import(), 0 * one, fee * dt_h, [("fee on own import", site.id)] * t_count)
         wanted = self._limit_rows(voltages, branches)
         if wanted:
             rows = self._affine(*(np.array([getattr(r, n) for r in wanted]) for n in ("output", "t", "sign", "cross")))
             can = self._can_bind(rows, np.array([r.bound for r in wanted]))
             wanted = [r for r, keep in zip(wanted, can, strict=True) if keep]
             rows, unit = self._scaled(_take(rows, can))
-            limit = np.array([r.bound for r in wanted]) / unit
-            hinge(rows, limit, LIMIT_EUR_PER_KWH * dt_h[rows.t], [r.label for r in wanted], unit)
+            parts.append(rows)
+            bound.append(np.array([r.bound for r in wanted]) / unit)
+            price.append(LIMIT_EUR_PER_KWH * dt_h[rows.t])
+            label.extend(r.label for r in wanted)
+            scale.append(unit)
+            output, sign, cross = (np.array([getattr(r, n) for r in wanted]) for n in ("output", "sign", "cross"))
+            self.reads.append((output.astype(np.int64), sign, cross, unit))
         levels = Levels.none()
         if not site.parent:
             levels = self._upstream(hinge, peaks)
@@ -190,7 +248,7 @@ class _Maker:
         tariff: Tariff = site.tariff
         imports = self._affine(zero, grid, one)
         if tariff.hv_fee_eur_per_kwh > 0:
-            hinge(imports, 0 * one, tariff.hv_fee_eur_per_kwh * dt_h, [("fee on import", "")] * t_count, one)
+            hinge(imports, 0 * one, tariff.hv_fee_eur_per_kwh * dt_h, [("fee on import", "")] * t_count)
         if site.connection is not None:
             for sign, limit, name in (
                 (1.0, site.connection.import_kw_max, "import limit"),
@@ -199,13 +257,13 @@ class _Maker:
                 if np.isfinite(limit):
                     rows = self._affine(zero, grid, sign * one)
                     keep = limit * (1.0 - 0.2 * site.margin_loading)
-                    hinge(rows, keep * one, LIMIT_EUR_PER_KWH * dt_h, [(name, "")] * t_count, one)
+                    hinge(rows, keep * one, LIMIT_EUR_PER_KWH * dt_h, [(name, "")] * t_count, sign)
         if peaks is None or tariff.peak_eur_per_kw_day <= 0:
             return Levels.none()
         day = _day_of(horizon.start, horizon.first)
         level = -(day[:, None] == np.arange(len(peaks))).astype(np.float64)
         rows = Outputs(imports.t, imports.on_control, imports.on_p, imports.on_q, level, imports.on_v, imports.offset)
-        hinge(rows, 0 * one, np.full(t_count, LIMIT_EUR_PER_KWH), [("peak", "")] * t_count, one)
+        hinge(rows, 0 * one, np.full(t_count, LIMIT_EUR_PER_KWH), [("peak", "")] * t_count)
         cost = np.full(len(peaks), tariff.peak_eur_per_kw_day)
         reach = 1000.0 + 3.0 * float(np.abs(self._value[0]).max())
         return Levels(peaks, peaks + reach, cost)
@@ -222,7 +280,7 @@ class _Maker:
             limit = site.v_pu_max[n] - site.margin_v_pu if sign > 0 else site.v_pu_min[n] + site.margin_v_pu
             name = ("voltage high" if sign > 0 else "voltage low", site.node_id[n])
             rows.append(_Row(self._v_out[n], t, sign, 0.0, sign * float(limit), name))
-        soon = self.what.horizon.first < SOON_STEPS
+        soon = (self.what.horizon.first < SOON_STEPS) | self._precise
         for b, t in branches:
             name, limit = ("loading", site.branch_id[b]), 1.0 - site.margin_loading
             loading = self.point.flow.loading[b, t]
@@ -230,6 +288,8 @@ class _Maker:
                 directions = SQUARE
             elif loading < TURNS_BELOW:
                 directions = FINE_ROUND if soon[t] else COARSE_ROUND
+            elif self._precise:
+                directions = PRECISE
             else:
                 directions = FINE if soon[t] else COARSE
             rows += [_Row(self._b_out[b], t, math.cos(a), math.sin(a), limit, name) for a in directions]
@@ -297,7 +357,7 @@ def days_in(start: datetime, first: Ints) -> int:
     return int(_day_of(start, first)[-1]) + 1
 
 
-def _cat(parts: list[Floats]) -> Floats:
+def _cat(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 

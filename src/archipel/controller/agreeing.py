@@ -7,17 +7,21 @@ settle at the wish  ->  linearise  ->  agree  ->  settle at the result  ->  vote
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, final
 
 import numpy as np
 
-from archipel.cell.check import Excess, excess, forget, what_gave
-from archipel.cell.linear import Memory, Point, linearise
+from archipel.cell.check import Excess, excess, forget, v2_error, what_gave
+from archipel.cell.curvature import SHARE
+from archipel.cell.linear import Memory, Point, linear_problem
+from archipel.cell.prices import Duals, Priced, child_parts, upstream_parts, worth_of_losses
 from archipel.cell.site import Duty, Site, flow
 from archipel.controller.absent import interval_before
-from archipel.coordination.outcome import Before, Method, Start, Upstream
+from archipel.controller.bending import stiffness
+from archipel.coordination.outcome import Before, Method, Solved, Start, Upstream
 from archipel.coordination.settle import Settled, settle, vote
 from archipel.coordination.tree import Pace
 from archipel.grid.cell_network import CellFlow
@@ -29,20 +33,35 @@ ACCEPT = np.array([3e-4, 3e-3, 3e-3, 0.03, 0.25, 0.05])
 before the next plan (counted as a violation above 5e-4, 5e-3 and 5e-3), then for what will be planned again."""
 
 
-DAMPING_EUR_PER_KWH = 8e-3
-"""What the marginal cost of a control rises by over its whole range, away from the point of linearisation. Measured:
-between 0.004 and 0.016 the true cost of a day is lowest, at a tenth of it losses are a third higher."""
+@final
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How often a plan is linearised, and how true it must be."""
+
+    most: int = 5
+    precise: bool = False
+    """True: go on until the linear problem is true to AC power flow within `TRUE_V2_PU2` and `TRUE_COST`, and limit
+    currents closely in every interval. False: until the limits are kept, as `ACCEPT` has it."""
+
+    def accept(self, worst: Floats) -> bool:
+        """The root's judgement of the worst that all cells found: excess of limits as in `ACCEPT`, then the errors of
+        the linear problems as in `TRUE_V2_PU2` and `TRUE_COST`."""
+        true = np.array([TRUE_V2_PU2, TRUE_COST]) if self.precise else np.full(2, np.inf)
+        return bool((worst < np.concatenate([ACCEPT, true])).all())
 
 
-def damping(turn: int, first: bool) -> float:
-    """Price of moving away from the point of linearisation in pass `turn` (from 1) of a plan [EUR/kWh over the range].
+TRUE_V2_PU2, TRUE_COST = 1e-5, 1e-4
+"""Largest error of a precise plan's linear problem: of squared voltages, and of the upstream bill as a share of the
+gross energy cost."""
 
-    Losses grow with the square of power and are linear here: left alone, each pass would flee from where the last one
-    was. It doubles with every pass. The `first` plan ever begins at a wish that is nothing to stay near.
+
+def firmness(turn: int) -> float:
+    """Factor on the curvature of losses (`cell.curvature`) in pass `turn` (from 1) of a plan.
+
+    Two passes with the share that converges fastest, one with the whole bound, then twice as much with every pass:
+    limits that come and go could make passes alternate for ever.
     """
-    if first and turn == 1:
-        return 0.0
-    return DAMPING_EUR_PER_KWH * 2.0 ** (turn - 1)
+    return 1.0 if turn <= 2 else 2.0 ** (turn - 3) / SHARE
 
 
 def both(found: tuple[Excess, Excess]) -> Floats:
@@ -112,6 +131,10 @@ class Agreed:
     """The same of voltages."""
     dual_eur_per_kwh: float = 0.0
     """Most that a price still moved; where it is 0 the gap counts what is left."""
+    v2_error: float = float("nan")
+    """Largest error of the linear problem's squared voltages at any watched node of the tree [pu^2]."""
+    priced: Priced | None = None
+    """What its prices are made of."""
 
 
 @final
@@ -163,7 +186,7 @@ def agree(
     habits: Habits,
     root: RootFacts | None,
     method: Method,
-    passes: int,
+    passes: Passes,
 ) -> Generator[Any, Any, Agreed]:
     """A cell's program for one plan. `wish` is where to start (N, T), `v_pu` a guess of the boundary voltage (T,).
 
@@ -178,38 +201,58 @@ def agree(
     if root is not None:
         v_pu = np.full(len(dt_h), root.v_pu)
         upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
-    at, rounds, price = wish, 0, _prices(habits.last, what)
+    at, rounds, worth, price = wish, 0, None, _prices(habits.last, what)
     settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
     for child, pq in zip(site.children, settled.child_pq, strict=True):
         kept.children_pq.setdefault(child, (what.horizon, pq))
     forget(site, settled.state, habits.memory)
     excess(site, what.horizon, settled.state, habits.memory)
     done = 0
-    while done < passes:
+    while done < passes.most:
         done += 1
         point = Point(at, settled.child_pq, settled.v_pu, settled.state)
-        block = linearise(site, what, point, habits.memory, None if root is None else root.peaks_kw)
-        rise = damping(done, habits.last is None)
-        block = block.near(at, rise * dt_h)
+        peaks = None if root is None else root.peaks_kw
+        linear = linear_problem(site, what, point, habits.memory, peaks, precise=passes.precise)
+        stiff = yield from stiffness(site, what, settled, None if root is None else root.price_eur_per_kwh, worth)
+        block = replace(linear.block, stiff=firmness(done) * stiff, anchor=at)
         # between what is surely inside and what is nearly the answer, if there is one to stay near
-        near = 0.5 * (what.gentle() + at) if rise else what.gentle()
+        near = what.gentle() if habits.last is None and done == 1 else 0.5 * (what.gentle() + at)
+        if passes.precise:
+            near = 0.5 * (block.lo + block.hi)  # in the middle of every range: dearer, and never in a corner
         start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h, habits.rho, kept.before)
         solved = yield from method.program(block, near, upstream, start, dt_h)
         habits.rho = habits.rho if solved.rho is None else solved.rho
         u, price, rounds = solved.u, solved.price / dt_h, rounds + solved.round_trips
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
-        accepted, worst = yield from _vote(site, what, settled, habits, root)
-        rounds += 3
+        errors = np.array(
+            [
+                v2_error(site, linear.reads, block, _outputs(block, solved, settled.v_pu), settled.state),
+                np.abs(solved.price[0] * (solved.boundary[0] - settled.said[0])).sum() / solved.gross if root else 0.0,
+            ]
+        )
+        duals = _duals(solved)
+        below: Callable[[Floats], Floats] | None = None
+        if duals is not None:
+            below = partial(child_parts, block, duals=duals)
+        own = None if upstream is None or duals is None else upstream_parts(upstream.price)
+        accepted, worst, parts = yield from vote(
+            np.concatenate([both(excess(site, what.horizon, settled.state, habits.memory)), errors]),
+            root=root is not None,
+            accept=passes.accept,
+            parts=own,
+            below=below,
+        )
+        rounds += 4
         if accepted:
             break
-        at = u
+        at, worth = u, None if duals is None else worth_of_losses(block, solved.price, duals)
     habits.children_pq = {
         **habits.children_pq,
         **{child: (what.horizon, pq) for child, pq in zip(site.children, settled.child_pq, strict=True)},
     }
     pace = yield Pace()
     kept.keep(habits, Before(solved.way, True, pace.waits, pace.ticks))
-    y = block.outputs.value(u, solved.levels, solved.child_pq, solved.v_pu)
+    y = _outputs(block, solved, solved.v_pu)
     first = 2 * block.intervals
     gave = what_gave(block, y[first : first + len(block.hinges.bound)], block.store(u))
     return Agreed(
@@ -227,8 +270,10 @@ def agree(
         gap=solved.gap,
         cost=solved.cost,
         gross=solved.gross,
-        excess=worst,
+        excess=worst[: len(ACCEPT)],
         accepted=accepted,
+        v2_error=float(worst[len(ACCEPT)]),
+        priced=None if duals is None else Priced(linear, parts, duals),
         way=solved.way,
         primal_kw=solved.primal_kw,
         primal_v_pu=solved.primal_v_pu,
@@ -243,13 +288,16 @@ def _prices(last: Agreed | None, what: Duty) -> Floats:
     return np.asarray(last.price[:, interval_before(last.duty.horizon, what.horizon)])
 
 
-def _vote(
-    site: Site, what: Duty, settled: Settled, habits: Habits, root: RootFacts | None
-) -> Generator[Any, Any, tuple[bool, Floats]]:
-    """Whether the settled state is within limits everywhere, and the worst excess."""
-    found = both(excess(site, what.horizon, settled.state, habits.memory))
-    accepted, worst = yield from vote(found, root=root is not None, accept=lambda w: bool((w < ACCEPT).all()))
-    return accepted, worst
+def _outputs(block: Block, solved: Solved, v_pu: Floats) -> Floats:
+    """All outputs of the linear problem at its answer and a boundary voltage."""
+    return block.outputs.value(solved.u, solved.levels, solved.child_pq, v_pu)
+
+
+def _duals(solved: Solved) -> Duals | None:
+    """Prices inside the cell; None where the way of agreeing finds none."""
+    if solved.hinge_price is None or solved.volt_price is None:
+        return None
+    return Duals(solved.hinge_price, solved.volt_price)
 
 
 def _settle(

@@ -10,7 +10,7 @@ The planning half of a cell; `stepping` adds what the field needs: agreements th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol, final
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from archipel.cell.site import Duty, Site, duty
 from archipel.controller.absent import taking_part, with_fixed
-from archipel.controller.agreeing import Agreed, Habits, RootFacts, Scheduled, agree, carry_over
+from archipel.controller.agreeing import Agreed, Habits, Passes, RootFacts, Scheduled, agree, carry_over
 from archipel.coordination.auto import DEFAULT
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
@@ -48,9 +48,9 @@ class Readings:
 class CellController:
     """Level 1 and 2 of one cell."""
 
-    def __init__(self, site: Site, *, method: Method = DEFAULT, passes: int = 5) -> None:
+    def __init__(self, site: Site, *, method: Method = DEFAULT, passes: Passes | None = None) -> None:
         self.site = site
-        self._method, self._passes = method, passes
+        self._method, self._passes = method, passes or Passes()
         self._habits = Habits()
         self.conversation: Conversation | None = None
 
@@ -123,11 +123,12 @@ class Chosen(Scheduled, Protocol):
 
 
 def program_of(
-    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, method: Method, passes: int
+    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, method: Method, passes: Passes
 ) -> Program:
     """A cell's side of a plan that starts from what it agreed on last; the first one may take twice the passes."""
     wish = carry_over(habits.last, what)
-    passes = passes if habits.last is not None else 2 * passes
+    if habits.last is None:
+        passes = replace(passes, most=2 * passes.most)
     return agree(site, what, wish, np.full(len(what.horizon), v_pu), habits, root, method, passes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from archipel.cell.site import Site, duty, flow
 from archipel.controller.absent import taking_part, with_fixed
-from archipel.controller.agreeing import Agreed, Habits
+from archipel.controller.agreeing import Agreed, Habits, Passes
 from archipel.controller.controller import Chosen, Readings, program_of, shared_out
 from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
@@ -113,7 +113,7 @@ class ExactPlanner:
     defaults_kw: Mapping[str, float]
     """Default exchange of every tie, by neighbour."""
     method: Method = DEFAULT
-    passes: int = 5
+    passes: Passes = field(default_factory=Passes)
     _habits: Habits = field(default_factory=Habits)
     _solo: SoloCell = field(init=False)
 

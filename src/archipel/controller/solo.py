@@ -8,9 +8,10 @@ from typing import final
 import numpy as np
 
 from archipel.cell.check import excess, forget
+from archipel.cell.curvature import bend
 from archipel.cell.linear import LIMIT_EUR_PER_KWH, Memory, Point, linearise
 from archipel.cell.site import Duty, Site, duty, flow
-from archipel.controller.agreeing import ACCEPT, both, carry_over, damping
+from archipel.controller.agreeing import ACCEPT, both, carry_over, firmness
 from archipel.controller.controller import Readings
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
@@ -71,7 +72,8 @@ class SoloCell:
             if not len(block.lo):
                 break
             energy = np.stack([price_eur_per_kwh * horizon.dt_h, np.zeros(t_count)])
-            block = block.near(at, damping(turn, self.last is None) * horizon.dt_h)
+            stiff = self._stiffness(what, state, energy[0])
+            block = replace(block, stiff=firmness(turn) * stiff, anchor=at)
             joined = join((block,), [-1], energy, v)
             u = joined.controls(solve_piqp(joined, 1e-6).x)[0]
             state = flow(site, what, u, none, v, state)
@@ -82,6 +84,13 @@ class SoloCell:
         self._state, self._v = state, v
         self.last = SoloPlan(what, u, block)
         return self.last
+
+    def _stiffness(self, what: Duty, state: CellFlow, energy_eur_per_kw: Floats) -> Floats:
+        """Curvature of the losses in its own network only; child cells stand still."""
+        tariff, dt_h = self.site.tariff, what.horizon.dt_h
+        worth = energy_eur_per_kw + (tariff.hv_fee_eur_per_kwh + tariff.mv_fee_eur_per_kwh) * dt_h
+        still = np.zeros((len(self.site.children), 2, len(dt_h)))
+        return bend(self.site, what, state, still, np.zeros((2, len(dt_h))), worth)[0]
 
     def hinge_values(self) -> Floats:
         """Outputs of the last plan's hinges."""

@@ -1,15 +1,21 @@
 """Exact agreement: a distributed primal-dual interior point on the tree of cells.
 
-Three round trips along the tree per iteration, and one to open:
+One round trip along the tree per iteration, one to open and one to close; two where cells have to keep step:
 
-    open      up  P, Q and where the voltage matters         down  price, voltage, first mu
-    predict   up  response C, K, Y and affine constants      down  steps of price and voltage
-    correct   up  step sizes, corrector and centring parts   down  corrected steps, sigma mu
-    step      up  step sizes, cost, residual                 down  step lengths, or the end
+    open      up  P, Q and where the voltage matters                   down  price, voltage, first mu
+    iterate   up  P, Q, price of voltage, response C, K, Y,            down  price, voltage, mu, longest step,
+                  constants, sums of gap, cost, products, step lengths       or the end
+    (keep step  up  longest step                                       down  step all can take)
+    close     up  cost at true voltages                                down  cost and certified gap
 
-What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The result is
-that of a central interior point method (see `optimisation.interior`), and the gap is certified: since every control is
-boxed, objective minus optimum is at most the sum of slack-dual products plus |dual residual| x range.
+No step length is agreed on: every cell follows its parent's price and voltage as far as its own slacks and duals allow
+(see `optimisation.interior`) and tells its children what follows for them. What cells then hold apart (a voltage and
+its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
+same on both sides at every iteration. That is fast, and not proven to get there: seldom, cells lead each other round in
+circles. When the gap is for long no better, all take the same step from then on, as a central method would.
+
+What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
+certified: see `CellSolver.gap`.
 """
 
 from __future__ import annotations
@@ -24,9 +30,8 @@ from archipel.coordination.message import Body, pack, unpack
 from archipel.coordination.outcome import Solved, Start, Upstream
 from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
-from archipel.optimisation.barrier import StepSizes
 from archipel.optimisation.block import Block
-from archipel.optimisation.interior import CellSolver, Constants, Response
+from archipel.optimisation.interior import Answer, CellSolver, Constants, Response
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
 
@@ -38,9 +43,9 @@ class Options:
 
     gap: float = 5e-5
     """Certified gap to stop at, as a share of the gross energy cost."""
-    iterations: int = 60
+    iterations: int = 100
     mu: float = 1.0
-    """First product of slack and dual [EUR]."""
+    """First product of slack and dual [EUR]. Far from any good start it must be large."""
 
     def program(
         self, block: Block, wish: Floats, upstream: Upstream | None, start: Start, dt_h: Floats
@@ -54,31 +59,95 @@ DEFAULT = Options()
 
 
 @dataclass(slots=True, eq=False)
+class _Sums:
+    """What the root must know of all cells together."""
+
+    gap: float
+    """Most that the cost may be above its least [EUR]."""
+    cost: float
+    products: float
+    """Slacks times duals [EUR]."""
+    pairs: float
+    cells: float
+    primal: float
+    dual: float
+    """Lengths of the last step, added up."""
+    shortest: float
+
+    def array(self) -> Floats:
+        """For a message."""
+        return np.array([getattr(self, name) for name in _Sums.__slots__])
+
+    @staticmethod
+    def of(own: Floats, heard: list[Body]) -> _Sums:
+        """Own part (8,) and what children told."""
+        parts = np.stack([own, *(body["sums"] for body in heard)])
+        together = np.append(parts[:, :-1].sum(axis=0), parts[:, -1].min()).tolist()
+        return _Sums(**dict(zip(_Sums.__slots__, together, strict=True)))
+
+
+CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3
+"""Share of the mean product to aim at next: when all steps were long, most were, or few."""
+LAG = 1e5
+"""Where the residuals hide this much more than the products, `mu` waits for them."""
+STUCK, SHORTER = 0.9, 0.5
+"""When the gap is below 1 and above this share of the best of the last three, steps have this length at most: full
+ones may go round in circles."""
+LOST, BACK = 10, 0.1
+"""After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
+share of the gap, and from then on all take the same step."""
+
+
+@dataclass(slots=True, eq=False)
 class _Root:
-    """The root also decides: the first point, the centring, the step lengths, the end."""
+    """The root also decides: the first point, the centring, the end."""
 
     upstream: Upstream
     options: Options
-    best_gap: float = field(default=np.inf)
+    gaps: list[float] = field(default_factory=list)
     no_better: int = 0
-    iteration: int = 0
+    together: bool = False
+    again: bool = False
+
+    def ends(self, gap: float) -> bool:
+        """When the certified gap is small, or good and for long no better."""
+        self.no_better = 0 if gap < 0.7 * min(self.gaps, default=np.inf) else self.no_better + 1
+        self.gaps.append(gap)
+        good = min(self.gaps) < 1e-3 and self.no_better >= 2 * LOST
+        return gap < self.options.gap or len(self.gaps) >= self.options.iterations or good
+
+    def aims(self, sums: _Sums, gross: float) -> tuple[float, float]:
+        """The next `mu`, and how long a step may be."""
+        mean = min(sums.primal, sums.dual) / sums.cells
+        share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
+        if sums.gap > LAG * sums.products:
+            share = 1.0
+        now = sums.products / sums.pairs
+        if self.no_better >= LOST and not self.together:
+            self.again, self.together, self.no_better = True, True, 0
+            return max(BACK * sums.gap / sums.pairs, now), 1.0
+        self.again = False
+        least = 0.03 * self.options.gap * gross / sums.pairs
+        before = self.gaps[-4:-1]
+        stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0 and not self.together
+        return max(share * now, least), SHORTER if stuck else 1.0
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
     """A cell's program. `upstream` is given to the root only; `options` matter there only."""
     root = None if upstream is None else _Root(upstream, options)
     heard = yield Gather()
-    solver.know_children(_pq(heard, solver), [body["active"].astype(np.int64) for body in heard])
+    t_count = solver.block.intervals
+    pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
+    solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
     yield from _open(solver, root)
-    iterations = 0
-    while True:
+    iterations, round_trips, lengths, above = 0, 2, (0.0, 0.0), None
+    while above is None:
         iterations += 1
-        omega = yield from _predict(solver, root)
-        yield from _correct(solver, root, omega)
-        told = yield from _step(solver, root)
-        if float(told["stop"]):
-            break
-        solver.apply(float(told["primal"]), float(told["dual"]))
+        trips, lengths, above = yield from _iterate(solver, root, lengths)
+        round_trips += trips
+    told = yield from _close(solver, root, above)
+    hinge_price, volt_price = solver.inner_prices()
     return Solved(
         u=solver.u,
         price=solver.price,
@@ -91,13 +160,11 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
         levels=solver.levels_now,
         child_pq=solver.child_pq,
         v_pu=solver.v,
-        round_trips=3 * iterations + 1,
+        round_trips=round_trips,
+        gaps=() if root is None else tuple(root.gaps),
+        hinge_price=hinge_price,
+        volt_price=volt_price,
     )
-
-
-def _pq(heard: list[Body], solver: CellSolver) -> Floats:
-    t_count = solver.block.intervals
-    return np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
 
 
 def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
@@ -111,96 +178,105 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
     yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, volts, strict=True)])
 
 
-def _predict(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, list[Floats]]:
-    """Affine step; returns the children's prices of voltage, which the corrector needs again."""
+def _iterate(
+    solver: CellSolver, root: _Root | None, lengths: tuple[float, float]
+) -> Generator[Any, Any, tuple[int, tuple[float, float], float | None]]:
+    """Returns the round trips it took, the lengths of this cell's step, and at the end how far the cost may be above
+    its least, less that cost."""
     heard = yield Gather()
-    size = 2 * solver.block.intervals
-    solver.hear_children(_pq(heard, solver))
-    omega = [body["omega"] for body in heard]
-    response = solver.factor([Response(unpack(b["c"], size), b["k"], unpack(b["y"], b["k"].shape[1])) for b in heard])
-    right = solver.right_hand("affine")
-    constants = solver.constants(right, [Constants(b["k0"], b["m0"]) for b in heard], omega)
+    answer = solver.answer([_heard(body, solver.block.intervals) for body in heard])
+    s, z = solver.pairs.s, solver.pairs.z
+    # what is told at the end is the cost at true voltages, so the gap is counted from the cost at those held now
+    own = [solver.gap(), solver.cost(), float(s @ z), float(len(s)), 1.0, *lengths, min(lengths)]
+    sums = _Sums.of(np.array(own), heard)
     if root is None:
-        said = {"pq": solver.boundary(), "omega": solver.own_omega(), "k0": constants.k, "m0": constants.m}
-        told = yield Ask({**said, "c": pack(response.c), "k": response.k, "y": pack(response.y)})
-        d_price, d_v = told["d_price"], told["d_v"]
+        told = yield Ask({**_said(answer), "sums": sums.array()})
     else:
-        d_price, d_v = _held(solver)
-    yield Tell(_steps(*solver.expand(right, d_price, d_v)))
-    return omega
+        told = _decide(root, solver, sums)
+    if "end" in told:
+        solver.v[solver.active] = told["end"]
+        ends = zip(solver.child_voltages(), solver.child_active, strict=True)
+        yield Tell([{"end": v[at]} for v, at in ends])
+        return 1, lengths, sums.gap - sums.cost
+    price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
+    if "again" in told:
+        solver.open_again(price, v, mu)
+    elif "together" in told:
+        news = zip(*solver.aim(price, v, mu), strict=True)
+        yield Tell([{**told, "price": p, "v": w} for p, w in news])
+        lengths = yield from _keep_step(solver, root)
+        return 2, lengths, None
+    else:
+        lengths = solver.follow(price, v, mu, most)
+    news = zip(solver.child_prices(), solver.child_held(), strict=True)
+    yield Tell([{**told, "price": p, "v": w} for p, w in news])
+    return 1, lengths, None
 
 
-def _correct(solver: CellSolver, root: _Root | None, omega: list[Floats]) -> Generator[Any, Any, None]:
+def _keep_step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tuple[float, float]]:
+    """Agree on the lengths of steps that all cells can take, and take them."""
     heard = yield Gather()
-    sizes = _join(solver.sizes(), heard)
-    first, centre = solver.right_hand("corrector"), solver.right_hand("centre")
-    a = solver.constants(first, [Constants(body["ka"], body["ma"]) for body in heard], omega)
-    b = solver.constants(centre, [Constants(body["kb"], body["mb"]) for body in heard], None)
+    most = np.array([solver.longest(), *(body["most"] for body in heard)]).min(axis=0)
     if root is None:
-        told = yield Ask({**_said(sizes), "ka": a.k, "ma": a.m, "kb": b.k, "mb": b.m})
-        sigma_mu, d_price, d_v = float(told["sigma_mu"]), told["d_price"], told["d_v"]
-    else:
-        after = max(sizes.after(sizes.primal, sizes.dual), 0.0)
-        sigma_mu = (after / sizes.sz) ** 3 * sizes.sz / sizes.count
-        d_price, d_v = _held(solver)
-    bodies = _steps(*solver.expand(first.plus(centre, sigma_mu), d_price, d_v))
-    yield Tell([{**body, "sigma_mu": np.array(sigma_mu)} for body in bodies])
+        told = yield Ask({"most": most})
+        most = told["most"]
+    yield Tell([{"most": most}] * solver.block.children)
+    lengths = float(most[0]), float(most[1])
+    solver.keep_step(*lengths)
+    return lengths
 
 
-def _step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, Body]:
-    """Agree on the step lengths, or on the end."""
+def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
+    gross = _gross(root, solver)
+    v = root.upstream.v_pu[solver.active]
+    if root.ends(sums.gap / gross):
+        return {"end": v}
+    mu, most = root.aims(sums, gross)
+    how = {"mu": np.array(mu), "most": np.array(most)}
+    marks = {"together": root.together, "again": root.again}  # said by their names, so that names tell what is asked
+    marked = {name: np.array(1.0) for name, holds in marks.items() if holds}
+    return {"price": root.upstream.price, "v": v, **how, **marked}
+
+
+def _said(answer: Answer) -> Body:
+    return {
+        "pq": answer.pq,
+        "omega": answer.omega,
+        "c": pack(answer.response.c),
+        "k": answer.response.k,
+        "y": pack(answer.response.y),
+        "k0": answer.empty.k,
+        "m0": answer.empty.m,
+        "k1": answer.centre.k,
+        "m1": answer.centre.m,
+    }
+
+
+def _heard(body: Body, t_count: int) -> Answer:
+    k = body["k"]
+    response = Response(unpack(body["c"], 2 * t_count), k, unpack(body["y"], k.shape[1]))
+    return Answer(
+        body["pq"], body["omega"], response, Constants(body["k0"], body["m0"]), Constants(body["k1"], body["m1"])
+    )
+
+
+def _close(solver: CellSolver, root: _Root | None, above: float) -> Generator[Any, Any, Body]:
+    """Cost at true voltages and what it may be above the least; `above` is the gap less the cost it was counted
+    from."""
     heard = yield Gather()
-    sizes = _join(solver.sizes(), heard)
-    residual = solver.gap_of_residuals() + _sum(heard, "residual")
-    cost = solver.cost() + _sum(heard, "cost")
+    cost = solver.true_cost() + float(sum(float(body["cost"]) for body in heard))
     told: Body
     if root is None:
-        told = yield Ask({**_said(sizes), "residual": np.array(residual), "cost": np.array(cost)})
+        told = yield Ask({"cost": np.array(cost)})
     else:
-        told = _decide(root, solver.boundary(), sizes, residual, cost)
+        gross = _gross(root, solver)
+        gap = (above + cost) / gross
+        cost += float((root.upstream.price * solver.boundary()).sum())
+        converged = np.array(float(gap < root.options.gap))
+        told = {"gap": np.array(gap), "cost": np.array(cost), "gross": np.array(gross), "converged": converged}
     yield Tell([told] * solver.block.children)
     return told
 
 
-def _decide(root: _Root, boundary: Floats, sizes: StepSizes, residual: float, cost: float) -> Body:
-    """The end when the certified gap is small, or good and no longer better; else the step lengths."""
-    bought = root.upstream.price * boundary
-    gross = max(float(np.abs(bought[0]).sum()), 1e-9)
-    gap = (sizes.sz + residual) / gross
-    root.iteration += 1
-    root.no_better = root.no_better + 1 if root.best_gap < 1e-3 and gap > 0.7 * root.best_gap else 0
-    root.best_gap = min(root.best_gap, gap)
-    stop = gap < root.options.gap or root.iteration >= root.options.iterations or root.no_better >= 3
-    return {
-        "stop": np.array(float(stop)),
-        "converged": np.array(float(gap < root.options.gap)),
-        "primal": np.array(min(1.0, 0.995 * sizes.primal)),
-        "dual": np.array(min(1.0, 0.995 * sizes.dual)),
-        "gap": np.array(gap),
-        "cost": np.array(cost + float(bought.sum())),
-        "gross": np.array(gross),
-    }
-
-
-def _held(solver: CellSolver) -> tuple[Floats, Floats]:
-    """Upstream price and voltage do not answer to us."""
-    return np.zeros((2, solver.block.intervals)), np.zeros(len(solver.active))
-
-
-def _steps(prices: Floats, volts: list[Floats]) -> list[Body]:
-    return [{"d_price": p, "d_v": v} for p, v in zip(prices, volts, strict=True)]
-
-
-def _said(sizes: StepSizes) -> dict[str, Floats]:
-    return {"sizes": np.array([getattr(sizes, name) for name in StepSizes.__slots__], dtype=np.float64)}
-
-
-def _join(own: StepSizes, heard: list[Body]) -> StepSizes:
-    for body in heard:
-        primal, dual, sz, s_dz, z_ds, ds_dz, count = body["sizes"].tolist()
-        own = own.join(StepSizes(primal, dual, sz, s_dz, z_ds, ds_dz, int(count)))
-    return own
-
-
-def _sum(heard: list[Body], name: str) -> float:
-    return float(sum(float(body[name]) for body in heard))
+def _gross(root: _Root, solver: CellSolver) -> float:
+    return max(float(np.abs(root.upstream.price * solver.boundary())[0].sum()), 1e-9)

@@ -57,6 +57,12 @@ class Solved:
     """The same of voltages."""
     dual_eur_per_kwh: float = 0.0
     """Most that the price of a boundary still moved in the last round; where it is 0 the gap counts it."""
+    gaps: tuple[float, ...] = ()
+    """Certified gap after every iteration, as the root saw it; empty elsewhere, and where a way does not keep them."""
+    hinge_price: Floats | None = None
+    """Prices of the own hinges (R,) [EUR per unit and interval]; None where a way finds none."""
+    volt_price: Floats | None = None
+    """The same of the voltages handed to the children (children, T)."""
 
 
 @final

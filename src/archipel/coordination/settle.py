@@ -64,15 +64,28 @@ def settle(
     return Settled(state, child_pq, said, v_pu)
 
 
-def vote(worst: Floats, *, root: bool, accept: Callable[[Floats], bool]) -> Generator[Any, Any, tuple[bool, Floats]]:
-    """Largest of what the cells found (an array of figures, larger is worse), and the root's judgement of it."""
+def vote(
+    worst: Floats,
+    *,
+    root: bool,
+    accept: Callable[[Floats], bool],
+    parts: Floats | None = None,
+    below: Callable[[Floats], Floats] | None = None,
+) -> Generator[Any, Any, tuple[bool, Floats, Floats]]:
+    """Largest of what the cells found (an array of figures, larger is worse), and the root's judgement of it.
+
+    Down with the judgement go the parts of the price at each boundary: `parts` are the root's own, `below` finds those
+    of all children (children, ...) from a cell's own. Returns whether it is accepted, the worst, and the own parts.
+    """
     heard: list[Body] = yield Gather()
     for body in heard:
         worst = np.maximum(worst, body["worst"])
     told: Body
     if root:
-        told = {"accept": np.array(float(accept(worst))), "worst": worst}
+        told = {"accept": np.array(float(accept(worst))), "worst": worst, "parts": np.zeros(0)}
+        told = told if parts is None else {**told, "parts": parts}
     else:
         told = yield Ask({"worst": worst})
-    yield Tell([told] * len(heard))
-    return bool(told["accept"]), np.asarray(told["worst"])
+    handed = [told["parts"]] * len(heard) if below is None else below(told["parts"])
+    yield Tell([{**told, "parts": one} for one in handed])
+    return bool(told["accept"]), np.asarray(told["worst"]), np.asarray(told["parts"])

@@ -15,11 +15,12 @@ from archipel.model.errors import (
 from archipel.model.fleet import Fleet
 from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
 from archipel.model.horizon import Horizon
-from archipel.model.result import StrategyResult
+from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, Tariff
 
 __all__ = [
+    "PRICE_PARTS",
     "ArchipelError",
     "Archipelago",
     "Bools",

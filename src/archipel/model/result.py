@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from archipel.model.grid import Floats
 
 Single = NDArray[np.float32]
+PRICE_PARTS = ("energy", "losses", "congestion", "voltage", "fees")
+"""What every price is the sum of; `archipel.cell.prices` says how each is found."""
 
 
 @final
@@ -54,6 +56,12 @@ class StrategyResult:
     """Energy missing at departures that fell in the step, shape (S,)."""
     comfort_missed_k_h: Floats
     """Kelvin-hours outside the comfort band, summed over heat pumps, shape (S,)."""
+    tie_price_q: Floats | None = None
+    """Price of reactive power at the boundary [EUR/kvarh], shape (ties, S); None or NaN where there is none."""
+    tie_price_parts: Floats | None = None
+    """What `tie_price` is the sum of, shape (ties, parts, S) in the order of `PRICE_PARTS`; None or NaN likewise."""
+    node_price: Single | None = None
+    """Price of active and reactive power at every node [EUR/kWh, EUR/kvarh], shape (nodes, 2, S); likewise."""
     stored_kwh: tuple[float, float] = (0.0, 0.0)
     """Energy in all batteries before the first and after the last step."""
     agreements: list[dict[str, Any]] = field(default_factory=list)

@@ -7,67 +7,19 @@ because small arrays cost as much as large ones:
     z = [   zl   |   zh   | price - pi |  pi   ]
 
 A hinge `price * max(0, gap)` is split as gap = over - under with a dual 0 < pi < price. Right-hand sides are linear in
-what is asked of the products s z, so an affine, a correcting and a centring part can be kept apart and added up later.
+what is asked of the products s z, so a part that empties them and one that centres them can be kept apart and added up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 
 from archipel.model import Floats
 
-Kind = Literal["affine", "corrector", "centre"]
 FIXED_RANGE = 2e-3
 """A control whose bounds are closer than this [kW] is a constant: two watts are nobody's bill."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class StepSizes:
-    """What the cells must know of each other to choose a common step; joined over the tree by `join`."""
-
-    primal: float
-    dual: float
-    """Largest step that keeps all slacks or duals positive, at most 1."""
-    sz: float
-    s_dz: float
-    z_ds: float
-    ds_dz: float
-    """Sums of products of slacks, duals and their steps."""
-    count: int
-    """Number of pairs."""
-
-    def join(self, other: StepSizes) -> StepSizes:
-        """Of two sets of pairs together."""
-        return StepSizes(
-            min(self.primal, other.primal),
-            min(self.dual, other.dual),
-            self.sz + other.sz,
-            self.s_dz + other.s_dz,
-            self.z_ds + other.z_ds,
-            self.ds_dz + other.ds_dz,
-            self.count + other.count,
-        )
-
-    def after(self, primal: float, dual: float) -> float:
-        """Sum of all products after a step of these lengths."""
-        return self.sz + dual * self.s_dz + primal * self.z_ds + primal * dual * self.ds_dz
-
-
-NO_STEP = StepSizes(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0)
-
-
-def pair_sizes(s: Floats, z: Floats, ds: Floats, dz: Floats) -> StepSizes:
-    """Step sizes of pairs in flat arrays."""
-    if not s.size:
-        return NO_STEP
-    primal = max(float((-ds / s).max()), 1.0)
-    dual = max(float((-dz / z).max()), 1.0)
-    products = (float(s @ z), float(s @ dz), float(z @ ds), float(ds @ dz))
-    return StepSizes(1.0 / primal, 1.0 / dual, *products, s.size)
 
 
 def inside(wish: Floats, lo: Floats, hi: Floats, share: float) -> Floats:
@@ -116,18 +68,21 @@ class Barrier:
         """What the bounds add to the gradient of the free controls (B,)."""
         return np.asarray(self.z[self._high] - self.z[self._low])
 
+    def gap(self, gap: Floats) -> float:
+        """Most that boxes and hinges hide at the true gaps of the hinges (H,) [EUR]."""
+        boxes = slice(0, self._over.start)
+        hidden = self.z[self._over] @ np.maximum(gap, 0.0) + self.pi @ np.maximum(-gap, 0.0)
+        return float(self.s[boxes] @ self.z[boxes] + hidden)
+
     def weigh(self) -> tuple[Floats, Floats]:
         """Part of the Newton diagonal of the boxes (B,); change of a gap per change of its dual (H,)."""
         ratio = self.z / self.s
         self._c_over, self._c_under = 1.0 / ratio[self._over], 1.0 / ratio[self._under]
         return np.asarray(ratio[self._low] + ratio[self._high]), self._c_over + self._c_under
 
-    def asked(self, kind: Kind) -> Floats:
-        """Wanted change of all products."""
-        if kind == "centre":
-            return np.ones_like(self.s)
-        products = self.s * self.z
-        return np.asarray(-products - self.ds * self.dz if kind == "corrector" else -products)
+    def asked(self, mu: float) -> Floats:
+        """Wanted change of all products, to come to `mu`."""
+        return np.asarray(mu - self.s * self.z)
 
     def push(self, asked: Floats) -> Floats:
         """Right-hand side of the free controls (B,)."""
@@ -151,9 +106,15 @@ class Barrier:
         self.ds[over] = asked[over] / self.z[over] + self._c_over * dpi
         self.ds[under] = asked[under] / self.z[under] - self._c_under * dpi
 
-    def sizes(self) -> StepSizes:
-        """How far the step may go."""
-        return pair_sizes(self.s, self.z, self.ds, self.dz)
+    def most(self, share: float) -> tuple[float, float]:
+        """Largest steps of slacks and of duals, at most 1, that go at most this `share` of the way to the bounds."""
+        ratios = (float((-d / x).max(initial=0.0)) for d, x in ((self.ds, self.s), (self.dz, self.z)))
+        primal, dual = (share / max(ratio, share) for ratio in ratios)
+        return primal, dual
+
+    def off_centre(self, mu: float) -> float:
+        """Largest share by which a product differs from `mu`."""
+        return float(np.abs(self.s * self.z / mu - 1.0).max(initial=0.0))
 
     def apply(self, primal: float, dual: float) -> None:
         """Take the step."""

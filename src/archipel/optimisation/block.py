@@ -127,12 +127,6 @@ class Block:
     anchor: Floats
     """Moves away from `anchor` cost 1/2 stiff (u - anchor)^2 on top; no part of any bill. Shape (N, T)."""
 
-    def near(self, anchor: Floats, rise: Floats) -> Block:
-        """The same problem, moves away from `anchor` (N, T) made dear: over its whole range a control's marginal cost
-        rises by `rise` (T,) [EUR per unit and interval]. At the anchor itself nothing changes."""
-        span = np.maximum(np.max(self.hi - self.lo, axis=1, keepdims=True, initial=0.0), 1.0)
-        return replace(self, stiff=np.broadcast_to(rise, self.lo.shape) / span, anchor=anchor)
-
     def store(self, u: Floats) -> Floats:
         """Stores at the end of every interval, shape (K, T)."""
         flow = self.inflow(u) + self.add

@@ -49,6 +49,10 @@ class Joined:
     """First variable of every block's controls."""
     boundary_at: tuple[int, ...]
     """First variable of every block's (P, Q)."""
+    own_row: tuple[int, ...]
+    """First row of A of every block's (P, Q) and voltages handed to children."""
+    hinge_row: tuple[int, ...]
+    """First row of G of every block's hinges."""
     blocks: tuple[Block, ...]
 
     def controls(self, x: Floats) -> list[Floats]:
@@ -76,6 +80,10 @@ class Optimum:
     iterations: int
     boundary_dual: tuple[Floats, ...]
     """Price of every block's (P, Q) [EUR per kW or kvar and interval], shape (2, T) each."""
+    hinge_dual: tuple[Floats, ...]
+    """Price of every block's hinges [EUR per unit of the output and interval], shape (R,) each."""
+    voltage_dual: tuple[Floats, ...]
+    """Price of the voltages every block hands to its children [EUR per pu and interval], shape (children, T) each."""
 
 
 class _Rows:
@@ -138,6 +146,7 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
         level = block.levels
         level_at.append(variables(len(level.lo), 0.0, level.cost, level.lo, level.hi))
     kids: list[list[int]] = [[j for j, p in enumerate(parents) if p == i] for i in range(len(blocks))]
+    own_row, hinge_row = [], []
     for i, block in enumerate(blocks):
         _add_stores(block, control_at[i], variables, eq, le)
         out = block.outputs
@@ -168,11 +177,13 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
             [boundary_at[i] + np.arange(2 * t_count), voltage_at[i] + np.arange(a_count - hinge.stop)]
         )
         first = eq.block(constant[own])
+        own_row.append(first)
         eq.add(first + np.arange(len(own)), target, 1.0)
         terms(eq, first, own, -1.0)
         which = np.arange(hinge.start, hinge.stop)
         over = variables(len(which), 0.0, block.hinges.price, 0.0, inf)
         first = le.block(block.hinges.bound - constant[which])
+        hinge_row.append(first)
         terms(le, first, which, 1.0)
         le.add(first + np.arange(len(which)), over + np.arange(len(which)), -1.0)
     a, b = eq.build(size)
@@ -188,6 +199,8 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
         hi=np.concatenate(hi),
         control_at=tuple(control_at),
         boundary_at=tuple(boundary_at),
+        own_row=tuple(own_row),
+        hinge_row=tuple(hinge_row),
         blocks=blocks,
     )
 
@@ -234,8 +247,12 @@ def solve_piqp(joined: Joined, tolerance: float = 1e-8, ways: Sequence[dict[str,
             f"after {solver.result.info.iter} iterations"
         )
     x[free] = np.array(solver.result.x)
-    duals = _boundary_duals(joined, np.array(solver.result.y))
-    return Optimum(x, joined.value(x), int(solver.result.info.iter), duals)
+    return Optimum(
+        x,
+        joined.value(x),
+        int(solver.result.info.iter),
+        *_duals(joined, np.array(solver.result.y), np.array(solver.result.z_u)),
+    )
 
 
 def _piqp(joined: Joined, free: Bools, x: Floats, tolerance: float, way: dict[str, float]) -> piqp.SparseSolver:
@@ -252,14 +269,12 @@ def _piqp(joined: Joined, free: Bools, x: Floats, tolerance: float, way: dict[st
     return solver
 
 
-def _boundary_duals(joined: Joined, y: Floats) -> tuple[Floats, ...]:
-    """Prices of boundary power: the multipliers of the rows that define them, found by their unit entry."""
-    a = joined.a.tocsc()
-    out = []
-    for at, block in zip(joined.boundary_at, joined.blocks, strict=True):
-        rows = np.empty(2 * block.intervals, dtype=np.int64)
-        for i in range(2 * block.intervals):
-            entries = slice(a.indptr[at + i], a.indptr[at + i + 1])
-            rows[i] = a.indices[entries][np.argmax(a.data[entries] == 1.0)]
-        out.append(-y[rows].reshape(2, -1))
-    return tuple(out)
+def _duals(joined: Joined, y: Floats, z: Floats) -> tuple[tuple[Floats, ...], ...]:
+    """Prices of boundary power, hinges and voltages handed down: multipliers of the rows that define them."""
+    boundary, hinge, voltage = [], [], []
+    for block, own, le in zip(joined.blocks, joined.own_row, joined.hinge_row, strict=True):
+        t_count, ports = block.intervals, block.children * block.intervals
+        boundary.append(-y[own : own + 2 * t_count].reshape(2, -1))
+        voltage.append(-y[own + 2 * t_count : own + 2 * t_count + ports].reshape(block.children, t_count))
+        hinge.append(z[le : le + len(block.hinges.bound)])
+    return tuple(boundary), tuple(hinge), tuple(voltage)

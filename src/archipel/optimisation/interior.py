@@ -6,11 +6,12 @@ boundary power answers to price and voltage (`Response`):
     dPQ    = -C dlambda + K dv + k        C: (2T, 2T), K: (2T, V), Y: (V, V)
     domega =  K' dlambda + Y dv + m       omega: price of the boundary voltage, V of the T intervals matter
 
-This is exact: the steps are those of a central interior point method on the joined problem (message passing on
-the clique tree, S. Khoshfetrat Pakazad, A. Hansson, M. S. Andersen, "Distributed primal-dual interior-point methods
-for solving tree-structured coupled convex problems using message-passing", Optim. Methods Softw. 32(3), 2017,
-doi:10.1080/10556788.2016.1213839; predictor and corrector after S. Mehrotra, SIAM J. Optim. 2(4), 1992,
-doi:10.1137/0802028).
+This is exact: the first step of an iteration is that of a central interior point method on the joined problem (message
+passing on the clique tree, S. Khoshfetrat Pakazad, A. Hansson, M. S. Andersen, "Distributed primal-dual interior-point
+methods for solving tree-structured coupled convex problems using message-passing", Optim. Methods Softw. 32(3), 2017,
+doi:10.1080/10556788.2016.1213839), but for its length: every cell goes as far as its own slacks and duals allow. Then,
+without a message, it goes on towards the central path at the price and voltage it was told, its children answering as
+they said they would. So no step length is agreed on, and an iteration is one round trip.
 
 Every limit is a hinge, so a start point exists that satisfies every equation and sits exactly on the central path of
 any `mu`; only the dual residual of the controls has to be worked off. The controls are feasible at every
@@ -20,19 +21,30 @@ iteration: stopping early is safe.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
 from scipy.linalg import lapack
 
 from archipel.model import Floats, Ints
-from archipel.optimisation.barrier import FIXED_RANGE, Barrier, Kind, StepSizes, inside
+from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
 from archipel.optimisation.block import Block
+from archipel.optimisation.rows import Limits, Rows
+from archipel.optimisation.stores import Stores
 
 _STIFF_LEVEL = 1e-9
 """Curvature of a level [EUR per unit squared]: nothing, but keeps it determined."""
-_FREE_STORE = 1e-9
-"""Stiffness of a store without bounds: small, but keeps its equations solvable."""
+SPAN_V_PU = 0.1
+"""No voltage is further than this from where it is best [pu], for certifying the gap."""
+TO_BOUND = 0.995
+"""Share of the way to the nearest bound that a step may go."""
+OFF_BOUNDS = 0.02
+"""How far from the bounds to start anew, as a share of the range."""
+OFF_CENTRE = 0.1
+"""A cell whose products of slack and dual differ by less from `mu`, and whose last step was full, rests."""
+MORE_LEAF, MORE_INNER = 1, 3
+"""Further steps of a cell without and with children before it speaks again; measured in decision 0013."""
 
 
 @final
@@ -54,6 +66,22 @@ class Constants:
     m: Floats
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a cell tells its parent in an iteration: where it is, and how it would answer."""
+
+    pq: Floats
+    """(P, Q) at its boundary, (2, T)."""
+    omega: Floats
+    """Price of the boundary voltage as it sees it, (V,)."""
+    response: Response
+    empty: Constants
+    """Of a step to `mu` 0."""
+    centre: Constants
+    """What every unit of `mu` adds."""
+
+
 @dataclass(slots=True, eq=False)
 class Right:
     """A right-hand side: what is asked of all pairs, and what follows from it."""
@@ -64,22 +92,13 @@ class Right:
     level_push: Floats
     """Of the levels (L,)."""
     delta: Floats
-    """Of the hinges: stores' lower bounds, stores' upper bounds, outputs."""
-    flow: Floats
-    """Of the stores (K, T), as an inflow."""
+    """Of the hinges: stores' bounds, outputs."""
     inner: Floats
-    """Solution of the cell's own elimination for this right-hand side, set by `constants`."""
+    """Solution of the cell's own elimination for this right-hand side."""
 
     def plus(self, other: Right, factor: float) -> Right:
         """`self + factor * other`."""
-        return Right(
-            self.asked + factor * other.asked,
-            self.push + factor * other.push,
-            self.level_push + factor * other.level_push,
-            self.delta + factor * other.delta,
-            self.flow + factor * other.flow,
-            self.inner + factor * other.inner,
-        )
+        return Right(*(getattr(self, n) + factor * getattr(other, n) for n in Right.__slots__))
 
 
 @final
@@ -92,22 +111,20 @@ class CellSolver:
         levels = block.levels
         self._free = np.flatnonzero(block.hi - block.lo > FIXED_RANGE)
         self._level_free = np.flatnonzero(levels.hi - levels.lo > FIXED_RANGE)
-        self._has_low = np.flatnonzero(np.isfinite(block.store_lo))
-        self._has_high = np.flatnonzero(np.isfinite(block.store_hi))
-        low, high = len(self._has_low), len(self._has_high)
-        self._lows, self._highs, self._outs = slice(0, low), slice(low, low + high), slice(low + high, None)
-        price = block.store_price.ravel()
+        self._stores = Stores(block)
+        self._held, self._outs = slice(0, self._stores.count), slice(self._stores.count, None)
         self.pairs = Barrier(
             self._flat(block.lo, levels.lo),
             self._flat(block.hi, levels.hi),
-            np.concatenate([price[self._has_low], price[self._has_high], block.hinges.price]),
+            np.concatenate([self._stores.price, block.hinges.price]),
         )
         self._range = self.pairs.hi - self.pairs.lo
-        self._store_lo = block.store_lo.ravel()[self._has_low]
-        self._store_hi = block.store_hi.ravel()[self._has_high]
         self.levels_now = 0.5 * (levels.lo + levels.hi)
         self._stiff_level = np.full(len(levels.lo), _STIFF_LEVEL)
         self.u = inside(0.5 * (block.lo + block.hi) if wish is None else wish, block.lo, block.hi, share)
+        # what rows act on, one under the other: controls, children's P and Q, levels, the boundary's voltage
+        sizes = np.cumsum([0, len(block.lo), block.children, block.children, len(levels.lo), 1])
+        self._u, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
 
     def _flat(self, controls: Floats, levels: Floats) -> Floats:
         """What is free of controls (N, T) and levels (L,), in one row."""
@@ -119,35 +136,31 @@ class CellSolver:
         controls[self._free], levels[self._level_free] = flat[: len(self._free)], flat[len(self._free) :]
         return controls.reshape(self.block.lo.shape), levels
 
-    def _by_store(self, which: Ints, values: Floats, without: float = 0.0) -> Floats:
-        """Values of the store bounds that exist, as (K, T)."""
-        out = np.full(self.block.keep.size, without)
-        out[which] = values
-        return out.reshape(self.block.keep.shape)
-
     # ---------------------------------------------------------------- opening
 
     def know_children(self, pq: Floats, active: list[Ints]) -> None:
         """Learn the children's powers (children, 2, T) and the intervals in which each asks for its voltage."""
         block, t_count = self.block, self.block.intervals
         out = block.outputs
-        self.child_pq = pq.copy()
-        self._first_hinge, self._first_port = 2 * t_count, 2 * t_count + len(block.hinges.bound)
-        ports = [self._first_port + child * t_count + ts for child, ts in enumerate(active)]
-        rows = np.concatenate([np.arange(self._first_port), *ports]).astype(np.int64)
-        self._rows, self._t = rows, out.t[rows]
-        self._z, self._zp, self._zq = out.on_control[rows], out.on_p[rows], out.on_q[rows]
-        self._zl = out.on_level[rows]
-        self._hot = np.zeros((len(rows), t_count))
-        self._hot[np.arange(len(rows)), self._t] = 1.0
-        self._same_t = self._hot @ self._hot.T
-        self._by_t, self._slot = _grouped(self._t, t_count)
-        self._rows_of_t = [np.flatnonzero(self._t == t) for t in range(t_count)]
+        self.child_pq, self.child_active = pq.copy(), active
+        first = self._first_hinge = 2 * t_count
+        hinges = slice(first, first + len(block.hinges.bound))
+        self._first_port = hinges.stop
+        ports = [hinges.stop + child * t_count + ts for child, ts in enumerate(active)]
+        kept = np.concatenate([np.arange(hinges.stop), *ports]).astype(np.int64)
+        a = np.concatenate([out.on_control, out.on_p, out.on_q, out.on_level, out.on_v[:, None]], axis=1)[kept]
+        self._t, self._offset = out.t[kept], out.offset[kept]
+        self._rows = Rows(a, self._t, t_count)
+        self._limits = Limits(a[hinges], self._t[hinges], t_count)
+        lines = len(self._limits.line_t)
+        self._lines = slice(first, first + lines)
+        t = np.concatenate([self._t[:first], self._limits.line_t, self._t[hinges.stop :]])
+        a = np.concatenate([a[:first], np.zeros((lines, a.shape[1])), a[hinges.stop :]])
+        self._condensed = Rows(a, t, t_count)
         self._cut = np.cumsum([len(a) for a in active])[:-1]
-        gamma, t = out.on_v[rows[self._first_hinge :]], self._t[self._first_hinge :]
-        self.active = np.unique(t[gamma != 0.0])
+        beyond = self._t[first:], out.on_v[kept[first:]]
+        self.active = np.unique(beyond[0][beyond[1] != 0.0])
         """Intervals in which something inside depends on the boundary voltage."""
-        self._gv = (t[:, None] == self.active) * gamma[:, None]
 
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
@@ -163,241 +176,310 @@ class CellSolver:
         self.child_v = y[self._first_port :]
         self.omega = np.zeros(len(self.child_v))
 
+    def open_again(self, price: Floats, v_pu: Floats, mu: float) -> None:
+        """Start anew from the present point, a little off the bounds, with boundary prices (2, T) and voltage (V,)."""
+        self.u = inside(self.u, self.block.lo, self.block.hi, OFF_BOUNDS)
+        levels = self.block.levels
+        self.levels_now = inside(self.levels_now, levels.lo, levels.hi, OFF_BOUNDS)
+        v = self.v.copy()
+        v[self.active] = v_pu
+        self.open(price, v, mu)
+
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
-        return self._to_children(self._duals())
+        return self._to_children(self._rows.felt(self._duals()))
 
     def child_voltages(self) -> Floats:
         """Voltage at every child's boundary, shape (children, T)."""
         y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
         return np.asarray(y[self._first_port :].reshape(self.block.children, self.block.intervals))
 
+    def child_held(self) -> list[Floats]:
+        """The voltage that every child is to take for its own, where it matters."""
+        return list(np.split(self.child_v, self._cut)) if self.block.children else []
+
+    def inner_prices(self) -> tuple[Floats, Floats]:
+        """Prices of the hinges (R,) and of the voltages handed to the children (children, T)."""
+        voltage = np.zeros((self.block.children, self.block.intervals))
+        if self.block.children:
+            # left out are the intervals in which nobody below depends on the voltage: it is worth nothing there
+            t = np.split(self._t[self._first_port :], self._cut)
+            for child, price in enumerate(np.split(self.omega, self._cut)):
+                voltage[child, t[child]] = price
+        return self.pairs.pi[self._outs].copy(), voltage
+
+    def _values(self, v: Floats) -> Floats:
+        levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), len(v)))
+        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, v[None]])
+        return self._offset + self._rows.values(x)
+
     def _outputs(self) -> Floats:
-        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
-        return np.asarray(y[self._rows])
+        return self._values(self.v)
 
     def _gaps(self, y: Floats, e: Floats) -> Floats:
         """How far stores and outputs are beyond their bounds."""
-        e = e.ravel()
         outputs = y[self._first_hinge : self._first_port] - self.block.hinges.bound
-        return np.concatenate([self._store_lo - e[self._has_low], e[self._has_high] - self._store_hi, outputs])
+        return np.concatenate([self._stores.gaps(e), outputs])
 
     def _duals(self) -> Floats:
         return np.concatenate([self.price.ravel(), self.pairs.pi[self._outs], self.omega])
 
-    def _to_children(self, dual: Floats) -> Floats:
-        weight = dual[:, None] * self._hot
-        return np.stack([self._zp.T @ weight, self._zq.T @ weight], axis=1)
+    def _to_children(self, felt: Floats) -> Floats:
+        return np.stack([felt[self._p], felt[self._q]], axis=1)
 
-    # ---------------------------------------------------------------- matrix sweep, upwards
+    # ---------------------------------------------------------------- upwards
 
-    def factor(self, children: list[Response]) -> Response:
-        """Condense this cell at its present point, given the children's responses."""
-        block, b = self.block, self._first_hinge
-        # what depends on the point alone is worked out once for all right-hand sides of the iteration
-        self._y, self._e = self._outputs(), block.store(self.u)
+    def answer(self, children: list[Answer]) -> Answer:
+        """Condense this cell at its present point, given what its children told."""
+        self._heard = children
+        self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
+        self._condense()
+        self._empty, self._centre = self._right(0.0), self._unit()
+        empty = self._constants(self._empty, [a.empty for a in children], [a.omega for a in children])
+        centre = self._constants(self._centre, [a.centre for a in children], None)
+        b = self._first_hinge
+        both = self._eliminated.solve(np.concatenate([self._up, self._gv], axis=1))
+        self._h_up, self._h_gv = both[:, :b], both[:, b:]
+        c = self._big[:b, :b] - self._up.T @ self._h_up
+        response = Response(0.5 * (c + c.T), self._up.T @ self._h_gv, self._gv.T @ self._h_gv)
+        return Answer(self.boundary(), self.own_omega(), response, empty, centre)
+
+    def _condense(self) -> None:
+        """Factor the cell's own system at its present point."""
+        b, rows = self._first_hinge, self._condensed
+        self._y, self._e = self._outputs(), self.block.store(self.u)
         self._slope = self.dual_residual()
         stiff, compliance = self.pairs.weigh()
-        self._m, self._ml = self._spread(1.0 / (stiff + self._flat(block.quad + block.stiff, self._stiff_level)))
-        self._factor_stores(compliance)
-        big = self._joined_response(children)
-        kb = self._child_k(children)
-        g, voltages = len(self._t) - b, kb.shape[1]
-        h = np.zeros((g + voltages, g + voltages))
+        stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
+        self._m = self._spread(1.0 / stiff)[0]
+        if len(self.block.keep):
+            self._stores.factor(compliance, self._m[: len(self.block.gain)])
+        rows.set(self._lines, self._limits.weigh(compliance[self._outs]))
+        big = self._big = self._joined_response()
+        kb = self._child_k()
+        g, voltages, lines, levels = len(rows.t) - b, kb.shape[1], self._lines.stop - b, len(self._level_free)
+        size = g + voltages + levels
+        h = np.zeros((size, size))
         h[:g, :g] = big[b:, b:]
-        hinge = np.arange(len(block.hinges.bound))
-        h[hinge, hinge] += compliance[self._outs]
-        self._up = -big[b:, :b]
+        h[range(lines), range(lines)] += 1.0
+        up, gv = np.zeros((size, b)), np.zeros((size, len(self.active)))
+        up[:g] = -big[b:, :b]
+        gv[:g] = rows.padded[rows.t[b:], rows.slot[b:], self._v] * (rows.t[b:, None] == self.active)
         if voltages:
             link = -kb[b:]
-            link[len(hinge) :] += np.eye(voltages)
-            h[:g, g:], h[g:, :g] = link, link.T
+            link[lines:] += np.eye(voltages)
+            h[:g, g : g + voltages], h[g : g + voltages, :g] = link, link.T
+            up[g : g + voltages] = kb[:b].T
             at = g
-            for response in children:
-                end = at + len(response.y)
-                h[at:end, at:end] = -response.y
+            for child in self._heard:
+                end = at + len(child.response.y)
+                h[at:end, at:end] = -child.response.y
                 at = end
-            self._up = np.concatenate([self._up, kb[:b].T])
-        self._gv_all = np.concatenate([self._gv, np.zeros((voltages, self._gv.shape[1]))])
-        self._eliminated = _Symmetric(h, definite=not voltages)
-        both = self._eliminated.solve(np.concatenate([self._up, self._gv_all], axis=1))
-        self._h_up, self._h_gv = both[:, :b], both[:, b:]
-        c = big[:b, :b] - self._up.T @ self._h_up
-        return Response(0.5 * (c + c.T), self._up.T @ self._h_gv, self._gv_all.T @ self._h_gv)
+        if levels:
+            # as unknowns of their own: next to nothing bends a level, and one over that would drown all else
+            on_level = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
+            h[:g, -levels:], h[-levels:, :g] = -on_level[b:], -on_level[b:].T
+            h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
+            up[-levels:] = on_level[:b].T
+        self._up, self._gv = up, gv
+        self._eliminated = _Symmetric(h, definite=size == g)
 
-    def _joined_response(self, children: list[Response]) -> Floats:
-        """Answer of every output to a price on every other, through controls and children: (A, A)."""
-        block, t_count = self.block, self.block.intervals
-        big = self._same_t * ((self._z * self._m[:, self._t].T) @ self._z.T)
+    def _joined_response(self) -> Floats:
+        """Answer of every row to a price on every other, through controls and children: (A, A)."""
+        block, rows = self.block, self._condensed
+        z = rows.padded
+        t_count, slots, _ = z.shape
+        big = np.zeros((t_count, t_count, slots, slots))
+        own = z[:, :, self._u]
+        big[range(t_count), range(t_count)] = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
         if len(block.store_first):
-            reach = self._z[:, : len(block.gain)] * self._gain_m[:, self._t].T
-            reach = np.add.reduceat(reach, block.store_first, axis=1)
-            for rows, chain in zip(self._rows_of_t, self._n, strict=True):
-                big[rows] -= reach[rows] @ (chain.take(self._t, axis=0) * reach).T
-        big += (self._zl * self._ml) @ self._zl.T
-        if children:
-            c = np.stack([response.c for response in children]).reshape(-1, 2, t_count, 2, t_count)
-            for i, za in enumerate((self._zp, self._zq)):
-                seen = c[:, i, :, 0][:, :, self._t] * self._zp.T[:, None, :]
-                seen += c[:, i, :, 1][:, :, self._t] * self._zq.T[:, None, :]
-                big += self._sandwich(za, seen)
-        return big
+            reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :]
+            reach = np.add.reduceat(reach, block.store_first, axis=2)
+            seen = self._stores.inverse[:, :, None, :] * reach[None]
+            big -= _over(seen, reach)
+        if len(self._heard):
+            c = np.stack([child.response.c for child in self._heard]).reshape(-1, 2, t_count, 2, t_count)
+            for i, left in enumerate((self._p, self._q)):
+                for j, right in enumerate((self._p, self._q)):
+                    seen = c[:, i, :, j].transpose(2, 1, 0)[:, :, None, :] * z[None, :, :, left]
+                    big += _over(seen, z[:, :, right])
+        flat = big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)
+        return np.asarray(flat[np.ix_(rows.at, rows.at)])
 
-    def _sandwich(self, left: Floats, right: Floats) -> Floats:
-        """sum_k left[a, k] right[k, t_a, b] for outputs a, b: one small product per interval. `right`: (K, T, A)."""
-        return np.asarray((left[self._by_t] @ right.transpose(1, 0, 2))[self._t, self._slot])
+    def _child_k(self) -> Floats:
+        """Answer of every row to the children's voltages: (A, voltages)."""
+        rows, t_count = self._condensed, self.block.intervals
+        z = rows.padded[rows.t, rows.slot]
+        zp, zq, ks = z[:, self._p], z[:, self._q], [child.response.k for child in self._heard]
+        parts = [zp[:, i, None] * k[:t_count][rows.t] + zq[:, i, None] * k[t_count:][rows.t] for i, k in enumerate(ks)]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows.t), 0))
 
-    def _child_k(self, children: list[Response]) -> Floats:
-        """Answer of every output to the children's voltages: (A, voltages)."""
-        t_count = self.block.intervals
-        parts = [
-            self._zp[:, i, None] * r.k[:t_count][self._t] + self._zq[:, i, None] * r.k[t_count:][self._t]
-            for i, r in enumerate(children)
-        ]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((len(self._t), 0))
+    def _right(self, mu: float) -> Right:
+        """The step to the central path of `mu`."""
+        asked = self.pairs.asked(mu)
+        push = self._spread(self.pairs.push(asked) - self._slope)
+        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), np.zeros(0))
 
-    def _factor_stores(self, compliance: Floats) -> None:
-        """Each store's chain condensed on its inflow: a tridiagonal matrix inverted for all stores at once."""
-        block = self.block
-        if not len(block.keep):
-            return
-        self._c_low = self._by_store(self._has_low, compliance[self._lows], np.inf)
-        self._c_high = self._by_store(self._has_high, compliance[self._highs], np.inf)
-        self._soft = 1.0 / np.maximum(1.0 / self._c_low + 1.0 / self._c_high, _FREE_STORE)
-        gain = block.gain
-        self._gain_m = gain * self._m[: len(gain)]
-        give = np.add.reduceat(gain * self._gain_m, block.store_first, axis=0)
-        self._n = _chain_inverse(give, self._soft, block.keep)
-
-    # ---------------------------------------------------------------- vector sweeps, upwards
-
-    def right_hand(self, kind: Kind) -> Right:
-        """A right-hand side: 'affine', 'corrector' (after the affine step), or 'centre' (per unit of mu)."""
-        asked = self.pairs.asked(kind)
-        push = self.pairs.push(asked)
-        if kind == "centre":
-            delta = self.pairs.delta(asked, None)
-        else:
-            push = push - self._slope
-            delta = self.pairs.delta(asked, self._gaps(self._y, self._e))
-        return Right(asked, *self._spread(push), delta, self._store_flow(delta), np.zeros(0))
-
-    def _store_flow(self, delta: Floats) -> Floats:
-        """What the hinges of the stores' bounds ask for, as an inflow (K, T)."""
-        if not len(self.block.keep):
-            return np.zeros_like(self.block.keep)
-        low = self._by_store(self._has_low, delta[self._lows]) / self._c_low
-        held = self._soft * (low - self._by_store(self._has_high, delta[self._highs]) / self._c_high)
-        flow = held.copy()
-        flow[:, 1:] -= self.block.keep[:, 1:] * held[:, :-1]
-        return np.asarray(flow)
+    def _unit(self) -> Right:
+        """What a unit of `mu` adds to it."""
+        asked = np.ones_like(self.pairs.s)
+        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), np.zeros(0))
 
     def dual_residual(self) -> Floats:
         """Gradient of the Lagrangian by the free controls and levels."""
-        block, duals = self.block, self._duals()
-        seen = self._z.T @ (duals[:, None] * self._hot)
-        slope = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor) + seen
+        block, stores = self.block, self._stores
+        felt = self._rows.felt(self._duals())
+        slope = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor) + felt[self._u]
         if len(block.store_first):
-            slope[: len(block.gain)] += block.gain * block.worth(self._store_price())[block.store_of]
-        level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + self._zl.T @ duals
+            slope[: len(block.gain)] += block.gain * block.worth(stores.felt(self.pairs.pi[self._held]))[block.store_of]
+        level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + felt[self._l].sum(axis=1)
         return self._flat(slope, level_slope) + self.pairs.box_price()
 
-    def gap_of_residuals(self) -> float:
-        """Most that the dual residuals at the last `factor` can hide [EUR]: a control may move over its whole range."""
-        return float(np.abs(self._slope) @ self._range)
+    def gap(self) -> float:
+        """Most that the cost at the last `answer` can be above the least [EUR], this cell's part.
 
-    def _store_price(self) -> Floats:
-        pi = self.pairs.pi
-        return self._by_store(self._has_high, pi[self._highs]) - self._by_store(self._has_low, pi[self._lows])
+        The Lagrangian of any duals is a lower bound of the cost once every control may move over its whole range and
+        every voltage by `SPAN_V_PU`.
+        """
+        apart = np.concatenate([np.zeros(0), *(child.omega for child in self._heard)]) - self.omega
+        held = float(self.omega @ (self.child_v - self._y[self._first_port :]) + SPAN_V_PU * np.abs(apart).sum())
+        return self.pairs.gap(self._gaps(self._y, self._e)) + float(np.abs(self._slope) @ self._range) + held
 
-    def constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
-        """The constants of the response to `right`; `omega` are the children's prices of voltage, None for 'centre'."""
-        t_count, b = self.block.intervals, self._first_hinge
-        k = (self._z @ self._own_step(right, 0.0)[0])[np.arange(len(self._t)), self._t]
-        k = k + self._zl @ (self._ml * right.level_push)
-        for i, child in enumerate(children):
-            k = k + self._zp[:, i] * child.k[:t_count][self._t] + self._zq[:, i] * child.k[t_count:][self._t]
-        r0 = k[b:].copy()
-        delta = right.delta[self._outs]
-        ports = len(r0) - len(delta)
-        r0[: len(delta)] -= delta
-        m = np.concatenate([child.m for child in children]) if children else np.zeros(0)
-        if omega is not None and ports:
-            r0[-ports:] -= self.child_v - self._y[self._first_port :]
-            m = m + np.concatenate(omega) - self.omega
-        right.inner = self._eliminated.solve(np.concatenate([r0, m]))
-        return Constants(k[:b] + self._up.T @ right.inner, self._gv_all.T @ right.inner)
+    def _constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
+        """The constants of the response to `right`; `omega` are the children's prices of voltage, None for a unit of
+        `mu`. Sets `right.inner`."""
+        t_count, b, rows = self.block.intervals, self._first_hinge, self._condensed
+        x = np.zeros((rows.padded.shape[2], t_count))
+        x[self._u] = self._own_step(right, np.zeros_like(right.push))[0]
+        if children:
+            x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
+        k, price = rows.values(x), np.concatenate([np.zeros(0), *(child.m for child in children)])
+        rest = k[b:].copy()
+        rest[: self._lines.stop - b] -= self._limits.asked(right.delta[self._outs])
+        if omega is not None and len(self.omega):
+            rest[-len(self.omega) :] -= self.child_v - self._y[self._first_port :]
+            price = price + np.concatenate(omega) - self.omega
+        right.inner = self._eliminated.solve(np.concatenate([rest, price, -right.level_push[self._level_free]]))
+        return Constants(k[:b] + self._up.T @ right.inner, self._gv.T @ right.inner)
 
     def own_omega(self) -> Floats:
         """Price of the boundary voltage as this cell sees it, shape (V,)."""
-        return np.asarray(self._gv.T @ np.concatenate([self.pairs.pi[self._outs], self.omega]))
+        duals = self._duals()
+        duals[: self._first_hinge] = 0.0
+        return np.asarray(self._rows.felt(duals)[self._v][0, self.active])
 
-    def _own_step(self, right: Right, price: Floats | float) -> tuple[Floats, Floats]:
+    def _own_step(self, right: Right, price: Floats) -> tuple[Floats, Floats]:
         """Steps of the controls (N, T) and of what stored energy is worth (K, T) when prices step by `price` (N, T)."""
-        block = self.block
+        block, stores = self.block, self._stores
         step = self._m * (right.push - price)
         if not len(block.store_first):
-            return step, right.flow
-        tau = np.einsum("ijk,jk->ik", self._n, (block.inflow(step) + right.flow).T).T
-        step[: len(block.gain)] -= self._gain_m * tau[block.store_of]
+            return step, np.zeros_like(block.keep)
+        tau = stores.worth(block.inflow(step) + stores.flow(right.delta[self._held]))
+        step[: len(block.gain)] -= stores.gain_m * tau[block.store_of]
         return step, tau
 
     # ---------------------------------------------------------------- downwards
 
-    def expand(self, right: Right, d_price: Floats, d_v: Floats) -> tuple[Floats, list[Floats]]:
-        """Steps of everything inside when boundary price (2, T) and voltage (V,) step.
+    def follow(self, price: Floats, v_pu: Floats, mu: float, most: float) -> tuple[float, float]:
+        """Go where the parent tells: to boundary prices (2, T) and voltage (V,), towards the central path of `mu`.
 
-        Returns the steps of price (children, 2, T) and voltage (one array each) for the children.
+        Returns the lengths of the first step, of slacks and of duals, `most` at most. Then the cell goes on by itself;
+        its children are taken to answer as they said.
         """
-        block, b = self.block, self._first_hinge
-        x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
-        theta, self.d_child_v = x[: len(self._t) - b], x[len(self._t) - b :]
-        count = len(block.hinges.bound)
-        self.d_price, self.d_v, self.d_omega = d_price, d_v, theta[count:]
-        dual = np.concatenate([d_price.ravel(), theta])
-        self.du, tau = self._own_step(right, self._z.T @ (dual[:, None] * self._hot))
-        self.d_levels = self._ml * (right.level_push - self._zl.T @ dual)
-        dpi = np.concatenate([*self._store_steps(right, tau), theta[:count]])
-        self.pairs.step(self._flat(self.du, self.d_levels), dpi, right.asked)
-        return self._to_children(dual), list(np.split(self.d_child_v, self._cut)) if block.children else []
+        before, held = self.child_prices(), self.child_v
+        said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
+        self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
+        self.price, self.v = price, self.v.copy()
+        self.v[self.active] = v_pu
+        lengths = step = self._apply(most)
+        for _ in range(MORE_INNER if self._heard else MORE_LEAF):
+            omega = self._foresee(said, before, held)
+            if min(step) == 1.0 and self.pairs.off_centre(mu) < OFF_CENTRE:
+                break
+            self._condense()
+            right = self._right(mu)
+            none = [Constants(np.zeros(self._first_hinge), np.zeros(len(o))) for o in omega]
+            self._constants(right, none, omega)
+            self._h_up, self._h_gv = np.zeros((len(right.inner), 0)), np.zeros((len(right.inner), 0))
+            self._expand(right, np.zeros(0), np.zeros(0))
+            step = self._apply(1.0)
+        return lengths
 
-    def _store_steps(self, right: Right, tau: Floats) -> tuple[Floats, Floats]:
-        """Steps of the duals of the stores' lower and upper bounds, from `tau`, what energy is worth: exact where a
-        compliance is nearly zero."""
-        block = self.block
-        if not len(block.keep):
-            return np.zeros(0), np.zeros(0)
-        de = block.carry(block.inflow(self.du))
-        nu = tau.copy()
-        nu[:, :-1] -= block.keep[:, 1:] * tau[:, 1:]
-        low = -(de + self._by_store(self._has_low, right.delta[self._lows])) / self._c_low
-        high = (de - self._by_store(self._has_high, right.delta[self._highs])) / self._c_high
-        by_high = self._c_high < self._c_low
-        low, high = np.where(by_high, low, high - nu), np.where(by_high, nu + low, high)
-        return low.ravel()[self._has_low], high.ravel()[self._has_high]
+    def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
+        """As `follow`, but only look where a full step leads; returns the children's prices and voltages there."""
+        self._d_price, self._d_v = price - self.price, v_pu - self.v[self.active]
+        self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
+        duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
+        prices = self._to_children(self._rows.felt(duals))
+        return prices, list(np.split(self.child_v + self._d_child_v, self._cut)) if self.block.children else []
 
-    def sizes(self) -> StepSizes:
-        """How far this cell can follow the step."""
-        return self.pairs.sizes()
+    def longest(self) -> tuple[float, float]:
+        """How far this cell can go where it aims."""
+        return self.pairs.most(TO_BOUND)
 
-    def apply(self, primal: float, dual: float) -> None:
-        """Take the step. The children's powers follow with `hear_children`."""
-        self.pairs.apply(primal, dual)
-        self.u = self.u + primal * self.du
-        self.levels_now = self.levels_now + primal * self.d_levels
+    def keep_step(self, primal: float, dual: float) -> None:
+        """Go there, as far as all cells can."""
+        self._move(primal, dual)
+        self.price = self.price + dual * self._d_price
         self.v = self.v.copy()
-        self.v[self.active] += primal * self.d_v
-        self.child_v = self.child_v + primal * self.d_child_v
-        self.price = self.price + dual * self.d_price
-        self.omega = self.omega + dual * self.d_omega
+        self.v[self.active] += primal * self._d_v
 
-    def hear_children(self, pq: Floats) -> None:
-        """Learn the children's powers (children, 2, T) at the present point."""
-        self.child_pq = pq
+    def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: Floats) -> list[Floats]:
+        """What the children will answer to their new prices and voltages: powers, and prices of voltage (returned)."""
+        d_price = (self.child_prices() - before).reshape(len(said), self._first_hinge)
+        d_v = np.split(self.child_v - held, self._cut)
+        omega = []
+        for i, ((k, m), heard) in enumerate(zip(said, self._heard, strict=True)):
+            r = heard.response
+            self.child_pq[i] = heard.pq + (k - r.c @ d_price[i] + r.k @ d_v[i]).reshape(2, -1)
+            omega.append(heard.omega + m + r.k.T @ d_price[i] + r.y @ d_v[i])
+        return omega
+
+    def _expand(self, right: Right, d_price: Floats, d_v: Floats) -> None:
+        """Steps of everything inside when boundary price (2, T) and voltage (V,) step."""
+        b, lines = self._first_hinge, self._lines.stop - self._first_hinge
+        x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
+        ports = len(self.omega)
+        hinges = self._limits.duals(x[:lines], right.delta[self._outs])
+        self._d_omega, self._d_child_v = x[lines : lines + ports], x[lines + ports : lines + 2 * ports]
+        boundary = d_price.ravel() if d_price.size else np.zeros(b)
+        felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
+        self._d_pi = hinges
+        self._du, tau = self._own_step(right, felt[self._u])
+        self._d_levels = np.zeros_like(self.levels_now)
+        self._d_levels[self._level_free] = x[lines + 2 * ports :]
+        held = self._stores.duals(self._du, tau, right.delta[self._held]) if len(self.block.keep) else np.zeros(0)
+        self.pairs.step(self._flat(self._du, self._d_levels), np.concatenate([held, hinges]), right.asked)
+
+    def _apply(self, most: float) -> tuple[float, float]:
+        """Take the step as far as it may go; returns the lengths."""
+        primal, dual = (min(most, size) for size in self.longest())
+        self._move(primal, dual)
+        return primal, dual
+
+    def _move(self, primal: float, dual: float) -> None:
+        self.pairs.apply(primal, dual)
+        self.u = self.u + primal * self._du
+        self.levels_now = self.levels_now + primal * self._d_levels
+        self.child_v = self.child_v + primal * self._d_child_v
+        self.omega = self.omega + dual * self._d_omega
+
+    # ---------------------------------------------------------------- what it costs
+
+    def true_cost(self) -> float:
+        """Own cost [EUR] at the voltage `v`, once that is the true one."""
+        return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
 
     def cost(self) -> float:
-        """Own cost [EUR] at the point of the last `factor`; no price of boundary power."""
+        """Own cost [EUR] at the point of the last `answer`; no price of boundary power."""
         return self.block.own_cost(self.u, self.levels_now, self._y[self._first_hinge : self._first_port])
+
+
+def _over(seen: Floats, rows: Floats) -> Floats:
+    """sum_k seen[t', t, s, k] rows[t', s', k] as (t', t, s, s')."""
+    t_count, slots, k = rows.shape
+    flat = np.ascontiguousarray(seen).reshape(t_count, t_count * slots, k)
+    return np.asarray((flat @ rows.transpose(0, 2, 1)).reshape(t_count, t_count, slots, slots))
 
 
 @final
@@ -405,15 +487,15 @@ class _Symmetric:
     """A factored symmetric matrix. Without voltages to hand down it is positive definite, with them a saddle."""
 
     def __init__(self, matrix: Floats, *, definite: bool) -> None:
-        # a unit diagonal first: hinges and voltages live on very different scales
-        self._scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1e-12))
-        scaled = matrix * self._scale[:, None] * self._scale
         self._pivots = None
         if definite:
-            self._factor, trouble = lapack.dpotrf(scaled, lower=1)
+            # a unit diagonal first: lines and voltages live on very different scales
+            self._scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+            self._factor, trouble = lapack.dpotrf(matrix * self._scale[:, None] * self._scale, lower=1)
             definite = trouble == 0
         if not definite and len(matrix):
-            self._factor, self._pivots, _ = lapack.dgetrf(scaled)
+            self._scale, self._matrix = _even(matrix)
+            self._factor, self._pivots, _ = lapack.dgetrf(self._matrix)
 
     def solve(self, right: Floats) -> Floats:
         """Of one right-hand side (A,) or several (A, B)."""
@@ -422,40 +504,20 @@ class _Symmetric:
         scale = self._scale if right.ndim == 1 else self._scale[:, None]
         if self._pivots is None:
             answer, _ = lapack.dpotrs(self._factor, scale * right, lower=1)
-        else:
-            answer, _ = lapack.dgetrs(self._factor, self._pivots, scale * right)
+            return np.asarray(scale * answer)
+        wanted = scale * right
+        answer, _ = lapack.dgetrs(self._factor, self._pivots, wanted)
+        if right.ndim == 1:
+            # a saddle loses digits where limits are stiff, and gets them back from what is left over
+            answer += lapack.dgetrs(self._factor, self._pivots, wanted - self._matrix @ answer)[0]
         return np.asarray(scale * answer)
 
 
-def _chain_inverse(give: Floats, soft: Floats, keep: Floats) -> Floats:
-    """Inverse of one symmetric tridiagonal matrix per store, (T, T, K), from arrays (K, T).
-
-    The matrix has give[t] + soft[t] + keep[t]^2 soft[t-1] on its diagonal and -keep[t] soft[t-1] beside it. Factored as
-    L D L' with d = rest + soft, where rest[t] = give[t] + keep[t]^2 soft[t-1] rest[t-1] / d[t-1]: nothing is
-    subtracted, so no digit is lost however stiff a bound is. The inverse then follows from its last row upwards.
-    """
-    rest, soft, keep = give.T.copy(), soft.T.copy(), keep.T
-    t_count, count = rest.shape
-    d = rest + soft
-    for t in range(1, t_count):
-        rest[t] += keep[t] ** 2 * soft[t - 1] * rest[t - 1] / d[t - 1]
-        d[t] = rest[t] + soft[t]
-    back = keep[1:] * soft[:-1] / d[:-1]
-    out = np.empty((t_count, t_count, count))
-    out[-1, -1] = 1.0 / d[-1]
-    for t in range(t_count - 2, -1, -1):
-        out[t, t + 1 :] = back[t] * out[t + 1, t + 1 :]
-        out[t + 1 :, t] = out[t, t + 1 :]
-        out[t, t] = 1.0 / d[t] + back[t] * out[t, t + 1]
-    return out
-
-
-def _grouped(t: Ints, t_count: int) -> tuple[Ints, Ints]:
-    """Rows of every interval, padded to a rectangle (T, most), and every row's place among those of its interval."""
-    order = np.argsort(t, kind="stable")
-    first = np.searchsorted(t[order], np.arange(t_count))
-    slot = np.empty(len(t), dtype=np.int64)
-    slot[order] = np.arange(len(t)) - first[t[order]]
-    by_t = np.zeros((t_count, int(slot.max()) + 1), dtype=np.int64)
-    by_t[t, slot] = np.arange(len(t))
-    return by_t, slot
+def _even(matrix: Floats) -> tuple[Floats, Floats]:
+    """Scales that bring the largest entry of every row near 1, and the scaled matrix (D. Ruiz, "A scaling algorithm to
+    equilibrate both rows and columns norms in matrices", Rutherford Appleton Laboratory, RAL-TR-2001-034)."""
+    scale = np.ones(len(matrix))
+    size = np.abs(matrix)
+    for _ in range(2):
+        scale /= np.sqrt(np.maximum((size * scale).max(axis=1) * scale, 1e-300))
+    return scale, matrix * scale[:, None] * scale

@@ -14,6 +14,7 @@ from archipel.report import charts
 from archipel.report.figures import GROUPS, MEANING, best_of, fitted, grouped, shown
 from archipel.report.glance import glance
 from archipel.report.network_map import network_map
+from archipel.report.price_parts import price_parts
 from archipel.report.run import Run
 from archipel.report.tie_flows import tie_flows
 from archipel.report.words import STRATEGY, first_date, story
@@ -52,6 +53,7 @@ def report(run: Run) -> str:
         ),
         _section("Where the power came from, and where it went", _ABOUT_BALANCE, charts.balance(run)),
         _section("Upstream and prices", _ABOUT_UPSTREAM, _two(charts.upstream(run, scenario), charts.prices(run))),
+        *_optional("What a price is made of", _ABOUT_PARTS, price_parts(run, scenario)),
         _section("Voltage", _ABOUT_VOLTAGE, charts.voltages(run, scenario)),
         _section("Loading of lines and transformers", _ABOUT_LOADING, charts.loadings(run, scenario)),
         _section("Between the cells", _ABOUT_TIES, tie_flows(run, scenario)),
@@ -80,6 +82,11 @@ _ABOUT_BALANCE = (
 _ABOUT_UPSTREAM = (
     "Left: power drawn from the upstream grid (negative: given). Right: the day-ahead price and the prices at the "
     "boundaries of cells; where they part, a limit of the grid is worth money."
+)
+_ABOUT_PARTS = (
+    "The price at the boundary where the network moved it most. Energy is the day-ahead price; losses, congestion "
+    "(limits of lines, transformers and the connection) and voltage limits are what one more kilowatt there costs the "
+    "grid; below zero, what it spares it. Fees are those of the network and the charge on the day's peak."
 )
 _ABOUT_VOLTAGE = "Every node of the AC power flow. The strictest limit of each level is drawn, unless it is far away."
 _ABOUT_LOADING = (
@@ -130,6 +137,11 @@ def _header(run: Run, scenario: Scenario) -> str:
 def _section(title: str, about: str, body: str) -> str:
     said = f'<p class="about">{escape(about)}</p>' if about else ""
     return f"<section><h2>{escape(title)}</h2>{said}{body}</section>"
+
+
+def _optional(title: str, about: str, body: str) -> list[str]:
+    """A section that is left out where there is nothing to show."""
+    return [_section(title, about, body)] if body else []
 
 
 def _two(left: str, right: str) -> str:

@@ -70,6 +70,10 @@ class Run:
             raise RunNotFound(f"table {name}: found no column {', '.join(missing)}; expected some of {known}")
         return file.read(wanted) if strategy is None else file.read_row_groups(self._groups(file, strategy), wanted)
 
+    def columns(self, name: str) -> list[str]:
+        """The columns of a table; runs of older versions lack some."""
+        return list(self._open(name).schema_arrow.names)
+
     def array(self, name: str, column: str, strategy: str) -> NDArray[Any]:
         """One numeric column of one strategy as an array of shape (elements, steps); empty values are NaN.
 

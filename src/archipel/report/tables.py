@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archipel.model import Scenario, StrategyResult
+from archipel.model import PRICE_PARTS, Scenario, StrategyResult
 from archipel.report.tally import day_ahead, tally
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -35,9 +35,12 @@ LABELS = {
 }
 VALUES = {
     "devices": ("p_kw", "q_kvar", "soc"),
-    "nodes": ("v_pu",),
+    "nodes": ("v_pu", "price_eur_per_kwh", "price_eur_per_kvarh"),
     "branches": ("loading",),
-    "boundaries": ("p_kw", "q_kvar", "v_pu", "price_eur_per_kwh"),
+    "boundaries": (
+        *("p_kw", "q_kvar", "v_pu", "price_eur_per_kwh", "price_eur_per_kvarh"),
+        *(f"{part}_eur_per_kwh" for part in PRICE_PARTS),
+    ),
     "switches": ("closed",),
     "cells": (
         "load_kw",
@@ -131,7 +134,15 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
         ),
         (result.p_kw, result.q_kvar, result.soc),
     )
-    yield from table("nodes", (_own_words(node_id), _own_words(["sym"] * len(node_id))), (result.v_pu,))
+    ties = len(archipelago.tie)
+    tie_q = _or_unknown(result.tie_price_q, (ties, steps))
+    tie_parts = _or_unknown(result.tie_price_parts, (ties, len(PRICE_PARTS), steps))
+    node_price = _or_unknown(result.node_price, (len(node_id), 2, steps), np.float32)
+    yield from table(
+        "nodes",
+        (_own_words(node_id), _own_words(["sym"] * len(node_id))),
+        (result.v_pu, node_price[:, 0], node_price[:, 1]),
+    )
     yield from table("branches", (_own_words(grid.branch_id),), (result.loading,))
     yield from table(
         "boundaries",
@@ -140,7 +151,11 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
             _words(cell_id, np.array(end_cell)),
             _words(node_id, np.array(end_node)),
         ),
-        (result.tie_p_kw, result.tie_q_kvar, result.tie_v_pu, np.repeat(result.tie_price, 2, axis=0)),
+        (
+            *(result.tie_p_kw, result.tie_q_kvar, result.tie_v_pu),
+            *(np.repeat(price, 2, axis=0) for price in (result.tie_price, tie_q)),
+            *(np.repeat(tie_parts[:, part], 2, axis=0) for part in range(len(PRICE_PARTS))),
+        ),
     )
     # No strategy of ours switches yet: every switch stays as the scenario has it.
     yield from table(
@@ -150,6 +165,11 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
     yield from table("agreed", (_own_words([tie.id for tie in archipelago.tie]),), (result.tie_agreed_kw,))
     yield from table("area", (), area)
     yield "agreements", _agreements(result)
+
+
+def _or_unknown(values: NDArray[Any] | None, shape: tuple[int, ...], kind: type = np.float64) -> NDArray[Any]:
+    """The values; where a strategy has none, nothing known."""
+    return np.full(shape, np.nan, kind) if values is None else values
 
 
 def _pieces(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, final
 
@@ -12,7 +12,7 @@ import numpy as np
 from archipel.cell.linear import Memory
 from archipel.cell.parts import cut
 from archipel.cell.site import Duty, duty
-from archipel.controller.agreeing import ACCEPT, carry_over, damping
+from archipel.controller.agreeing import ACCEPT, carry_over, firmness
 from archipel.controller.solo import SoloPlan
 from archipel.coordination.outcome import Upstream
 from archipel.devices.base import State
@@ -25,10 +25,12 @@ from archipel.strategies.whole import (
     at_one_desk,
     forget_whole,
     linearise_whole,
+    price_parts_whole,
     settle_whole,
+    stiffness_whole,
     worst_excess,
 )
-from archipel.twin import Decision, Seen
+from archipel.twin import Decision, Priced, Seen
 
 PASSES = 5
 
@@ -40,6 +42,8 @@ class _Best:
 
     u: list[Floats]
     price: list[Floats]
+    parts: list[Floats]
+    """Of every cell's price, (parts, 2, T); empty where the solver that was asked tells none."""
     iterations: int
     said: list[str]
 
@@ -58,6 +62,7 @@ class Central:
         self._plans: list[SoloPlan] = []
         self._state: WholeState | None = None
         self._price: list[Floats] = []
+        self._parts: list[Floats] = []
 
     def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
         """Plan when due; leases for all devices."""
@@ -89,11 +94,14 @@ class Central:
         while passes < limit:
             passes += 1
             blocks = linearise_whole(parts, duties, at, state, self._memories, root.peaks_kw)
-            rise = damping(passes, not self._plans) * horizon.dt_h
-            blocks = [block.near(u, rise) for block, u in zip(blocks, at, strict=True)]
+            stiff = stiffness_whole(parts, duties, state, root.price_eur_per_kwh)
+            blocks = [
+                replace(block, stiff=firmness(passes) * s, anchor=u)
+                for block, s, u in zip(blocks, stiff, at, strict=True)
+            ]
             joined = join(tuple(blocks), list(parts.parents), energy, np.full(len(horizon), root.v_pu))
             starts = [
-                what.gentle() if not rise.any() else 0.5 * (what.gentle() + w)
+                what.gentle() if not self._plans and passes == 1 else 0.5 * (what.gentle() + w)
                 for what, w in zip(duties, at, strict=True)
             ]
             best = self._optimum(blocks, joined, starts, Upstream(energy, np.full(len(horizon), root.v_pu)))
@@ -106,6 +114,7 @@ class Central:
         self._plans = [SoloPlan(*each) for each in zip(duties, u, blocks, strict=True)]
         self._state, self._horizon = state, horizon
         self._price = [price / horizon.dt_h for price in best.price]
+        self._parts = [parts / horizon.dt_h for parts in best.parts]
         # without the price of moving, which is no part of any bill
         cost = bill(blocks, list(parts.parents), u, energy, np.full(len(horizon), root.v_pu))
         return _entry(now, iterations, passes, cost.total, worst, best.said)
@@ -123,20 +132,24 @@ class Central:
             if not solved[0].converged:
                 raise
             said = f"{error}; planned by the cells' own method instead, certified gap {solved[0].gap:.1e}"
-            return _Best([one.u for one in solved], [one.price for one in solved], solved[0].iterations, [said])
-        return _Best(joined.controls(best.x), list(best.boundary_dual), best.iterations, [])
+            return _Best([one.u for one in solved], [one.price for one in solved], [], solved[0].iterations, [said])
+        told = price_parts_whole(self.parts, blocks, best, upstream.price)
+        return _Best(joined.controls(best.x), list(best.boundary_dual), told, best.iterations, [])
 
     def _leases(self, now: datetime, states: Mapping[str, State], entries: tuple[dict[str, Any], ...]) -> Decision:
         parts = self.parts
         free = Decision.free(len(parts.scenario.device_node), len(parts.scenario.archipelago.tie))
         p, q, price, agreed = free.p_kw.copy(), free.q_kvar.copy(), free.price.copy(), free.agreed_kw.copy()
         t = interval_at(self._horizon, now)
+        more = Priced.none(len(parts.scenario.archipelago.tie), len(parts.scenario.grid.nodes))
         for i in range(len(parts.sites)):
             parts.put(i, split(self._plans[i], parts.states(i, states), parts.sites[i].fleets, t, now), p, q)
             if i and self._state is not None:
                 agreed[parts.tie_of[i]] = self._state.boundary[i][0, t]
-                price[parts.tie_of[i]] = self._price[i][0, t]
-        return Decision(p, q, price, agreed, entries)
+                price[parts.tie_of[i]], more.tie_q[parts.tie_of[i]] = self._price[i][:, t]
+                if self._parts:
+                    more.tie_parts[parts.tie_of[i]] = self._parts[i][:, 0, t]
+        return Decision(p, q, price, agreed, entries, priced=more)
 
 
 def _entry(

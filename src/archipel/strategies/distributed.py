@@ -17,11 +17,11 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Scenario
+from archipel.model import Floats, Scenario
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.planning import Desk, ForecastKind
-from archipel.twin import Decision, Seen
+from archipel.twin import Decision, Priced, Seen
 
 QUIET_TICKS = 100
 """Ticks without any message after which a plan is given up; every cell then does what silence means."""
@@ -58,6 +58,7 @@ class Distributed:
         if self._there:
             self._here.outlet = self._send
         self._outcomes: dict[str, Outcome | None] = {}
+        self._node_prices: dict[str, Floats] = {}
         self._planned: datetime | None = None
 
     def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
@@ -90,6 +91,7 @@ class Distributed:
             group.start("begin", plan, horizon, {name: readings[name] for name in group.names}, None)
         self._talk(self._here.begin(plan, horizon, readings, root))
         self._outcomes, self._planned, self._horizon = self._collect("outcomes"), now, horizon
+        self._node_prices = self._collect("node_prices")
         return self._entry(now)
 
     def _talk(self, mail: list[Message]) -> None:
@@ -198,7 +200,23 @@ class Distributed:
             outcome = self._outcomes.get(site.id)
             if i and outcome is not None and not outcome.silent:
                 price[parts.tie_of[i]], agreed[parts.tie_of[i]] = outcome.price[0, t], outcome.boundary[0, t]
-        return Decision(p, q, price, agreed, entries, gaps)
+        return Decision(p, q, price, agreed, entries, gaps, None if self._planned is None else self._priced(t))
+
+    def _priced(self, t: int) -> Priced:
+        """What prices are made of in interval `t`, for the record."""
+        parts = self.parts
+        told = Priced.none(len(parts.scenario.archipelago.tie), len(parts.scenario.grid.nodes))
+        for i, site in enumerate(parts.sites):
+            outcome = self._outcomes.get(site.id)
+            if outcome is None or outcome.silent:
+                continue
+            if i:
+                told.tie_q[parts.tie_of[i]] = outcome.price[1, t]
+                if outcome.parts is not None:
+                    told.tie_parts[parts.tie_of[i]] = outcome.parts[:, 0, t]
+            if (inside := self._node_prices.get(site.id)) is not None:
+                told.node[site.network.nodes] = inside[:, :, t].T
+        return told
 
 
 def _workers(wanted: int | None) -> int:

@@ -11,6 +11,8 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any, final
 
+from archipel.cell.prices import node_prices
+from archipel.controller.absent import taking_part
 from archipel.controller.agreeing import Agreed, RootFacts
 from archipel.controller.controller import CellController, Readings
 from archipel.coordination.message import Message
@@ -27,6 +29,8 @@ class Outcome:
     price: Floats
     boundary: Floats
     """(2, T) each."""
+    parts: Floats | None
+    """What the price is the sum of [EUR/kWh, EUR/kvarh], (parts, 2, T) in the order of `PRICE_PARTS`."""
     children: tuple[str, ...]
     """Those that took part."""
     child_boundary: Floats
@@ -109,6 +113,15 @@ class Group:
         """Linear problems and controls, for measuring a plan against a central one; never used to decide."""
         return {name: (c.agreed.block, c.agreed.u) for name, c in self.by_id.items() if c.agreed is not None}
 
+    def node_prices(self) -> dict[str, Floats]:
+        """Prices of P and Q at every cell's nodes [EUR/kWh, EUR/kvarh], (2, nodes, T): for the record of a run, never
+        used to decide."""
+        return {
+            name: node_prices(taking_part(c.site, c.agreed.children), c.agreed.duty, c.agreed.priced)
+            for name, c in self.by_id.items()
+            if c.agreed is not None and c.agreed.priced is not None
+        }
+
 
 def _outcome(controller: CellController) -> Outcome | None:
     agreed: Agreed | None = controller.agreed
@@ -118,6 +131,7 @@ def _outcome(controller: CellController) -> Outcome | None:
     return Outcome(
         agreed.price,
         agreed.boundary,
+        None if agreed.priced is None else agreed.priced.parts / agreed.duty.horizon.dt_h,
         agreed.children,
         agreed.child_boundary,
         agreed.gave,

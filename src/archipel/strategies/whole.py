@@ -8,8 +8,10 @@ from typing import final
 import numpy as np
 
 from archipel.cell.check import excess, forget
+from archipel.cell.curvature import bend, reach
 from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.parts import Parts
+from archipel.cell.prices import Duals, child_parts, upstream_parts
 from archipel.cell.site import Duty, flow
 from archipel.controller.agreeing import both
 from archipel.coordination.exact import DEFAULT, solve
@@ -18,6 +20,7 @@ from archipel.coordination.tree import Conversation
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon
 from archipel.optimisation.block import Block
+from archipel.optimisation.central import Optimum
 from archipel.optimisation.interior import CellSolver
 
 
@@ -67,6 +70,39 @@ def linearise_whole(
         linearise(site, duties[i], Point(u[i], state.child_pq[i], state.v_pu[i], state.flow[i]), memories[i], root)
         for i, (site, root) in enumerate(zip(parts.sites, [peaks, *[None] * len(parts.sites)], strict=False))
     ]
+
+
+def stiffness_whole(parts: Parts, duties: list[Duty], state: WholeState, price_eur_per_kwh: Floats) -> list[Floats]:
+    """Stiffness of every cell's controls (N, T): what `controller.bending` finds by messages, before any prices are
+    known."""
+    dt_h = duties[0].horizon.dt_h
+    cells = range(len(parts.sites))
+    kids = children_of(parts)
+    tariff = parts.scenario.tariff
+    worth = (price_eur_per_kwh + tariff.hv_fee_eur_per_kwh + tariff.mv_fee_eur_per_kwh) * dt_h
+    nothing = np.zeros((0, 2, len(dt_h)))
+    reaches, below, above = [nothing[:0]] * len(cells), [nothing] * len(cells), [np.zeros((2, len(dt_h)))] * len(cells)
+    for i in reversed(cells):
+        below[i] = np.stack([reaches[j] for j in kids[i]]) if kids[i] else nothing
+        reaches[i] = reach(duties[i], below[i])
+    out = []
+    for i in cells:
+        stiff, bends = bend(parts.sites[i], duties[i], state.flow[i], below[i], above[i], worth)
+        for j, told in zip(kids[i], bends, strict=True):
+            above[j] = told
+        out.append(stiff)
+    return out
+
+
+def price_parts_whole(parts: Parts, blocks: list[Block], best: Optimum, upstream_price: Floats) -> list[Floats]:
+    """Parts of the price at every cell's boundary, (parts, 2, T) [EUR per kW or kvar and interval], from a central
+    optimum's duals."""
+    found = [upstream_parts(upstream_price) for _ in blocks]
+    for i, below in enumerate(children_of(parts)):
+        duals = Duals(best.hinge_dual[i], best.voltage_dual[i])
+        for j, told in zip(below, child_parts(blocks[i], found[i], duals), strict=True):
+            found[j] = told
+    return found
 
 
 def worst_excess(parts: Parts, horizon: Horizon, state: WholeState, memories: list[Memory]) -> Floats:

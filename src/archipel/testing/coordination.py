@@ -10,6 +10,7 @@ with an outcome that has the cell's controls `u` and its `boundary` power, by it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -73,20 +74,24 @@ def check_coordination(
 
 
 def check_privacy(make: MakePrograms, seed: int) -> None:
-    """Raise PromiseBroken if what a cell says shows by its size what is behind its boundary."""
+    """Raise PromiseBroken if what a cell says shows by its size what is behind its boundary.
+
+    Told the same, by names and shapes, cells with anything behind their boundaries answer by the same names and shapes.
+    """
     rng = np.random.default_rng(seed)
     root, t = random_block(rng, 8, children=1, root=True, voltage=True), 8
-    price, shapes, controls = np.stack([np.full(t, 0.02), np.zeros(t)]), [], set()
+    price, replies, controls = np.stack([np.full(t, 0.02), np.zeros(t)]), [], set()
     for _ in range(4):
         child = random_block(rng, t, children=0, root=False, voltage=True)
         controls.add(len(child.lo))
         tree = Tree((root, child), (-1, 0), price, np.ones(t))
         post = Post(tree, make(tree, 3))
         post.run()
-        shapes.append({said for said in post.shapes if said[0] == "cell 1"})
+        replies.append({told: said for (sender, told), said in post.replies.items() if sender == "cell 1"})
         if any(np.prod(shape) > (3 * t) ** 2 for *_, shape in post.shapes):
             raise PromiseBroken("broken promise: no message is larger than what a boundary can have")
-    if len(controls) > 1 and any(said != shapes[0] for said in shapes):
+    common = [said[told] == one[told] for one, said in combinations(replies, 2) for told in one.keys() & said.keys()]
+    if len(controls) > 1 and not all(common):
         raise PromiseBroken("broken promise: the size of what a cell says tells nothing of what is behind its boundary")
 
 

@@ -7,11 +7,13 @@ from typing import Any, final
 
 import numpy as np
 
-from archipel.coordination.message import Message
+from archipel.coordination.message import Kind, Message
 from archipel.coordination.tree import Conversation, Program
 from archipel.testing.device import PromiseBroken
 from archipel.testing.trees import Tree, without
 
+Look = frozenset[tuple[str, tuple[int, ...]]]
+"""Names and shapes of the arrays in a message."""
 MakeAll = Callable[[Tree], Sequence[Program]]
 """One program per cell of a tree, the root's first."""
 TICKS = 500
@@ -57,6 +59,9 @@ class Post:
         self.carried = self.bytes = 0
         self.shapes: set[tuple[str, bool, str, tuple[int, ...]]] = set()
         """Of every array that was sent: by whom, whether upwards, its name and shape."""
+        self.replies: dict[tuple[str, Look], set[Look]] = {}
+        """What messages upwards looked like: by whom, and what it had last been told by its parent."""
+        self._told: dict[str, Look] = {}
 
     def run(self) -> list[Any]:
         """Carry on until nobody waits, ticking when nothing moves; outcomes in the order of the cells.
@@ -81,6 +86,8 @@ class Post:
                 continue
             message = Message.from_bytes(parcel)
             self.carried += 1
+            if message.kind is Kind.SAY and not message.up:
+                self._told[message.receiver] = _look(message)
             if self.carried > TALK * len(self.cells):
                 raise PromiseBroken(f"broken promise: a conversation ends; after {self.carried} messages one had not")
             queue += self._sent(self.cells[message.receiver].receive([message]))
@@ -91,6 +98,9 @@ class Post:
         for message in messages:
             self.shapes |= {(message.sender, message.up, name, np.shape(v)) for name, v in message.body.items()}
             self.bytes += message.size
+            if message.up and message.body:
+                asked = message.sender, self._told.get(message.sender, frozenset())
+                self.replies.setdefault(asked, set()).add(_look(message))
             if self._mute in {message.sender, message.receiver}:
                 self._words -= message.sender == self._mute
                 if self._words < 0:
@@ -100,6 +110,10 @@ class Post:
             copies = 2 if self._rng is not None and self._rng.random() < self._double else 1
             out += [message.to_bytes()] * copies
         return out
+
+
+def _look(message: Message) -> Look:
+    return frozenset((name, np.shape(value)) for name, value in message.body.items())
 
 
 def cell_names(tree: Tree) -> list[str]:

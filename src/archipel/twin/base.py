@@ -10,7 +10,7 @@ from typing import Any, Protocol, final
 import numpy as np
 
 from archipel.devices import State
-from archipel.model import Bools, Floats
+from archipel.model import PRICE_PARTS, Bools, Floats
 
 
 @final
@@ -49,6 +49,24 @@ class Seen:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class Priced:
+    """What prices are made of, for one quarter hour; NaN where there is none."""
+
+    tie_q: Floats
+    """Price of reactive power at every tie [EUR/kvarh], shape (ties,)."""
+    tie_parts: Floats
+    """Parts of `Decision.price`, shape (ties, parts)."""
+    node: Floats
+    """Price of active and reactive power at every node [EUR/kWh, EUR/kvarh], shape (nodes, 2)."""
+
+    @staticmethod
+    def none(ties: int, nodes: int) -> Priced:
+        """Nothing known, in arrays of its own."""
+        return Priced(np.full(ties, np.nan), np.full((ties, len(PRICE_PARTS)), np.nan), np.full((nodes, 2), np.nan))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """What a strategy wants for one quarter hour; NaN means "no lease: follow the local rule"."""
 
@@ -62,6 +80,8 @@ class Decision:
     agreements: tuple[dict[str, Any], ...] = ()
     gaps: tuple[dict[str, Any], ...] = ()
     """New entries for `StrategyResult.agreements` and `.gaps`."""
+    priced: Priced | None = None
+    """More of the prices; None where the strategy has none."""
 
     @staticmethod
     def free(devices: int, ties: int) -> Decision:

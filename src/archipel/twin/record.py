@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from archipel.devices import DeviceFleet, State
 from archipel.grid.power_flow import Flow
-from archipel.model import Floats, GridError, Ints, Scenario, StrategyResult, Tie
-from archipel.twin.base import Decision, Seen
+from archipel.model import PRICE_PARTS, Floats, GridError, Ints, Scenario, StrategyResult, Tie
+from archipel.twin.base import Decision, Priced, Seen
 from archipel.twin.plant import Happened
 
 
@@ -86,6 +86,9 @@ class Recorder:
             tie_v_pu=np.zeros((ties, 2, steps), double),
             tie_agreed_kw=np.full((ties, steps), np.nan),
             tie_price=np.full((ties, steps), np.nan),
+            tie_price_q=np.full((ties, steps), np.nan),
+            tie_price_parts=np.full((ties, len(PRICE_PARTS), steps), np.nan),
+            node_price=np.full((nodes, 2, steps), np.nan, single),
             unserved_kwh=np.zeros(steps),
             ev_unserved_kwh=np.zeros(steps),
             comfort_missed_k_h=np.zeros(steps),
@@ -115,14 +118,27 @@ class Recorder:
         out.tie_p_kw[:, :, s], out.tie_q_kvar[:, :, s] = tie_p, tie_q
         out.tie_v_pu[:, :, s] = flow.v_pu[self._meters.node]
         out.tie_agreed_kw[:, s], out.tie_price[:, s] = decision.agreed_kw, decision.price
+        if (priced := decision.priced) is not None:
+            self._priced(s, priced)
         metered = (flow.v_pu, flow.loading, happened.p_kw, happened.q_kvar, happened.tripped, tie_p, tie_q)
         return Seen(*metered, float(flow.upstream_p_kw))
+
+    def _priced(self, s: int, priced: Priced) -> None:
+        out = self.result
+        for kept, value in (
+            (out.tie_price_q, priced.tie_q),
+            (out.tie_price_parts, priced.tie_parts),
+            (out.node_price, priced.node),
+        ):
+            if kept is not None:
+                kept[..., s] = value
 
     def cut(self, done: int) -> None:
         """Keep only the steps that were done."""
         series = (
             "time p_kw q_kvar soc available_kw v_pu loading losses_kw upstream_p_kw upstream_q_kvar tie_p_kw "
-            "tie_q_kvar tie_v_pu tie_agreed_kw tie_price unserved_kwh ev_unserved_kwh comfort_missed_k_h"
+            "tie_q_kvar tie_v_pu tie_agreed_kw tie_price tie_price_q tie_price_parts node_price unserved_kwh "
+            "ev_unserved_kwh comfort_missed_k_h"
         )
         for name in series.split():
             whole: NDArray[Any] = getattr(self.result, name)
