@@ -20,6 +20,7 @@ from scipy import sparse
 
 import archipel  # noqa: F401  sets one thread per process before numpy is loaded
 from archipel.cell.parts import cut
+from archipel.controller.agreeing import Passes
 from archipel.controller.controller import CellController
 from archipel.coordination.exact import Options
 from archipel.formats.scenario import load_scenario
@@ -51,7 +52,7 @@ def plan(scenario: Scenario) -> tuple[Group, Any, np.ndarray]:
     weather = desk.weather(horizon)
     states = {fleet.kind: fleet.initial(row) for fleet in scenario.fleets}
     readings = {s.id: desk.readings(i, weather, states, None) for i, s in enumerate(parts.sites)}
-    group = Group([CellController(site, options=Options(gap=TOLERANCE), passes=1) for site in parts.sites])
+    group = Group([CellController(site, method=Options(gap=TOLERANCE), passes=Passes(most=1)) for site in parts.sites])
     root = desk.root(horizon)
     group.begin(1, horizon, readings, root)
     return group, parts, np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])

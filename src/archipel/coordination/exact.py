@@ -28,8 +28,10 @@ from typing import Any, final
 import numpy as np
 
 from archipel.coordination.message import Body, pack, unpack
+from archipel.coordination.outcome import Solved, Start, Upstream
 from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
+from archipel.optimisation.block import Block
 from archipel.optimisation.interior import Answer, CellSolver, Constants, Response
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
@@ -46,42 +48,15 @@ class Options:
     mu: float = 1.0
     """First product of slack and dual [EUR]. Far from any good start it must be large."""
 
+    def program(
+        self, block: Block, wish: Floats, upstream: Upstream | None, start: Start, dt_h: Floats
+    ) -> Generator[Any, Any, Solved]:
+        """See `outcome.Method`; begins at `wish`, just inside the bounds."""
+        del start, dt_h
+        return solve(CellSolver(block, wish, 0.001), upstream, self)
+
 
 DEFAULT = Options()
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Upstream:
-    """What the root knows of its own boundary: price (2, T) [EUR per kW or kvar and interval] and voltage (T,) [pu]."""
-
-    price: Floats
-    v_pu: Floats
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Solved:
-    """What every cell knows at the end."""
-
-    u: Floats
-    """Own controls (N, T)."""
-    price: Floats
-    """Price of P and Q at the boundary, (2, T) [EUR per kW or kvar and interval]."""
-    boundary: Floats
-    """(P, Q) at the boundary, (2, T)."""
-    iterations: int
-    rounds: int
-    """Round trips along the tree."""
-    gap: float
-    """Certified gap as a share of gross energy cost."""
-    cost: float
-    """Objective of the whole tree [EUR]."""
-    gross: float
-    """Gross energy cost of the whole tree [EUR]."""
-    converged: bool
-    gaps: tuple[float, ...] = ()
-    """Certified gap after every iteration, as the root saw it; empty elsewhere."""
 
 
 @dataclass(slots=True, eq=False)
@@ -138,22 +113,25 @@ class _Root:
     best: float = np.inf
     no_better: int = 0
     together: bool = False
-    closing: bool = False
+    better: bool = False
+    """Whether the present point is the best yet."""
+    above: float = 0.0
 
-    def judges(self, gap: float) -> str:
-        """What all cells do now: "end", go "back" to the best point, "mark" this one as the best, or "go" on."""
+    def judges(self, gap: float, above: float) -> tuple[bool, bool]:
+        """Whether this is the end, and whether all cells go back to the best point; `above` is the gap [EUR] less the
+        cost it was counted from."""
         self.gaps.append(gap)
-        before, self.best = self.best, min(self.best, gap)
+        before = self.best
         self.no_better = 0 if gap < 0.7 * before else self.no_better + 1
-        over = len(self.gaps) >= self.options.iterations or (self.best < END and self.no_better >= 2 * LOST)
-        if gap < self.options.gap or self.closing or (over and gap <= before):
-            return "end"
+        self.better = gap < before
+        if self.better:
+            self.best, self.above = gap, above
+        lost = self.best < END and self.no_better >= 2 * LOST
         jumped = gap > JUMP * before and before < END
-        if over or jumped:
-            self.closing = over or self.together
+        end = gap < self.options.gap or len(self.gaps) >= self.options.iterations or lost or (jumped and self.together)
+        if jumped:
             self.together, self.no_better = True, 0
-            return "back"
-        return "mark" if gap < before else "go"
+        return end, jumped or (end and not self.better)
 
     def aims(self, sums: _Sums, gross: float) -> tuple[float, float, bool]:
         """The next `mu`, how long a step may be, and whether to open again."""
@@ -180,23 +158,29 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
     yield from _open(solver, root)
-    iterations, rounds, lengths, above = 0, 2, (0.0, 0.0), None
+    iterations, round_trips, lengths, above = 0, 2, (0.0, 0.0), None
     while above is None:
         iterations += 1
         trips, lengths, above = yield from _iterate(solver, root, lengths)
-        rounds += trips
+        round_trips += trips
     told = yield from _close(solver, root, above)
+    hinge_price, volt_price = solver.inner_prices()
     return Solved(
         u=solver.u,
         price=solver.price,
         boundary=solver.boundary(),
         iterations=iterations,
-        rounds=rounds,
         gap=float(told["gap"]),
         cost=float(told["cost"]),
         gross=float(told["gross"]),
         converged=bool(told["converged"]),
+        levels=solver.levels_now,
+        child_pq=solver.child_pq,
+        v_pu=solver.v,
+        round_trips=round_trips,
         gaps=() if root is None else tuple(root.gaps),
+        hinge_price=hinge_price,
+        volt_price=volt_price,
     )
 
 
@@ -226,21 +210,22 @@ def _iterate(
         told = yield Ask({**_said(answer), "sums": sums.array()})
     else:
         told = _decide(root, solver, sums)
+    if "back" in told:
+        solver.go_back()
     if "end" in told:
         solver.v[solver.active] = told["end"]
         ends = zip(solver.child_voltages(), solver.child_active, strict=True)
-        yield Tell([{"end": v[at]} for v, at in ends])
-        return 1, lengths, sums.gap - sums.cost
-    if told["back"]:
-        solver.go_back()
+        yield Tell([{**told, "end": v[at]} for v, at in ends])
+        return 1, lengths, 0.0 if root is None else root.above
+    if "back" in told:
         yield Tell([told] * solver.block.children)
         return 1, lengths, None
-    if told["mark"]:
+    if "mark" in told:
         solver.mark()
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
-    if told["again"]:
+    if "again" in told:
         solver.open_again(price, v, mu)
-    elif told["together"]:
+    elif "together" in told:
         news = zip(*solver.aim(price, v, mu), strict=True)
         yield Tell([{**told, "price": p, "v": w} for p, w in news])
         lengths = yield from _keep_step(solver, root)
@@ -268,14 +253,15 @@ def _keep_step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tu
 def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
     gross = _gross(root, solver)
     v = root.upstream.v_pu[solver.active]
-    word = root.judges(sums.gap / gross)
-    if word == "end":
-        return {"end": v}
-    if word == "back":
-        return {"back": np.array(1.0)}
+    end, back = root.judges(sums.gap / gross, sums.gap - sums.cost)
+    went: Body = {"back": np.array(1.0)} if back else {}
+    if end or back:
+        return {**went, "end": v} if end else went
     mu, most, again = root.aims(sums, gross)
-    how = {"mu": mu, "most": most, "together": root.together, "again": again, "mark": word == "mark", "back": 0.0}
-    return {"price": root.upstream.price, "v": v, **{name: np.array(float(value)) for name, value in how.items()}}
+    # said by their names, so that names tell what is asked
+    marks = {"together": root.together, "again": again, "mark": root.better}
+    marked = {name: np.array(1.0) for name, holds in marks.items() if holds}
+    return {"price": root.upstream.price, "v": v, "mu": np.array(mu), "most": np.array(most), **marked}
 
 
 def _said(answer: Answer) -> Body:

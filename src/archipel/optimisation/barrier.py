@@ -76,7 +76,9 @@ class Barrier:
         self.z[boxes] = np.where(lost[boxes], mu / self.s[boxes], self.z[boxes])
         hinges = lost[self._over] | lost[self._under]
         mended = _split(gap[hinges], self.price[hinges], mu)
-        for array, part, values in zip((self.s, self.s, self.z, self.z), (self._over, self._under) * 2, mended, strict=True):
+        for array, part, values in zip(
+            (self.s, self.s, self.z, self.z), (self._over, self._under) * 2, mended, strict=True
+        ):
             array[part][hinges] = values
 
     @property

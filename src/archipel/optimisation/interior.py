@@ -198,12 +198,13 @@ class CellSolver:
 
     def _point(self) -> tuple[Floats, ...]:
         pairs = self.pairs
-        slacks, duals = pairs.s.copy(), pairs.z.copy()
-        return self.u, self.levels_now, self.price, self.v, self.child_v, self.omega, slacks, duals
+        changed = self.v.copy(), self.child_pq.copy(), pairs.s.copy(), pairs.z.copy()
+        return self.u, self.levels_now, self.price, self.child_v, self.omega, *changed
 
     def _return(self, point: tuple[Floats, ...]) -> None:
         pairs = self.pairs
-        self.u, self.levels_now, self.price, self.v, self.child_v, self.omega, pairs.s, pairs.z = point
+        self.u, self.levels_now, self.price, self.child_v, self.omega, *changed = point
+        self.v, self.child_pq, pairs.s, pairs.z = changed
 
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
@@ -217,6 +218,16 @@ class CellSolver:
     def child_held(self) -> list[Floats]:
         """The voltage that every child is to take for its own, where it matters."""
         return list(np.split(self.child_v, self._cut)) if self.block.children else []
+
+    def inner_prices(self) -> tuple[Floats, Floats]:
+        """Prices of the hinges (R,) and of the voltages handed to the children (children, T)."""
+        voltage = np.zeros((self.block.children, self.block.intervals))
+        if self.block.children:
+            # left out are the intervals in which nobody below depends on the voltage: it is worth nothing there
+            t = np.split(self._t[self._first_port :], self._cut)
+            for child, price in enumerate(np.split(self.omega, self._cut)):
+                voltage[child, t[child]] = price
+        return self.pairs.pi[self._outs].copy(), voltage
 
     def _values(self, v: Floats) -> Floats:
         levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), len(v)))
