@@ -10,8 +10,8 @@ are those of the exact way bit for bit. Both ways end with records that both end
 of way touches an agreement that holds.
 
 Loss alone is no reason to change: with a fifth of all messages lost the exact way needs 1.6 ticks per wait of the root
-of 112 cells, and twice its round trips; with two fifths 3.4. It is when plans come too late that fewer digits in time are
-worth more.
+of 112 cells, and twice its round trips; with two fifths 3.4. It is when plans come too late that fewer digits in time
+are worth more.
 """
 
 from __future__ import annotations
