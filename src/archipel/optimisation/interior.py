@@ -25,13 +25,13 @@ from itertools import pairwise
 from typing import final
 
 import numpy as np
-from scipy.linalg import lapack
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
 from archipel.optimisation.block import Block
 from archipel.optimisation.rows import Limits, Rows
 from archipel.optimisation.stores import Stores
+from archipel.optimisation.symmetric import Symmetric
 
 _STIFF_LEVEL = 1e-9
 """Curvature of a level [EUR per unit squared]: nothing, but keeps it determined."""
@@ -304,7 +304,7 @@ class CellSolver:
             h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
             up[-levels:] = on_level[:b].T
         self._up, self._gv = up, gv
-        self._eliminated = _Symmetric(h, definite=size == g)
+        self._eliminated = Symmetric(h, definite=size == g)
 
     def _joined_response(self) -> Floats:
         """Answer of every row to a price on every other, through controls and children: (A, A)."""
@@ -508,44 +508,3 @@ def _over(seen: Floats, rows: Floats) -> Floats:
     t_count, slots, k = rows.shape
     flat = np.ascontiguousarray(seen).reshape(t_count, t_count * slots, k)
     return np.asarray((flat @ rows.transpose(0, 2, 1)).reshape(t_count, t_count, slots, slots))
-
-
-@final
-class _Symmetric:
-    """A factored symmetric matrix. Without voltages to hand down it is positive definite, with them a saddle."""
-
-    def __init__(self, matrix: Floats, *, definite: bool) -> None:
-        self._pivots = None
-        if definite:
-            # a unit diagonal first: lines and voltages live on very different scales
-            self._scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-            self._factor, trouble = lapack.dpotrf(matrix * self._scale[:, None] * self._scale, lower=1)
-            definite = trouble == 0
-        if not definite and len(matrix):
-            self._scale, self._matrix = _even(matrix)
-            self._factor, self._pivots, _ = lapack.dgetrf(self._matrix)
-
-    def solve(self, right: Floats) -> Floats:
-        """Of one right-hand side (A,) or several (A, B)."""
-        if not right.size:
-            return right
-        scale = self._scale if right.ndim == 1 else self._scale[:, None]
-        if self._pivots is None:
-            answer, _ = lapack.dpotrs(self._factor, scale * right, lower=1)
-            return np.asarray(scale * answer)
-        wanted = scale * right
-        answer, _ = lapack.dgetrs(self._factor, self._pivots, wanted)
-        if right.ndim == 1:
-            # a saddle loses digits where limits are stiff, and gets them back from what is left over
-            answer += lapack.dgetrs(self._factor, self._pivots, wanted - self._matrix @ answer)[0]
-        return np.asarray(scale * answer)
-
-
-def _even(matrix: Floats) -> tuple[Floats, Floats]:
-    """Scales that bring the largest entry of every row near 1, and the scaled matrix (D. Ruiz, "A scaling algorithm to
-    equilibrate both rows and columns norms in matrices", Rutherford Appleton Laboratory, RAL-TR-2001-034)."""
-    scale = np.ones(len(matrix))
-    size = np.abs(matrix)
-    for _ in range(2):
-        scale /= np.sqrt(np.maximum((size * scale).max(axis=1) * scale, 1e-300))
-    return scale, matrix * scale[:, None] * scale
