@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import clarabel
 import highspy
 import numpy as np
+from benchmarks.solvers import answer_clarabel
 from scipy import sparse
 
 import archipel  # noqa: F401  sets one thread per process before numpy is loaded
@@ -60,19 +60,10 @@ def plan(scenario: Scenario) -> tuple[Group, Any, np.ndarray]:
 
 def solve_clarabel(joined: Joined) -> float:
     """Objective found by Clarabel."""
-    n = len(joined.cost)
-    lo, hi = np.isfinite(joined.lo), np.isfinite(joined.hi)
-    eye = sparse.eye(n, format="csc")
-    rows = sparse.vstack([joined.a, joined.g, -eye[lo], eye[hi]], format="csc")
-    rhs = np.concatenate([joined.b, joined.h, -joined.lo[lo], joined.hi[hi]])
-    cones = [clarabel.ZeroConeT(len(joined.b)), clarabel.NonnegativeConeT(len(rhs) - len(joined.b))]
-    settings = clarabel.DefaultSettings()
-    settings.verbose = False
-    settings.tol_gap_rel = settings.tol_gap_abs = settings.tol_feas = TOLERANCE
-    found = clarabel.DefaultSolver(sparse.diags(joined.quad).tocsc(), joined.cost, rows, rhs, cones, settings).solve()
-    if str(found.status) not in {"Solved", "AlmostSolved"}:
-        raise SystemExit(f"Clarabel stopped with {found.status}")
-    return joined.value(np.array(found.x))
+    answer = answer_clarabel(joined, TOLERANCE)
+    if answer.status not in {"solved", "AlmostSolved"}:
+        raise SystemExit(f"Clarabel stopped with {answer.status}")
+    return joined.value(answer.x)
 
 
 def solve_highs(joined: Joined) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exactly import agreed, programs
 
-from archipel.coordination.exact import Options, solve
+from archipel.coordination.exact import Options, _Root, solve
 from archipel.coordination.outcome import Upstream
 from archipel.coordination.tree import Ask, Gather, Program, Tell
 from archipel.optimisation.central import Optimum, join, solve_piqp
@@ -109,6 +109,17 @@ def test_an_agreement_that_is_stopped_holds_the_best_point_it_has_seen() -> None
     for iterations in (20, 24, 30):
         root = agreed(tree, iterations, gap=1e-8)[0]
         assert root.gap <= 1.01 * min(root.gaps) + 1e-9
+
+
+def test_a_gap_that_jumps_or_is_no_number_sends_all_cells_back_and_makes_them_keep_step() -> None:
+    for jump in (1.0, float("nan")):
+        root = _Root(Upstream(np.zeros((2, 1)), np.ones(1)), Options(gap=1e-8))
+        assert root.judges(float("nan"), 0.0) == (False, False)
+        assert root.judges(1e-4, 5.0) == (False, False)
+        assert root.judges(jump, 9.0) == (False, True)
+        assert root.together
+        assert root.above == 5.0
+        assert root.judges(1e-9, 3.0) == (True, False)
 
 
 def test_a_stressed_day_is_agreed_to_eight_digits_in_few_round_trips() -> None:

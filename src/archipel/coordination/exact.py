@@ -97,10 +97,9 @@ length at most: full ones may go round in circles."""
 LOST, BACK = 10, 0.1
 """After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
 share of the gap, and from then on all take the same step."""
-
-
 JUMP, END = 100.0, 1e-3
-"""A gap that is so many times the best, once that is below the second, sends all cells back to where it was best."""
+"""A gap that is so many times the best, or no number, once the best is below the second, sends all cells back to where
+it was best."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,11 +122,11 @@ class _Root:
         self.gaps.append(gap)
         before = self.best
         self.no_better = 0 if gap < 0.7 * before else self.no_better + 1
-        self.better = gap < before
+        self.better = gap < before or len(self.gaps) == 1  # the first point is one to go back to, whatever it is
         if self.better:
-            self.best, self.above = gap, above
+            self.best, self.above = float(np.nan_to_num(gap, nan=np.inf)), above
         lost = self.best < END and self.no_better >= 2 * LOST
-        jumped = gap > JUMP * before and before < END
+        jumped = before < END and (gap > JUMP * before or bool(np.isnan(gap)))
         end = gap < self.options.gap or len(self.gaps) >= self.options.iterations or lost or (jumped and self.together)
         if jumped:
             self.together, self.no_better = True, 0
