@@ -28,14 +28,21 @@ class Rows:
         self.t = t
         self.slot = _slots(t, t_count)
         self.slots = int(self.slot.max(initial=-1)) + 1
-        self.at = t * self.slots + self.slot
-        """Place of every row in a flattened rectangle (T x S)."""
         self.padded = np.zeros((t_count, self.slots, coefficients.shape[1]))
         self.padded[t, self.slot] = coefficients
 
     def set(self, rows: slice, coefficients: Floats) -> None:
         """Other coefficients for some rows."""
         self.padded[self.t[rows], self.slot[rows]] = coefficients
+
+    def square(self, by_interval: Floats) -> Floats:
+        """What every row answers to every other, (A, A), from (T, S, S T): interval and slot that answer, slot and
+        interval that are answered."""
+        t_count, slots, _ = self.padded.shape
+        flat = by_interval.transpose(1, 0, 2).reshape(slots * t_count, slots * t_count)
+        at = self.slot * t_count + self.t
+        # rows that fill the rectangle slot by slot are there already
+        return np.asarray(flat if np.array_equal(at, np.arange(len(flat))) else flat[at][:, at])
 
     def values(self, x: Floats) -> Floats:
         """Of things x (F, T), per row (A,)."""
@@ -62,17 +69,32 @@ class Limits:
         count = int(there.sum(axis=1).max(initial=0))
         there = self._there = there[:, :count]
         self._basis = left[:, :, :count] * there[:, None, :]
-        self._channels = (size[:, :count] * there)[:, :, None] * right[:, :count]
-        self.line_t, self._line = np.nonzero(there)
-        """Interval of every line."""
+        self._line, self.line_t = np.nonzero(there.T)
+        """Interval of every line, first lines of all intervals first."""
+        self.channels = (size[:, :count] * there)[:, :, None] * right[:, :count]
+        self.channels = self.channels[self.line_t, self._line]
+        """What the lines are made of, of the same interval and fixed, (L, F)."""
 
     def weigh(self, compliance: Floats) -> Floats:
         """Coefficients of the lines (L, F) when the hinges have these compliances (R,)."""
         self._weight = np.zeros(self._basis.shape[:2])
         self._weight[self._t, self._slot] = 1.0 / np.sqrt(compliance)
-        q, r = np.linalg.qr(self._weight[:, :, None] * self._basis)
+        q, self._r = np.linalg.qr(self._weight[:, :, None] * self._basis)
         self._q = q * self._there[:, None, :]
-        return np.asarray((r @ self._channels)[self.line_t, self._line])
+        return self.on_lines(self.channels)
+
+    def on_lines(self, by_channel: Floats) -> Floats:
+        """Of the lines, (L, B), what is known of the channels, (L, B)."""
+        return self._mixed(self._r, by_channel)
+
+    def on_channels(self, q: Floats) -> Floats:
+        """What prices on the lines (L,) are on the channels, (L,)."""
+        return self._mixed(self._r.transpose(0, 2, 1), q[:, None])[:, 0]
+
+    def _mixed(self, by: Floats, values: Floats) -> Floats:
+        spread = np.zeros((*self._there.shape, values.shape[1]))
+        spread[self.line_t, self._line] = values
+        return np.asarray((by @ spread)[self.line_t, self._line])
 
     def asked(self, delta: Floats) -> Floats:
         """What `delta` of the hinges (R,) asks of the lines (L,)."""
