@@ -25,7 +25,7 @@ PROMISED = {"exact": 5e-5, "robust": 1e-2, "auto": 5e-5}
 """Certified gaps that every drawn tree must reach; the robust way stops at 1e-3 where it gets there in 300 rounds."""
 
 WORDS = {"exact": 12, "robust": 40, "auto": 12}
-"""Most that a cell says before it falls silent here: no way ends before a leaf has said more, so silence always cuts."""
+"""Most that a cell says before it falls silent here: no way ends before a leaf has said more."""
 
 
 def true_gap(tree: Tree, found: Sequence[Solved]) -> float:
