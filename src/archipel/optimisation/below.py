@@ -68,18 +68,16 @@ class Below:
             end = at + len(child)
             saddle[at:end, at:end] = -child
             at = end
-        self._saddle = Symmetric(saddle, definite=False)
+        self._saddle = Symmetric(saddle, first=ports)
         act = np.zeros((2 * ports, self._size))
         act[:ports, self._held], act[ports:, self._held] = moved[held:, :held], -by_voltage[:held].T
         act[:ports, self._sources] = -self._act[held:]
         self._act_ports = act
-        self.follow = self._saddle.solve(act)
-        """What prices of voltage and voltages follow a step of the channels by, (2 ports, channels), with a minus."""
-        answer = -act.T @ self.follow
+        answer = -self._saddle.between(act)
         answer[np.ix_(self._held, self._held)] += moved[:held, :held]
         answer[np.ix_(self._held, self._sources)] -= self._act[:held]
         answer[np.ix_(self._sources, self._held)] -= self._act[:held].T
-        self.answer = 0.5 * (answer + answer.T)
+        self.answer = answer
         """With a minus: movement of channels and boundary, and prices of levels, voltage and injections."""
 
     def rest(self, moves: Floats, drift: Floats, price: Floats) -> tuple[Floats, Floats]:
@@ -90,6 +88,10 @@ class Below:
         seen = np.zeros(self._size)
         seen[self._held] = moves[:held]
         return inner, seen - self._act_ports.T @ inner
+
+    def follow(self, step: Floats) -> Floats:
+        """What prices of voltage and voltages step by, (2 ports,), when channels step."""
+        return -self._saddle.solve(self._act_ports @ step)
 
     def _powers(self, c: list[Floats]) -> Floats:
         """Answer of every row to a price on every other, through the children: (A, A)."""

@@ -271,9 +271,7 @@ class CellSolver:
         self._empty, self._centre = self._right(0.0), self._unit()
         empty = self._constants(self._empty, [a.empty for a in children], [a.omega for a in children])
         centre = self._constants(self._centre, [a.centre for a in children], None)
-        self._inner_by = self._eliminated.solve(-self._outer)
-        r = -(asked + self._outer.T @ self._inner_by)
-        r, b = 0.5 * (r + r.T), self._first_hinge
+        r, b = self._eliminated.between(self._outer) - asked, self._first_hinge
         return Answer(self.boundary(), self.own_omega(), Response(-r[:b, :b], r[:b, b:], r[b:, b:]), empty, centre)
 
     def _condense(self, size: int) -> Floats:
@@ -295,7 +293,7 @@ class CellSolver:
         # levels as unknowns of their own: next to nothing bends a level, and one over that would drown all else
         h[range(lines, inner), range(lines, inner)] -= stiff[len(self._free) :]
         self._outer = big[:inner, inner:]
-        self._eliminated = Symmetric(h, definite=inner == lines)
+        self._eliminated = Symmetric(h, first=lines)
         return big[inner:, inner:]
 
     def _alone_answer(self, on_lines: Floats, size: int) -> Floats:
@@ -488,7 +486,7 @@ class CellSolver:
     def _expand(self, right: Right, told: Floats | None) -> None:
         """Steps of everything inside when boundary price and voltage step by what was `told` (2T + V,)."""
         lines, ports = self._lines, len(self.omega)
-        x = right.inner if told is None else right.inner + self._inner_by @ told
+        x = right.inner if told is None else right.inner - self._eliminated.solve(self._outer @ told)
         hinges = self._limits.duals(x[:lines], right.delta[self._outs])
         self._d_omega = self._d_child_v = np.zeros(0)
         if self._below is not None:
@@ -496,7 +494,7 @@ class CellSolver:
             outer = np.concatenate([self._limits.on_channels(x[:lines]), x[lines:], told_all])
             back = self._below.answer[self._below.injected]
             injected = right.injected + self._bent @ (back[:, : len(outer)] @ outer)
-            inside = right.ports - self._below.follow @ np.concatenate([outer, injected])
+            inside = right.ports + self._below.follow(np.concatenate([outer, injected]))
             self._d_omega, self._d_child_v = inside[:ports], inside[ports:]
         boundary = np.zeros(self._first_hinge) if told is None else told[: self._first_hinge]
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
