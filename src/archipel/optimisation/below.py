@@ -50,9 +50,13 @@ class Below:
         sizes = (first, len(levels), 2 * t_count, len(active), sources[2].shape[1])
         ends = np.cumsum([0, *sizes]).tolist()
         self.channels, self.levels, self.boundary, self.voltage, self.injected = (slice(*e) for e in pairwise(ends))
-        self._held = np.r_[self.channels, self.boundary]
-        self._sources = np.r_[self.levels, self.voltage, self.injected]
+        width = [source.shape[1] for source in sources]
         self._act = np.concatenate(sources, axis=1)
+        self._held = (self.channels, slice(0, first)), (self.boundary, slice(first, held))
+        """Where rows that are no voltages of children stand among channels; where sources do."""
+        starts = np.cumsum([0, *width]).tolist()
+        acting = (slice(*ends) for ends in pairwise(starts))
+        self._sources = tuple(zip((self.levels, self.voltage, self.injected), acting, strict=True))
         self._first_port, self._size = held, ends[-1]
 
     def hear(self, c: list[Floats], k: list[Floats], y: list[Floats]) -> None:
@@ -69,14 +73,19 @@ class Below:
             saddle[at:end, at:end] = -child
             at = end
         self._saddle = Symmetric(saddle, first=ports)
-        act = np.zeros((2 * ports, self._size))
-        act[:ports, self._held], act[ports:, self._held] = moved[held:, :held], -by_voltage[:held].T
-        act[:ports, self._sources] = -self._act[held:]
+        act = np.zeros((2 * ports, self._size), order="F")
+        for at_row, row in self._held:
+            act[:ports, at_row], act[ports:, at_row] = moved[held:, row], -by_voltage[row].T
+        for at_source, source in self._sources:
+            act[:ports, at_source] = -self._act[held:, source]
         self._act_ports = act
         answer = -self._saddle.between(act)
-        answer[np.ix_(self._held, self._held)] += moved[:held, :held]
-        answer[np.ix_(self._held, self._sources)] -= self._act[:held]
-        answer[np.ix_(self._sources, self._held)] -= self._act[:held].T
+        for at_row, row in self._held:
+            for at_other, other in self._held:
+                answer[at_row, at_other] += moved[row, other]
+            for at_source, source in self._sources:
+                answer[at_row, at_source] -= self._act[row, source]
+                answer[at_source, at_row] -= self._act[row, source].T
         self.answer = answer
         """With a minus: movement of channels and boundary, and prices of levels, voltage and injections."""
 
@@ -86,7 +95,8 @@ class Below:
         held = self._first_port
         inner = self._saddle.solve(np.concatenate([moves[held:] - drift, price]))
         seen = np.zeros(self._size)
-        seen[self._held] = moves[:held]
+        for at_row, row in self._held:
+            seen[at_row] = moves[row]
         return inner, seen - self._act_ports.T @ inner
 
     def follow(self, step: Floats) -> Floats:
@@ -99,13 +109,17 @@ class Below:
         t_count, slots, _ = z.shape
         parts = np.stack(c).reshape(-1, 2, t_count, 2, t_count)
         by_child = [np.ascontiguousarray(z[:, :, part].transpose(2, 1, 0)) for part in (self._p, self._q)]
-        seen = np.empty((t_count, 2, len(c), slots, t_count))
-        for i in (0, 1):
-            at_p, at_q = (parts[:, i, :, j].transpose(1, 0, 2)[:, :, None] for j in (0, 1))
-            np.multiply(at_p, by_child[0], out=seen[:, i])
-            seen[:, i] += at_q * by_child[1]
         left = np.concatenate([z[:, :, self._p], z[:, :, self._q]], axis=2)
-        return self.rows.square(left @ seen.reshape(t_count, 2 * len(c), -1))
+
+        def seen(some: slice) -> Floats:
+            out = np.empty((len(left[some]), 2, len(c), slots, t_count))
+            for i in (0, 1):
+                at_p, at_q = (parts[:, i, some, j].transpose(1, 0, 2)[:, :, None] for j in (0, 1))
+                np.multiply(at_p, by_child[0], out=out[:, i])
+                out[:, i] += at_q * by_child[1]
+            return out
+
+        return self.rows.square(left, seen)
 
     def _voltages(self, k: list[Floats]) -> Floats:
         """Answer of every row to the children's voltages: (A, voltages)."""

@@ -306,11 +306,13 @@ class CellSolver:
         if size == lines:
             return moved
         big = np.zeros((size, size))
-        held = np.r_[:lines, inner : inner + b] if size > inner else np.arange(lines)
-        big[np.ix_(held, held)] = moved
         at = rows.padded[rows.t, rows.slot]
-        big[held, lines:inner] = -at[:, self._l][:, levels]
-        big[lines:inner, held] = big[held, lines:inner].T
+        held = (slice(0, lines), slice(0, lines)), (slice(lines, lines + b), slice(inner, inner + b))
+        for mine, here in held[: 1 + (size > inner)]:
+            for other, there in held[: 1 + (size > inner)]:
+                big[here, there] = moved[mine, other]
+            big[here, lines:inner] = -at[mine, self._l][:, levels]
+            big[lines:inner, here] = big[here, lines:inner].T
         if size > inner:
             big[:lines, inner + b :] = -at[:lines, self._v] * (rows.t[:lines, None] == self.active)
             big[inner + b :, :lines] = big[:lines, inner + b :].T
@@ -331,18 +333,19 @@ class CellSolver:
     def _own_answer(self, rows: Rows, own: Floats) -> Floats:
         """Answer of rows on own controls (T, S, N) to a price on every other: (A, A)."""
         block = self.block
-        t_count, slots, _ = own.shape
-        big = np.zeros((t_count, slots, slots, t_count))
-        if len(block.store_first):
-            reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :]
+        reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :] if len(block.keep) else own[:, :, :0]
+        if len(block.keep):
             reach = np.add.reduceat(reach, block.store_first, axis=2)
-            by_store = np.ascontiguousarray(reach.transpose(2, 1, 0))
-            worth = np.ascontiguousarray(self._stores.inverse.transpose(0, 2, 1))
-            seen = (worth[:, :, None, :] * by_store).reshape(t_count, len(by_store), -1)
-            np.negative(reach @ seen, out=big.reshape(t_count, slots, slots * t_count))
-        t = np.arange(t_count)
-        big[t, :, :, t] += (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
-        return rows.square(big.reshape(t_count, slots, slots * t_count))
+        by_store = np.ascontiguousarray(reach.transpose(2, 1, 0))
+
+        def seen(some: slice) -> Floats:
+            worth = np.ascontiguousarray(self._stores.inverse[some].transpose(0, 2, 1))
+            return np.asarray(worth[:, :, None, :] * by_store)
+
+        big = rows.square(-reach, seen) if len(block.keep) else np.zeros((len(rows.t), len(rows.t)))
+        at_once = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
+        big[rows.pairs] += at_once[rows.pairs_at]
+        return big
 
     def _right(self, mu: float) -> Right:
         """The step to the central path of `mu`."""

@@ -10,12 +10,15 @@ a limit is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import final
 
 import numpy as np
 
 from archipel.model import Floats, Ints
 
+_AT_ONCE = 2**17
+"""Numbers that fit beside the processor: more at once take longer."""
 RANK = 1e-10
 """Directions smaller than this share of an interval's largest are none."""
 
@@ -28,6 +31,14 @@ class Rows:
         self.t = t
         self.slot = _slots(t, t_count)
         self.slots = int(self.slot.max(initial=-1)) + 1
+        row_at = np.full((t_count, self.slots), -1)
+        row_at[t, self.slot] = np.arange(len(t))
+        beside = row_at[t]
+        row, slot = np.nonzero(beside >= 0)
+        self.pairs = row, beside[row, slot]
+        """All pairs of rows of one interval, and"""
+        self.pairs_at = t[row], self.slot[row], slot
+        """where they stand in (T, S, S)."""
         self.padded = np.zeros((t_count, self.slots, coefficients.shape[1]))
         self.padded[t, self.slot] = coefficients
 
@@ -35,14 +46,19 @@ class Rows:
         """Other coefficients for some rows."""
         self.padded[self.t[rows], self.slot[rows]] = coefficients
 
-    def square(self, by_interval: Floats) -> Floats:
-        """What every row answers to every other, (A, A), from (T, S, S T): interval and slot that answer, slot and
-        interval that are answered."""
-        t_count, slots, _ = self.padded.shape
-        flat = by_interval.transpose(1, 0, 2).reshape(slots * t_count, slots * t_count)
-        at = self.slot * t_count + self.t
+    def square(self, left: Floats, seen: Callable[[slice], Floats]) -> Floats:
+        """What every row answers to every other, (A, A): of `left` (T, S, K) times `seen`, what K things in a few
+        intervals t make of a price on slot and interval, (t, K, S, T)."""
+        t_count, slots, things = left.shape
+        out = np.empty((slots, t_count, slots * t_count))
+        few = max(_AT_ONCE // max(things * slots * t_count, 1), 1)
+        for begin in range(0, t_count, few):
+            some = slice(begin, begin + few)
+            found = seen(some)
+            out[:, some] = (left[some] @ found.reshape(len(found), things, slots * t_count)).transpose(1, 0, 2)
+        flat, at = out.reshape(slots * t_count, slots * t_count), self.slot * t_count + self.t
         # rows that fill the rectangle slot by slot are there already
-        return np.asarray(flat if np.array_equal(at, np.arange(len(flat))) else flat[at][:, at])
+        return flat if np.array_equal(at, np.arange(len(flat))) else flat.take(at, 0).take(at, 1)
 
     def values(self, x: Floats) -> Floats:
         """Of things x (F, T), per row (A,)."""

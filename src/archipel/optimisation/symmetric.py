@@ -25,8 +25,9 @@ class Symmetric:
         if first == len(matrix):
             # a unit diagonal first: lines and voltages live on very different scales
             self._scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-            self._matrix = matrix * self._scale[:, None] * self._scale
-            self._factor, trouble = lapack.dpotrf(self._matrix.T, lower=1)
+            scaled = matrix * self._scale
+            scaled *= self._scale[:, None]
+            self._factor, trouble = lapack.dpotrf(scaled.T, lower=1, overwrite_a=1)
             definite = trouble == 0
         if not definite and len(matrix):
             self._scale, self._matrix = _even(matrix)
