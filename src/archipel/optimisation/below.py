@@ -29,7 +29,7 @@ class Below:
     def __init__(self, rows: Rows, ports: int, parts: tuple[slice, ...], levels: Ints, active: Ints) -> None:
         self.rows, self.ports = rows, ports
         u, self._p, self._q, on_level, v = parts
-        t_count, slots, _ = rows.padded.shape
+        t_count = len(rows.padded)
         own = rows.padded[:, :, u]
         size = np.linalg.norm(own, axis=2, keepdims=True)
         _, share, right = np.linalg.svd(own / np.where(size > 0.0, size, 1.0), full_matrices=False)
@@ -123,8 +123,10 @@ class Below:
 
     def _voltages(self, k: list[Floats]) -> Floats:
         """Answer of every row to the children's voltages: (A, voltages)."""
-        rows, t_count = self.rows, self.rows.padded.shape[0]
+        rows, t_count = self.rows, len(self.rows.padded)
         z = rows.padded[rows.t, rows.slot]
         zp, zq = z[:, self._p], z[:, self._q]
-        parts = [zp[:, i, None] * by[:t_count][rows.t] + zq[:, i, None] * by[t_count:][rows.t] for i, by in enumerate(k)]
+        parts = [
+            zp[:, i, None] * by[:t_count][rows.t] + zq[:, i, None] * by[t_count:][rows.t] for i, by in enumerate(k)
+        ]
         return np.concatenate(parts, axis=1)

@@ -9,7 +9,6 @@ from scipy.linalg import lapack
 
 from archipel.model import Floats
 
-
 GROWTH = 1e4
 """A saddle is not factored by halves where that loses more than so many times the digits of rounding."""
 
