@@ -164,7 +164,8 @@ class CellSolver:
         t = np.concatenate([self._limits.line_t, self._t[:first], self._t[hinges.stop :]])
         lines = self._lines = len(self._limits.line_t)
         self._fixed = Rows(a, t, t_count)
-        self._alone = [Rows(a[:end], t[:end], t_count) for end in (lines, lines + first)]
+        alone = (lines, lines + first) if not block.children else ()
+        self._alone = [Rows(a[:end], t[:end], t_count) for end in alone]
         self._cut = np.cumsum([len(a) for a in active])[:-1]
         beyond = self._t[first:], out.on_v[kept[first:]]
         self.active = np.unique(beyond[0][beyond[1] != 0.0])
@@ -344,7 +345,8 @@ class CellSolver:
 
         big = rows.square(-reach, seen) if len(block.keep) else np.zeros((len(rows.t), len(rows.t)))
         at_once = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
-        big[rows.pairs] += at_once[rows.pairs_at]
+        pairs, of_interval = rows.pairs
+        big[pairs] += at_once[of_interval]
         return big
 
     def _right(self, mu: float) -> Right:

@@ -11,6 +11,7 @@ a limit is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -31,16 +32,17 @@ class Rows:
         self.t = t
         self.slot = _slots(t, t_count)
         self.slots = int(self.slot.max(initial=-1)) + 1
-        row_at = np.full((t_count, self.slots), -1)
-        row_at[t, self.slot] = np.arange(len(t))
-        beside = row_at[t]
-        row, slot = np.nonzero(beside >= 0)
-        self.pairs = row, beside[row, slot]
-        """All pairs of rows of one interval, and"""
-        self.pairs_at = t[row], self.slot[row], slot
-        """where they stand in (T, S, S)."""
         self.padded = np.zeros((t_count, self.slots, coefficients.shape[1]))
         self.padded[t, self.slot] = coefficients
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints, Ints]]:
+        """All pairs of rows of one interval, and where they stand in (T, S, S)."""
+        row_at = np.full(self.padded.shape[:2], -1)
+        row_at[self.t, self.slot] = np.arange(len(self.t))
+        beside = row_at[self.t]
+        row, slot = np.nonzero(beside >= 0)
+        return (row, beside[row, slot]), (self.t[row], self.slot[row], slot)
 
     def set(self, rows: slice, coefficients: Floats) -> None:
         """Other coefficients for some rows."""
