@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ def test_children_condensed_answer_as_children_and_voltages_do_together(
 ) -> None:
     rng = np.random.default_rng(seed)
     ends = np.cumsum([0, controls, kids, kids, level_count, 1])
-    parts = tuple(slice(a, b) for a, b in zip(ends, ends[1:], strict=False))
+    parts = tuple(slice(*pair) for pair in pairwise(ends.tolist()))
     u, p, q, on_level, v = parts
     asks = [np.flatnonzero(rng.random(t_count) < 0.8) for _ in range(kids)]
     channel_t = np.sort(rng.integers(0, t_count, int(rng.integers(0, 5))))
