@@ -28,6 +28,7 @@ import numpy as np
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
+from archipel.optimisation.below import Below
 from archipel.optimisation.block import Block
 from archipel.optimisation.rows import Limits, Rows
 from archipel.optimisation.stores import Stores
@@ -97,6 +98,10 @@ class Right:
     """Of the hinges: stores' bounds, outputs."""
     inner: Floats
     """Solution of the cell's own elimination for this right-hand side."""
+    injected: Floats
+    """What own controls inject, and"""
+    ports: Floats
+    """what prices of children's voltages and voltages step by, when no channel does."""
 
     def plus(self, other: Right, factor: float) -> Right:
         """`self + factor * other`."""
@@ -154,15 +159,21 @@ class CellSolver:
         self._t, self._offset = out.t[kept], out.offset[kept]
         self._rows = Rows(a, self._t, t_count)
         self._limits = Limits(a[hinges], self._t[hinges], t_count)
-        lines = len(self._limits.line_t)
-        self._lines = slice(first, first + lines)
-        t = np.concatenate([self._t[:first], self._limits.line_t, self._t[hinges.stop :]])
-        a = np.concatenate([a[:first], np.zeros((lines, a.shape[1])), a[hinges.stop :]])
-        self._condensed = Rows(a, t, t_count)
+        # channels before the boundary: what goes on by itself needs only the first
+        a = np.concatenate([self._limits.channels, a[:first], a[hinges.stop :]])
+        t = np.concatenate([self._limits.line_t, self._t[:first], self._t[hinges.stop :]])
+        lines = self._lines = len(self._limits.line_t)
+        self._fixed = Rows(a, t, t_count)
+        alone = (lines, lines + first) if not block.children else ()
+        self._alone = [Rows(a[:end], t[:end], t_count) for end in alone]
         self._cut = np.cumsum([len(a) for a in active])[:-1]
         beyond = self._t[first:], out.on_v[kept[first:]]
         self.active = np.unique(beyond[0][beyond[1] != 0.0])
         """Intervals in which something inside depends on the boundary voltage."""
+        self._below = None
+        if block.children:
+            parts = (self._u, self._p, self._q, self._l, self._v)
+            self._below = Below(self._fixed, len(kept) - hinges.stop, parts, self._level_free, self.active)
 
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
@@ -254,20 +265,19 @@ class CellSolver:
         """Condense this cell at its present point, given what its children told."""
         self._heard = children
         self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
-        self._condense()
+        if self._below is not None:
+            told = [child.response for child in children]
+            self._below.hear([r.c for r in told], [r.k for r in told], [r.y for r in told])
+        asked = self._condense(self._lines + len(self._level_free) + self._first_hinge + len(self.active))
         self._empty, self._centre = self._right(0.0), self._unit()
         empty = self._constants(self._empty, [a.empty for a in children], [a.omega for a in children])
         centre = self._constants(self._centre, [a.centre for a in children], None)
-        b = self._first_hinge
-        both = self._eliminated.solve(np.concatenate([self._up, self._gv], axis=1))
-        self._h_up, self._h_gv = both[:, :b], both[:, b:]
-        c = self._big[:b, :b] - self._up.T @ self._h_up
-        response = Response(0.5 * (c + c.T), self._up.T @ self._h_gv, self._gv.T @ self._h_gv)
-        return Answer(self.boundary(), self.own_omega(), response, empty, centre)
+        r, b = self._eliminated.between(self._outer) - asked, self._first_hinge
+        return Answer(self.boundary(), self.own_omega(), Response(-r[:b, :b], r[:b, b:], r[b:, b:]), empty, centre)
 
-    def _condense(self) -> None:
-        """Factor the cell's own system at its present point."""
-        b, rows = self._first_hinge, self._condensed
+    def _condense(self, size: int) -> Floats:
+        """Factor the cell's own system at its present point; `size` channels matter, as they stand in `Below`. Returns
+        what is answered directly to boundary price and voltage."""
         self._y, self._e = self._outputs(), self.block.store(self.u)
         self.pairs.mend(self._gaps(self._y, self._e), self._mu)
         self._slope = self.dual_residual()
@@ -276,76 +286,79 @@ class CellSolver:
         self._m = self._spread(1.0 / stiff)[0]
         if len(self.block.keep):
             self._stores.factor(compliance, self._m[: len(self.block.gain)])
-        rows.set(self._lines, self._limits.weigh(compliance[self._outs]))
-        big = self._big = self._joined_response()
-        kb = self._child_k()
-        g, voltages, lines, levels = len(rows.t) - b, kb.shape[1], self._lines.stop - b, len(self._level_free)
-        size = g + voltages + levels
-        h = np.zeros((size, size))
-        h[:g, :g] = big[b:, b:]
+        lines, inner = self._lines, self._lines + len(self._level_free)
+        on_lines = self._limits.weigh(compliance[self._outs])
+        big = self._alone_answer(on_lines, size) if self._below is None else self._joined_answer(self._below, size)
+        h = big[:inner, :inner].copy()
         h[range(lines), range(lines)] += 1.0
-        up, gv = np.zeros((size, b)), np.zeros((size, len(self.active)))
-        up[:g] = -big[b:, :b]
-        gv[:g] = rows.padded[rows.t[b:], rows.slot[b:], self._v] * (rows.t[b:, None] == self.active)
-        if voltages:
-            link = -kb[b:]
-            link[lines:] += np.eye(voltages)
-            h[:g, g : g + voltages], h[g : g + voltages, :g] = link, link.T
-            up[g : g + voltages] = kb[:b].T
-            at = g
-            for child in self._heard:
-                end = at + len(child.response.y)
-                h[at:end, at:end] = -child.response.y
-                at = end
-        if levels:
-            # as unknowns of their own: next to nothing bends a level, and one over that would drown all else
-            on_level = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
-            h[:g, -levels:], h[-levels:, :g] = -on_level[b:], -on_level[b:].T
-            h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
-            up[-levels:] = on_level[:b].T
-        self._up, self._gv = up, gv
-        self._eliminated = Symmetric(h, definite=size == g)
+        # levels as unknowns of their own: next to nothing bends a level, and one over that would drown all else
+        h[range(lines, inner), range(lines, inner)] -= stiff[len(self._free) :]
+        self._outer = big[:inner, inner:]
+        self._eliminated = Symmetric(h, first=lines)
+        return big[inner:, inner:]
 
-    def _joined_response(self) -> Floats:
-        """Answer of every row to a price on every other, through controls and children: (A, A)."""
-        block, rows = self.block, self._condensed
-        z = rows.padded
-        t_count, slots, _ = z.shape
-        big = np.zeros((t_count, t_count, slots, slots))
-        own = z[:, :, self._u]
-        big[range(t_count), range(t_count)] = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
-        if len(block.store_first):
-            reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :]
+    def _alone_answer(self, on_lines: Floats, size: int) -> Floats:
+        """Answer of lines, levels, boundary and voltage to each other without children, as `Below.answer`."""
+        lines, levels, b = self._lines, self._level_free, self._first_hinge
+        inner = lines + len(levels)
+        rows = self._alone[size > inner]
+        rows.set(slice(0, lines), on_lines)
+        moved = self._own_answer(rows, rows.padded[:, :, self._u])
+        if size == lines:
+            return moved
+        big = np.zeros((size, size))
+        at = rows.padded[rows.t, rows.slot]
+        held = (slice(0, lines), slice(0, lines)), (slice(lines, lines + b), slice(inner, inner + b))
+        for mine, here in held[: 1 + (size > inner)]:
+            for other, there in held[: 1 + (size > inner)]:
+                big[here, there] = moved[mine, other]
+            big[here, lines:inner] = -at[mine, self._l][:, levels]
+            big[lines:inner, here] = big[here, lines:inner].T
+        if size > inner:
+            big[:lines, inner + b :] = -at[:lines, self._v] * (rows.t[:lines, None] == self.active)
+            big[inner + b :, :lines] = big[:lines, inner + b :].T
+        return big
+
+    def _joined_answer(self, below: Below, size: int) -> Floats:
+        """The same with children: own controls inject what their own price and that of the rest bend them to."""
+        own = below.injection
+        d = self._own_answer(below.injections, own)
+        back = below.answer[below.injected]
+        bent = np.linalg.solve(np.eye(len(d)) - d @ back[:, below.injected], d)
+        self._bent = 0.5 * (bent + bent.T)
+        big = below.answer[:size, :size] + back[:, :size].T @ (self._bent @ back[:, :size])
+        big[: self._lines] = self._limits.on_lines(big[: self._lines])
+        big[:, : self._lines] = self._limits.on_lines(big[:, : self._lines].T).T
+        return big
+
+    def _own_answer(self, rows: Rows, own: Floats) -> Floats:
+        """Answer of rows on own controls (T, S, N) to a price on every other: (A, A)."""
+        block = self.block
+        reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :] if len(block.keep) else own[:, :, :0]
+        if len(block.keep):
             reach = np.add.reduceat(reach, block.store_first, axis=2)
-            seen = self._stores.inverse[:, :, None, :] * reach[None]
-            big -= _over(seen, reach)
-        if len(self._heard):
-            c = np.stack([child.response.c for child in self._heard]).reshape(-1, 2, t_count, 2, t_count)
-            for i, left in enumerate((self._p, self._q)):
-                for j, right in enumerate((self._p, self._q)):
-                    seen = c[:, i, :, j].transpose(2, 1, 0)[:, :, None, :] * z[None, :, :, left]
-                    big += _over(seen, z[:, :, right])
-        flat = big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)
-        return np.asarray(flat[np.ix_(rows.at, rows.at)])
+        by_store = np.ascontiguousarray(reach.transpose(2, 1, 0))
 
-    def _child_k(self) -> Floats:
-        """Answer of every row to the children's voltages: (A, voltages)."""
-        rows, t_count = self._condensed, self.block.intervals
-        z = rows.padded[rows.t, rows.slot]
-        zp, zq, ks = z[:, self._p], z[:, self._q], [child.response.k for child in self._heard]
-        parts = [zp[:, i, None] * k[:t_count][rows.t] + zq[:, i, None] * k[t_count:][rows.t] for i, k in enumerate(ks)]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows.t), 0))
+        def seen(some: slice) -> Floats:
+            worth = np.ascontiguousarray(self._stores.inverse[some].transpose(0, 2, 1))
+            return np.asarray(worth[:, :, None, :] * by_store)
+
+        big = rows.square(-reach, seen) if len(block.keep) else np.zeros((len(rows.t), len(rows.t)))
+        at_once = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
+        pairs, of_interval = rows.pairs
+        big[pairs] += at_once[of_interval]
+        return big
 
     def _right(self, mu: float) -> Right:
         """The step to the central path of `mu`."""
-        asked = self.pairs.asked(mu)
+        asked, none = self.pairs.asked(mu), np.zeros(0)
         push = self._spread(self.pairs.push(asked) - self._slope)
-        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), np.zeros(0))
+        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), none, none, none)
 
     def _unit(self) -> Right:
         """What a unit of `mu` adds to it."""
-        asked = np.ones_like(self.pairs.s)
-        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), np.zeros(0))
+        asked, none = np.ones_like(self.pairs.s), np.zeros(0)
+        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), none, none, none)
 
     def dual_residual(self) -> Floats:
         """Gradient of the Lagrangian by the free controls and levels."""
@@ -369,20 +382,32 @@ class CellSolver:
 
     def _constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
         """The constants of the response to `right`; `omega` are the children's prices of voltage, None for a unit of
-        `mu`. Sets `right.inner`."""
-        t_count, b, rows = self.block.intervals, self._first_hinge, self._condensed
-        x = np.zeros((rows.padded.shape[2], t_count))
-        x[self._u] = self._own_step(right, np.zeros_like(right.push))[0]
-        if children:
+        `mu`. Sets what is inside of `right`."""
+        lines, levels, b = self._lines, len(self._level_free), self._first_hinge
+        t_count, below = self.block.intervals, self._below
+        x = np.zeros((self._fixed.padded.shape[2], t_count))
+        own = self._own_step(right, np.zeros_like(right.push))[0]
+        if below is None:
+            x[self._u] = own
+            moves = self._fixed.values(x)
+            parts = moves[:lines], np.zeros(levels), moves[lines:], np.zeros(len(self.active))
+            seen = np.concatenate(parts)
+        else:
             x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
-        k, price = rows.values(x), np.concatenate([np.zeros(0), *(child.m for child in children)])
-        rest = k[b:].copy()
-        rest[: self._lines.stop - b] -= self._limits.asked(right.delta[self._outs])
-        if omega is not None and len(self.omega):
-            rest[-len(self.omega) :] -= self.child_v - self._y[self._first_port :]
-            price = price + np.concatenate(omega) - self.omega
-        right.inner = self._eliminated.solve(np.concatenate([rest, price, -right.level_push[self._level_free]]))
-        return Constants(k[:b] + self._up.T @ right.inner, self._gv.T @ right.inner)
+            price, drift = np.concatenate([child.m for child in children]), np.zeros(len(self.omega))
+            if omega is not None:
+                drift = self.child_v - self._y[self._first_port :]
+                price = price + np.concatenate(omega) - self.omega
+            right.ports, seen = below.rest(self._fixed.values(x), drift, price)
+            injected = (below.injection @ own.T[:, :, None])[:, :, 0].T.ravel()
+            back = below.answer[below.injected]
+            right.injected = injected + self._bent @ (back[:, below.injected] @ injected - seen[below.injected])
+            seen = (seen - back.T @ right.injected)[: below.injected.start]
+        on_lines = self._limits.on_lines(seen[:lines, None])[:, 0] - self._limits.asked(right.delta[self._outs])
+        level = seen[lines : lines + levels] - right.level_push[self._level_free]
+        right.inner = self._eliminated.solve(np.concatenate([on_lines, level]))
+        out = seen[lines + levels :][: self._outer.shape[1]] - self._outer.T @ right.inner
+        return Constants(out[:b], out[b:])
 
     def own_omega(self) -> Floats:
         """Price of the boundary voltage as this cell sees it, shape (V,)."""
@@ -411,7 +436,8 @@ class CellSolver:
         before, held = self.child_prices(), self.child_v
         self._mu = mu
         said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
-        self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
+        told = np.concatenate([(price - self.price).ravel(), v_pu - self.v[self.active]])
+        self._expand(self._empty.plus(self._centre, mu), told)
         self.price, self.v = price, self.v.copy()
         self.v[self.active] = v_pu
         lengths = step = self._apply(most)
@@ -419,12 +445,11 @@ class CellSolver:
             omega = self._foresee(said, before, held)
             if min(step) == 1.0 and self.pairs.off_centre(mu) < OFF_CENTRE:
                 break
-            self._condense()
+            self._condense(self._lines + len(self._level_free))
             right = self._right(mu)
             none = [Constants(np.zeros(self._first_hinge), np.zeros(len(o))) for o in omega]
             self._constants(right, none, omega)
-            self._h_up, self._h_gv = np.zeros((len(right.inner), 0)), np.zeros((len(right.inner), 0))
-            self._expand(right, np.zeros(0), np.zeros(0))
+            self._expand(right, None)
             before_it, products = self._point(), float(self.pairs.s @ self.pairs.z)
             step = self._apply(1.0)
             if float(self.pairs.s @ self.pairs.z) > WORSE * max(products, mu * len(self.pairs.s)):
@@ -436,7 +461,7 @@ class CellSolver:
     def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
         """As `follow`, but only look where a full step leads; returns the children's prices and voltages there."""
         self._d_price, self._d_v, self._mu = price - self.price, v_pu - self.v[self.active], mu
-        self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
+        self._expand(self._empty.plus(self._centre, mu), np.concatenate([self._d_price.ravel(), self._d_v]))
         duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
         prices = self._to_children(self._rows.felt(duals))
         return prices, list(np.split(self.child_v + self._d_child_v, self._cut)) if self.block.children else []
@@ -463,19 +488,25 @@ class CellSolver:
             omega.append(heard.omega + m + r.k.T @ d_price[i] + r.y @ d_v[i])
         return omega
 
-    def _expand(self, right: Right, d_price: Floats, d_v: Floats) -> None:
-        """Steps of everything inside when boundary price (2, T) and voltage (V,) step."""
-        b, lines = self._first_hinge, self._lines.stop - self._first_hinge
-        x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
-        ports = len(self.omega)
+    def _expand(self, right: Right, told: Floats | None) -> None:
+        """Steps of everything inside when boundary price and voltage step by what was `told` (2T + V,)."""
+        lines, ports = self._lines, len(self.omega)
+        x = right.inner if told is None else right.inner - self._eliminated.solve(self._outer @ told)
         hinges = self._limits.duals(x[:lines], right.delta[self._outs])
-        self._d_omega, self._d_child_v = x[lines : lines + ports], x[lines + ports : lines + 2 * ports]
-        boundary = d_price.ravel() if d_price.size else np.zeros(b)
+        self._d_omega = self._d_child_v = np.zeros(0)
+        if self._below is not None:
+            told_all = np.zeros(self._first_hinge + len(self.active)) if told is None else told
+            outer = np.concatenate([self._limits.on_channels(x[:lines]), x[lines:], told_all])
+            back = self._below.answer[self._below.injected]
+            injected = right.injected + self._bent @ (back[:, : len(outer)] @ outer)
+            inside = right.ports + self._below.follow(np.concatenate([outer, injected]))
+            self._d_omega, self._d_child_v = inside[:ports], inside[ports:]
+        boundary = np.zeros(self._first_hinge) if told is None else told[: self._first_hinge]
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
         self._d_pi = hinges
         self._du, tau = self._own_step(right, felt[self._u])
         self._d_levels = np.zeros_like(self.levels_now)
-        self._d_levels[self._level_free] = x[lines + 2 * ports :]
+        self._d_levels[self._level_free] = x[lines:]
         held = self._stores.duals(self._du, tau, right.delta[self._held]) if len(self.block.keep) else np.zeros(0)
         self.pairs.step(self._flat(self._du, self._d_levels), np.concatenate([held, hinges]), right.asked)
 
@@ -501,10 +532,3 @@ class CellSolver:
     def cost(self) -> float:
         """Own cost [EUR] at the point of the last `answer`; no price of boundary power."""
         return self.block.own_cost(self.u, self.levels_now, self._y[self._first_hinge : self._first_port])
-
-
-def _over(seen: Floats, rows: Floats) -> Floats:
-    """sum_k seen[t', t, s, k] rows[t', s', k] as (t', t, s, s')."""
-    t_count, slots, k = rows.shape
-    flat = np.ascontiguousarray(seen).reshape(t_count, t_count * slots, k)
-    return np.asarray((flat @ rows.transpose(0, 2, 1)).reshape(t_count, t_count, slots, slots))
