@@ -89,12 +89,13 @@ class _Sums:
 
 CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3
 """Share of the mean product to aim at next: when all steps were long, most were, or few."""
-LAG = 1e5
-"""Where the residuals hide this much more than the products, `mu` waits for them."""
+LAG, PATIENT, NEAR = 1e5, 8, 300.0
+"""Where the residuals hide this much more than the products, `mu` waits for them; after so many iterations without a
+better gap it keeps nearer to them. (100 cells over 96 intervals need that, smaller days are quicker without.)"""
 STUCK, SHORTER = 0.9, 0.5
 """When the gap is below 1, above this share of the best of the last three, and hardly made of products, steps have this
 length at most: full ones may go round in circles."""
-LOST, BACK = 10, 0.1
+LOST, BACK = 20, 0.1
 """After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
 share of the gap, and from then on all take the same step."""
 JUMP, END = 100.0, 1e-3
@@ -125,7 +126,7 @@ class _Root:
         self.better = gap < before or len(self.gaps) == 1  # the first point is one to go back to, whatever it is
         if self.better:
             self.best, self.above = float(np.nan_to_num(gap, nan=np.inf)), above
-        lost = self.best < END and self.no_better >= 2 * LOST
+        lost = self.best < END and self.no_better >= LOST
         jumped = before < END and (gap > JUMP * before or bool(np.isnan(gap)))
         end = gap < self.options.gap or len(self.gaps) >= self.options.iterations or lost or (jumped and self.together)
         if jumped:
@@ -136,7 +137,7 @@ class _Root:
         """The next `mu`, how long a step may be, and whether to open again."""
         mean = min(sums.primal, sums.dual) / sums.cells
         share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
-        if sums.gap > LAG * sums.products:
+        if sums.gap > (NEAR if self.no_better >= PATIENT else LAG) * sums.products:
             share = 1.0
         now = sums.products / sums.pairs
         if self.no_better >= LOST and not self.together:
