@@ -12,7 +12,8 @@ No step length is agreed on: every cell follows its parent's price and voltage a
 (see `optimisation.interior`) and tells its children what follows for them. What cells then hold apart (a voltage and
 its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
 same on both sides at every iteration. That is fast, and not proven to get there: seldom, cells lead each other round in
-circles. When the gap is for long no better, all take the same step from then on, as a central method would.
+circles. When the gap is for long no better, all take the same step from then on, as a central method would. Where ties
+join cells across the tree, their powers handed down beside the voltage, all do so from the start.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
@@ -160,12 +161,14 @@ class _Root:
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
     """A cell's program. `upstream` is given to the root only; `options` matter there only."""
-    root = None if upstream is None else _Root(upstream, options)
     heard = yield Gather()
+    ties = bool(solver.block.decides) or any("ties" in body for body in heard)
+    # a tie's power is told like a voltage but moves cells much further: with own steps they lead each other in circles
+    root = None if upstream is None else _Root(upstream, options, together=ties)
     t_count = solver.block.intervals
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
-    yield from _open(solver, root)
+    yield from _open(solver, root, {"ties": np.array(1.0)} if ties else {})
     iterations, rounds, lengths, above = 0, 2, (0.0, 0.0), None
     while above is None:
         iterations += 1
@@ -186,15 +189,15 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     )
 
 
-def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
+def _open(solver: CellSolver, root: _Root | None, more: Body) -> Generator[Any, Any, None]:
     if root is None:
-        told = yield Ask({"pq": solver.boundary(), "active": solver.active.astype(np.float64)})
+        told = yield Ask({"pq": solver.boundary(), "active": solver.active.astype(np.float64), **more})
         price, v, mu = told["price"], told["v"], float(told["mu"])
     else:
         price, v, mu = root.upstream.price, root.upstream.v_pu, root.options.mu
     solver.open(price, v, mu)
-    prices, volts = solver.child_prices(), solver.child_voltages()
-    yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, volts, strict=True)])
+    prices, inputs = solver.child_prices(), solver.child_inputs()
+    yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, inputs, strict=True)])
 
 
 def _iterate(
@@ -214,7 +217,7 @@ def _iterate(
         told = _decide(root, solver, sums)
     if "end" in told:
         solver.v[solver.active] = told["end"]
-        ends = zip(solver.child_voltages(), solver.child_active, strict=True)
+        ends = zip(solver.child_inputs(), solver.child_active, strict=True)
         yield Tell([{"end": v[at]} for v, at in ends])
         return 1, lengths, sums.gap - sums.cost
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])

@@ -6,6 +6,8 @@ boundary power answers to price and voltage (`Response`):
     dPQ    = -C dlambda + K dv + k        C: (2T, 2T), K: (2T, V), Y: (V, V)
     domega =  K' dlambda + Y dv + m       omega: price of the boundary voltage, V of the T intervals matter
 
+Powers of ties that are decided above stand in v beside the voltage, (1 + ties, T) flattened, of which V places matter.
+
 This is exact: the first step of an iteration is that of a central interior point method on the joined problem (message
 passing on the clique tree, S. Khoshfetrat Pakazad, A. Hansson, M. S. Andersen, "Distributed primal-dual interior-point
 methods for solving tree-structured coupled convex problems using message-passing", Optim. Methods Softw. 32(3), 2017,
@@ -30,6 +32,7 @@ from scipy.linalg import lapack
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
 from archipel.optimisation.block import Block
+from archipel.optimisation.inputs import ChildInputs
 from archipel.optimisation.rows import Limits, Rows
 from archipel.optimisation.stores import Stores
 
@@ -74,7 +77,7 @@ class Answer:
     pq: Floats
     """(P, Q) at its boundary, (2, T)."""
     omega: Floats
-    """Price of the boundary voltage as it sees it, (V,)."""
+    """Price of the boundary voltage and of ties as it sees it, (V,)."""
     response: Response
     empty: Constants
     """Of a step to `mu` 0."""
@@ -122,8 +125,9 @@ class CellSolver:
         self.levels_now = 0.5 * (levels.lo + levels.hi)
         self._stiff_level = np.full(len(levels.lo), _STIFF_LEVEL)
         self.u = inside(0.5 * (block.lo + block.hi) if wish is None else wish, block.lo, block.hi, share)
-        # what rows act on, one under the other: controls, children's P and Q, levels, the boundary's voltage
-        sizes = np.cumsum([0, len(block.lo), block.children, block.children, len(levels.lo), 1])
+        # what acts on rows, one under the other: controls, children's P and Q, levels, the boundary's voltage and ties
+        inputs = 1 + block.outputs.on_tie.shape[1]
+        sizes = np.cumsum([0, len(block.lo), block.children, block.children, len(levels.lo), inputs])
         self._u, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
 
     def _flat(self, controls: Floats, levels: Floats) -> Floats:
@@ -139,16 +143,19 @@ class CellSolver:
     # ---------------------------------------------------------------- opening
 
     def know_children(self, pq: Floats, active: list[Ints]) -> None:
-        """Learn the children's powers (children, 2, T) and the intervals in which each asks for its voltage."""
+        """Learn the children's powers (children, 2, T), while no tie carries power, and which of its inputs each asks
+        for: places in its voltage (T,) and its ties (ties, T), flattened."""
         block, t_count = self.block, self.block.intervals
         out = block.outputs
         self.child_pq, self.child_active = pq.copy(), active
         first = self._first_hinge = 2 * t_count
         hinges = slice(first, first + len(block.hinges.bound))
         self._first_port = hinges.stop
-        ports = [hinges.stop + child * t_count + ts for child, ts in enumerate(active)]
+        voltages = [ts[ts < t_count] for ts in active]
+        ports = [hinges.stop + child * t_count + ts for child, ts in enumerate(voltages)]
         kept = np.concatenate([np.arange(hinges.stop), *ports]).astype(np.int64)
-        a = np.concatenate([out.on_control, out.on_p, out.on_q, out.on_level, out.on_v[:, None]], axis=1)[kept]
+        effects = (out.on_control, out.on_p, out.on_q, out.on_level, out.on_v[:, None], out.on_tie)
+        a = np.concatenate(effects, axis=1)[kept]
         self._t, self._offset = out.t[kept], out.offset[kept]
         self._rows = Rows(a, self._t, t_count)
         self._limits = Limits(a[hinges], self._t[hinges], t_count)
@@ -157,27 +164,32 @@ class CellSolver:
         t = np.concatenate([self._t[:first], self._limits.line_t, self._t[hinges.stop :]])
         a = np.concatenate([a[:first], np.zeros((lines, a.shape[1])), a[hinges.stop :]])
         self._condensed = Rows(a, t, t_count)
-        self._cut = np.cumsum([len(a) for a in active])[:-1]
+        self._cut = np.cumsum([len(a) for a in voltages])[:-1]
         beyond = self._t[first:], out.on_v[kept[first:]]
-        self.active = np.unique(beyond[0][beyond[1] != 0.0])
-        """Intervals in which something inside depends on the boundary voltage."""
+        row, tie = np.nonzero(out.on_tie[kept])
+        felt = [beyond[0][beyond[1] != 0.0], (1 + tie) * t_count + self._t[row]]
+        self._inputs = ChildInputs(block, active, self._free, felt)
+        self.active = self._inputs.active
+        """Inputs on which something inside depends, as places in (voltage, ties) flattened."""
+        self.v = np.zeros((1 + out.on_tie.shape[1]) * t_count)
 
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
         t_count = self.block.intervals
-        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, np.zeros(t_count))
+        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, np.zeros(t_count), self._above())
         return np.asarray(y[: 2 * t_count].reshape(2, t_count))
 
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
-        """Start on the central path of `mu` with boundary prices (2, T) and voltage (T,)."""
+        """Start on the central path of `mu` with boundary prices (2, T) and inputs (voltage, ties) flattened."""
         self.price, self.v = price.copy(), v_pu.copy()
         y = self._outputs()
         self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
         self.omega = np.zeros(len(self.child_v))
+        self._child_omega = [np.zeros(len(at)) for at in self.child_active]
 
     def open_again(self, price: Floats, v_pu: Floats, mu: float) -> None:
-        """Start anew from the present point, a little off the bounds, with boundary prices (2, T) and voltage (V,)."""
+        """Start anew from the present point, a little off the bounds, with boundary prices (2, T) and inputs (V,)."""
         self.u = inside(self.u, self.block.lo, self.block.hi, OFF_BOUNDS)
         levels = self.block.levels
         self.levels_now = inside(self.levels_now, levels.lo, levels.hi, OFF_BOUNDS)
@@ -189,18 +201,30 @@ class CellSolver:
         """Prices (children, 2, T) at the children's boundaries."""
         return self._to_children(self._rows.felt(self._duals()))
 
-    def child_voltages(self) -> Floats:
-        """Voltage at every child's boundary, shape (children, T)."""
-        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
-        return np.asarray(y[self._first_port :].reshape(self.block.children, self.block.intervals))
+    def child_inputs(self) -> list[Floats]:
+        """Voltage (T,) and ties (ties, T) of every child, flattened."""
+        block, t_count, above = self.block, self.block.intervals, self._above()
+        y = block.outputs.value(self.u, self.levels_now, self.child_pq, self.v[:t_count], above)
+        ties, voltages = block.tie_powers(self.u, above), y[self._first_port :].reshape(block.children, t_count)
+        return [np.concatenate([v, ties[block.ties_of(child)].ravel()]) for child, v in enumerate(voltages)]
 
     def child_held(self) -> list[Floats]:
-        """The voltage that every child is to take for its own, where it matters."""
-        return list(np.split(self.child_v, self._cut)) if self.block.children else []
+        """The inputs that every child is to take for its own, where they matter: (V,) each."""
+        return self._told(self.child_v, self.u, self.v)
+
+    def _told(self, child_v: Floats, u: Floats, v: Floats) -> list[Floats]:
+        ties = self.block.tie_powers(u, self._above(v))
+        parts = np.split(child_v, self._cut) if self.block.children else []
+        return [np.concatenate([part, ties.flat[at]]) for part, at in zip(parts, self._inputs.tie_at, strict=True)]
+
+    def _above(self, v: Floats | None = None) -> Floats:
+        """Powers of ties decided above (ties, T)."""
+        return (self.v if v is None else v).reshape(-1, self.block.intervals)[1:]
 
     def _values(self, v: Floats) -> Floats:
-        levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), len(v)))
-        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, v[None]])
+        t_count = self.block.intervals
+        levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), t_count))
+        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, v.reshape(-1, t_count)])
         return self._offset + self._rows.values(x)
 
     def _outputs(self) -> Floats:
@@ -221,7 +245,7 @@ class CellSolver:
 
     def answer(self, children: list[Answer]) -> Answer:
         """Condense this cell at its present point, given what its children told."""
-        self._heard = children
+        self._heard, self._child_omega = children, [child.omega for child in children]
         self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
         self._condense()
         self._empty, self._centre = self._right(0.0), self._unit()
@@ -231,7 +255,8 @@ class CellSolver:
         both = self._eliminated.solve(np.concatenate([self._up, self._gv], axis=1))
         self._h_up, self._h_gv = both[:, :b], both[:, b:]
         c = self._big[:b, :b] - self._up.T @ self._h_up
-        response = Response(0.5 * (c + c.T), self._up.T @ self._h_gv, self._gv.T @ self._h_gv)
+        k, y = self._up.T @ self._h_gv + self._direct_k, self._gv.T @ self._h_gv + self._direct_y
+        response = Response(0.5 * (c + c.T), k, y)
         return Answer(self.boundary(), self.own_omega(), response, empty, centre)
 
     def _condense(self) -> None:
@@ -242,29 +267,31 @@ class CellSolver:
         stiff, compliance = self.pairs.weigh()
         stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
         self._m = self._spread(1.0 / stiff)[0]
+        self._m[list(self.block.decides)] = 0.0  # ties reach far into other cells: unknowns of their own
         if len(self.block.keep):
             self._stores.factor(compliance, self._m[: len(self.block.gain)])
         rows.set(self._lines, self._limits.weigh(compliance[self._outs]))
         big = self._big = self._joined_response()
-        kb = self._child_k()
-        g, voltages, lines, levels = len(rows.t) - b, kb.shape[1], self._lines.stop - b, len(self._level_free)
-        size = g + voltages + levels
+        inputs = self._inputs
+        kb, kv = self._child_k()
+        g, handed, lines, levels = len(rows.t) - b, kb.shape[1], self._lines.stop - b, len(self._level_free)
+        ports, size = len(self.omega), g + handed + levels
         h = np.zeros((size, size))
         h[:g, :g] = big[b:, b:]
         h[range(lines), range(lines)] += 1.0
         up, gv = np.zeros((size, b)), np.zeros((size, len(self.active)))
         up[:g] = -big[b:, :b]
-        gv[:g] = rows.padded[rows.t[b:], rows.slot[b:], self._v] * (rows.t[b:, None] == self.active)
-        if voltages:
+        kv += self._input_k()
+        gv[:g], self._direct_k = kv[b:], kv[:b]
+        ww, gv[g : g + handed], self._direct_y = inputs.joined_y([child.response.y for child in self._heard])
+        if handed:
             link = -kb[b:]
-            link[lines:] += np.eye(voltages)
-            h[:g, g : g + voltages], h[g : g + voltages, :g] = link, link.T
-            up[g : g + voltages] = kb[:b].T
-            at = g
-            for child in self._heard:
-                end = at + len(child.response.y)
-                h[at:end, at:end] = -child.response.y
-                at = end
+            link[lines:, :ports] += np.eye(ports)
+            h[:g, g : g + handed], h[g : g + handed, :g] = link, link.T
+            up[g : g + handed] = kb[:b].T
+            h[g : g + handed, g : g + handed] = -ww
+            own = range(g + ports, g + handed)
+            h[own, own] -= stiff[inputs.decided]
         if levels:
             # as unknowns of their own: next to nothing bends a level, and one over that would drown all else
             on_level = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
@@ -296,13 +323,22 @@ class CellSolver:
         flat = big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)
         return np.asarray(flat[np.ix_(rows.at, rows.at)])
 
-    def _child_k(self) -> Floats:
-        """Answer of every row to the children's voltages: (A, voltages)."""
+    def _input_k(self) -> Floats:
+        """Effect of own inputs on every row, but for what children make of them: (A, V)."""
+        rows, t_count = self._condensed, self.block.intervals
+        own = rows.padded[rows.t, rows.slot, self._v]
+        return np.asarray(own[:, self.active // t_count] * (rows.t[:, None] == self.active % t_count))
+
+    def _child_k(self) -> tuple[Floats, Floats]:
+        """Answer of every row to what is handed down, unknown (A, voltages and ties) or from above (A, V)."""
         rows, t_count = self._condensed, self.block.intervals
         z = rows.padded[rows.t, rows.slot]
         zp, zq, ks = z[:, self._p], z[:, self._q], [child.response.k for child in self._heard]
         parts = [zp[:, i, None] * k[:t_count][rows.t] + zq[:, i, None] * k[t_count:][rows.t] for i, k in enumerate(ks)]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows.t), 0))
+        unknown, from_above = self._inputs.columns(parts, len(rows.t))
+        n, t = np.divmod(self._free[self._inputs.decided], t_count)
+        unknown[:, len(self.omega) :] += z[:, self._u][:, n] * (rows.t[:, None] == t)
+        return unknown, from_above
 
     def _right(self, mu: float) -> Right:
         """The step to the central path of `mu`."""
@@ -320,6 +356,8 @@ class CellSolver:
         block, stores = self.block, self._stores
         felt = self._rows.felt(self._duals())
         slope = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor) + felt[self._u]
+        if len(self._inputs.decided):
+            slope.flat[self._free[self._inputs.decided]] += self._inputs.unknown(self._child_omega)[len(self.omega) :]
         if len(block.store_first):
             slope[: len(block.gain)] += block.gain * block.worth(stores.felt(self.pairs.pi[self._held]))[block.store_of]
         level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + felt[self._l].sum(axis=1)
@@ -329,34 +367,35 @@ class CellSolver:
         """Most that the cost at the last `answer` can be above the least [EUR], this cell's part.
 
         The Lagrangian of any duals is a lower bound of the cost once every control may move over its whole range and
-        every voltage by `SPAN_V_PU`.
+        every voltage by `SPAN_V_PU`. A tie's power is the same in all its cells, and its price there part of its slope.
         """
-        apart = np.concatenate([np.zeros(0), *(child.omega for child in self._heard)]) - self.omega
+        apart = self._inputs.unknown(self._child_omega)[: len(self.omega)] - self.omega
         held = float(self.omega @ (self.child_v - self._y[self._first_port :]) + SPAN_V_PU * np.abs(apart).sum())
         return self.pairs.gap(self._gaps(self._y, self._e)) + float(np.abs(self._slope) @ self._range) + held
 
     def _constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
-        """The constants of the response to `right`; `omega` are the children's prices of voltage, None for a unit of
+        """The constants of the response to `right`; `omega` are the children's prices of inputs, None for a unit of
         `mu`. Sets `right.inner`."""
-        t_count, b, rows = self.block.intervals, self._first_hinge, self._condensed
+        t_count, b, rows, inputs = self.block.intervals, self._first_hinge, self._condensed, self._inputs
+        ports, m = len(self.omega), [child.m for child in children]
         x = np.zeros((rows.padded.shape[2], t_count))
         x[self._u] = self._own_step(right, np.zeros_like(right.push))[0]
         if children:
             x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
-        k, price = rows.values(x), np.concatenate([np.zeros(0), *(child.m for child in children)])
+        k, price = rows.values(x), inputs.unknown(m)
         rest = k[b:].copy()
         rest[: self._lines.stop - b] -= self._limits.asked(right.delta[self._outs])
-        if omega is not None and len(self.omega):
-            rest[-len(self.omega) :] -= self.child_v - self._y[self._first_port :]
-            price = price + np.concatenate(omega) - self.omega
+        if omega is not None and ports:
+            rest[-ports:] -= self.child_v - self._y[self._first_port :]
+            price[:ports] = price[:ports] + inputs.unknown(omega)[:ports] - self.omega
+        price[ports:] -= right.push.flat[self._free[inputs.decided]]
         right.inner = self._eliminated.solve(np.concatenate([rest, price, -right.level_push[self._level_free]]))
-        return Constants(k[:b] + self._up.T @ right.inner, self._gv.T @ right.inner)
+        return Constants(k[:b] + self._up.T @ right.inner, self._gv.T @ right.inner + inputs.from_above(m))
 
     def own_omega(self) -> Floats:
-        """Price of the boundary voltage as this cell sees it, shape (V,)."""
-        duals = self._duals()
-        duals[: self._first_hinge] = 0.0
-        return np.asarray(self._rows.felt(duals)[self._v][0, self.active])
+        """Price of the boundary voltage and of ties as this cell sees it, shape (V,)."""
+        own = self._rows.felt(self._duals())[self._v].ravel()[self.active]
+        return np.asarray(own + self._inputs.from_above(self._child_omega))
 
     def _own_step(self, right: Right, price: Floats) -> tuple[Floats, Floats]:
         """Steps of the controls (N, T) and of what stored energy is worth (K, T) when prices step by `price` (N, T)."""
@@ -371,12 +410,12 @@ class CellSolver:
     # ---------------------------------------------------------------- downwards
 
     def follow(self, price: Floats, v_pu: Floats, mu: float, most: float) -> tuple[float, float]:
-        """Go where the parent tells: to boundary prices (2, T) and voltage (V,), towards the central path of `mu`.
+        """Go where the parent tells: to boundary prices (2, T) and inputs (V,), towards the central path of `mu`.
 
         Returns the lengths of the first step, of slacks and of duals, `most` at most. Then the cell goes on by itself;
         its children are taken to answer as they said.
         """
-        before, held = self.child_prices(), self.child_v
+        before, held = self.child_prices(), self.child_held()
         said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
         self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
         self.price, self.v = price, self.v.copy()
@@ -396,12 +435,14 @@ class CellSolver:
         return lengths
 
     def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
-        """As `follow`, but only look where a full step leads; returns the children's prices and voltages there."""
+        """As `follow`, but only look where a full step leads; returns the children's prices and inputs there."""
         self._d_price, self._d_v = price - self.price, v_pu - self.v[self.active]
         self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
         duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
         prices = self._to_children(self._rows.felt(duals))
-        return prices, list(np.split(self.child_v + self._d_child_v, self._cut)) if self.block.children else []
+        there = self.v.copy()
+        there[self.active] = v_pu
+        return prices, self._told(self.child_v + self._d_child_v, self.u + self._du, there)
 
     def longest(self) -> tuple[float, float]:
         """How far this cell can go where it aims."""
@@ -414,19 +455,20 @@ class CellSolver:
         self.v = self.v.copy()
         self.v[self.active] += primal * self._d_v
 
-    def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: Floats) -> list[Floats]:
-        """What the children will answer to their new prices and voltages: powers, and prices of voltage (returned)."""
+    def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: list[Floats]) -> list[Floats]:
+        """What the children will answer to their new prices and inputs: powers, and prices of inputs (returned)."""
         d_price = (self.child_prices() - before).reshape(len(said), self._first_hinge)
-        d_v = np.split(self.child_v - held, self._cut)
+        d_v = [now - then for now, then in zip(self.child_held(), held, strict=True)]
         omega = []
         for i, ((k, m), heard) in enumerate(zip(said, self._heard, strict=True)):
             r = heard.response
             self.child_pq[i] = heard.pq + (k - r.c @ d_price[i] + r.k @ d_v[i]).reshape(2, -1)
             omega.append(heard.omega + m + r.k.T @ d_price[i] + r.y @ d_v[i])
+        self._child_omega = omega
         return omega
 
     def _expand(self, right: Right, d_price: Floats, d_v: Floats) -> None:
-        """Steps of everything inside when boundary price (2, T) and voltage (V,) step."""
+        """Steps of everything inside when boundary price (2, T) and inputs (V,) step."""
         b, lines = self._first_hinge, self._lines.stop - self._first_hinge
         x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
         ports = len(self.omega)
@@ -436,8 +478,10 @@ class CellSolver:
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
         self._d_pi = hinges
         self._du, tau = self._own_step(right, felt[self._u])
+        ties = lines + 2 * ports + len(self._inputs.decided)
+        self._du.flat[self._free[self._inputs.decided]] = x[lines + 2 * ports : ties]
         self._d_levels = np.zeros_like(self.levels_now)
-        self._d_levels[self._level_free] = x[lines + 2 * ports :]
+        self._d_levels[self._level_free] = x[ties:]
         held = self._stores.duals(self._du, tau, right.delta[self._held]) if len(self.block.keep) else np.zeros(0)
         self.pairs.step(self._flat(self._du, self._d_levels), np.concatenate([held, hinges]), right.asked)
 
@@ -457,7 +501,7 @@ class CellSolver:
     # ---------------------------------------------------------------- what it costs
 
     def true_cost(self) -> float:
-        """Own cost [EUR] at the voltage `v`, once that is the true one."""
+        """Own cost [EUR] at the inputs `v`, once those are the true ones."""
         return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
 
     def cost(self) -> float:
