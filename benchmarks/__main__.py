@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import clarabel
 import highspy
 import numpy as np
+from benchmarks.solvers import answer_clarabel
 from scipy import sparse
 
 import archipel  # noqa: F401  sets one thread per process before numpy is loaded
 from archipel.cell.parts import cut
+from archipel.controller.agreeing import Passes
 from archipel.controller.controller import CellController
 from archipel.coordination.exact import Options
 from archipel.formats.scenario import load_scenario
@@ -51,7 +52,7 @@ def plan(scenario: Scenario) -> tuple[Group, Any, np.ndarray]:
     weather = desk.weather(horizon)
     states = {fleet.kind: fleet.initial(row) for fleet in scenario.fleets}
     readings = {s.id: desk.readings(i, weather, states, None) for i, s in enumerate(parts.sites)}
-    group = Group([CellController(site, options=Options(gap=TOLERANCE), passes=1) for site in parts.sites])
+    group = Group([CellController(site, method=Options(gap=TOLERANCE), passes=Passes(most=1)) for site in parts.sites])
     root = desk.root(horizon)
     group.begin(1, horizon, readings, root)
     return group, parts, np.stack([root.price_eur_per_kwh * horizon.dt_h, np.zeros(len(horizon))])
@@ -59,19 +60,10 @@ def plan(scenario: Scenario) -> tuple[Group, Any, np.ndarray]:
 
 def solve_clarabel(joined: Joined) -> float:
     """Objective found by Clarabel."""
-    n = len(joined.cost)
-    lo, hi = np.isfinite(joined.lo), np.isfinite(joined.hi)
-    eye = sparse.eye(n, format="csc")
-    rows = sparse.vstack([joined.a, joined.g, -eye[lo], eye[hi]], format="csc")
-    rhs = np.concatenate([joined.b, joined.h, -joined.lo[lo], joined.hi[hi]])
-    cones = [clarabel.ZeroConeT(len(joined.b)), clarabel.NonnegativeConeT(len(rhs) - len(joined.b))]
-    settings = clarabel.DefaultSettings()
-    settings.verbose = False
-    settings.tol_gap_rel = settings.tol_gap_abs = settings.tol_feas = TOLERANCE
-    found = clarabel.DefaultSolver(sparse.diags(joined.quad).tocsc(), joined.cost, rows, rhs, cones, settings).solve()
-    if str(found.status) not in {"Solved", "AlmostSolved"}:
-        raise SystemExit(f"Clarabel stopped with {found.status}")
-    return joined.value(np.array(found.x))
+    answer = answer_clarabel(joined, TOLERANCE)
+    if answer.status not in {"solved", "AlmostSolved"}:
+        raise SystemExit(f"Clarabel stopped with {answer.status}")
+    return joined.value(answer.x)
 
 
 def solve_highs(joined: Joined) -> float:

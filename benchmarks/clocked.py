@@ -1,4 +1,5 @@
-"""The exact agreement with a clock in every cell: what it costs in time, trips and bytes, and what loss adds.
+"""The exact agreement with a clock in every cell: what it costs in time, trips and bytes (see `benchmarks.weather`
+for what loss adds).
 
 Cells run one after another on this machine; each has a clock of its own that stands still while it waits. A message
 carries the time at which it was made, and who takes it sets its clock to that if it is later. The root's clock at the
@@ -8,19 +9,18 @@ time, so a busy machine does not lengthen them more than it slows its processors
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from archipel.coordination.exact import Options, Solved, Upstream, solve
+from archipel.coordination.exact import Options, solve
 from archipel.coordination.message import Body
-from archipel.coordination.tree import Ask, Conversation, Gather, Program, Silent, Tell
+from archipel.coordination.outcome import Solved, Upstream
+from archipel.coordination.tree import Ask, Program, Tell
 from archipel.optimisation.interior import CellSolver
-from archipel.testing.coordination import cell_names
 from archipel.testing.stress import gentle
 from archipel.testing.trees import Tree
 
@@ -125,116 +125,3 @@ def _run(tree: Tree, programs: list[Program], talk: Talk) -> list[Solved]:
 
 def _count(body: Body) -> int:
     return sum(np.asarray(value).size for value in body.values())
-
-
-# ---------------------------------------------------------------- loss
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """What happens to messages between cells. Time counts in hops: a message needs one if nothing delays it."""
-
-    lose: float = 0.0
-    """Share of messages lost, each way on its own."""
-    delay: int = 0
-    """Most hops a message may be late, all delays being equally likely."""
-    silent: frozenset[int] = frozenset()
-    """Cells that fall silent after `silent_after` messages."""
-    silent_after: int = 20
-
-
-TIMEOUT = 16
-"""Hops after which who waits says it again: longer than a trip up and down."""
-PATIENCE = 20
-"""How often, until a neighbour counts as silent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endured:
-    """What a conversation came to."""
-
-    ended: bool
-    """Whether every cell that is not silent itself knows an end."""
-    finished: int
-    """Cells that have a result."""
-    trips: int
-    """Every round trip as often as its most repeated message."""
-    bytes_: int
-    hops: int
-
-
-def endure(tree: Tree, sizes: list[list[tuple[str, list[int]]]], weather: Weather, seed: int) -> Endured:
-    """Have a recorded conversation again, with messages of the same sizes, in bad weather.
-
-    What is in the messages need not be worked out again: `check_coordination` holds that results are the same bit for
-    bit, however messages come, or there is none.
-    """
-    rng = np.random.default_rng(seed)
-    names = cell_names(tree)
-    number = {name: i for i, name in enumerate(names)}
-    talks = [
-        Conversation(
-            plan=1,
-            cell=names[i],
-            parent=names[tree.parents[i]] if i else "",
-            children=tuple(names[j] for j in tree.children(i)),
-            program=_again(sizes[i]),
-            patience=PATIENCE,
-        )
-        for i in range(len(names))
-    ]
-    sent: Counter[tuple[int, str, str]] = Counter()
-    due: list[tuple[int, int, Any]] = []
-    news = [0] * len(names)
-    carried = now = count = 0
-
-    def send(i: int, messages: list[Any]) -> None:
-        nonlocal carried, count
-        if i in weather.silent and talks[i].sent_messages > weather.silent_after:
-            return
-        for message in messages:
-            sent[message.number, message.sender, message.receiver] += 1
-            carried += message.size
-            count += 1
-            if rng.random() >= weather.lose:
-                late = int(rng.integers(0, weather.delay + 1))
-                heapq.heappush(due, (now + 1 + late, count, message))
-
-    for i, talk in enumerate(talks):
-        send(i, talk.open())
-    awake = set(range(len(names)))
-    while awake:
-        now += 1
-        while due and due[0][0] <= now:
-            message = heapq.heappop(due)[2]
-            i = number[message.receiver]
-            before = talks[i].asks + talks[i].tells
-            send(i, talks[i].receive([message]))
-            if talks[i].asks + talks[i].tells > before:
-                news[i] = now
-        for i in sorted(awake):
-            if talks[i].outcome is not None:
-                awake.discard(i)
-            elif now - news[i] >= TIMEOUT:
-                news[i] = now
-                send(i, talks[i].tick())
-    most: Counter[int] = Counter()
-    for (trip, _, _), times in sent.items():
-        most[trip] = max(most[trip], times)
-    ended = all(talk.outcome is not None for i, talk in enumerate(talks) if i not in weather.silent)
-    finished = sum(not isinstance(talk.outcome, Silent) for talk in talks)
-    return Endured(ended, finished, sum(most.values()), carried, now)
-
-
-def _again(sequence: list[tuple[str, list[int]]]) -> Program:
-    """A program that gathers, asks and tells as the recorded one did, with as many numbers."""
-    first = True
-    for kind, counts in sequence:
-        if first:
-            yield Gather()
-        first = kind == "tell"
-        if kind == "ask":
-            yield Ask({"numbers": np.zeros(counts[0])})
-        else:
-            yield Tell([{"numbers": np.zeros(count)} for count in counts])
-    return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from benchmarks.clocked import Endured, Talk, Weather, agree, endure
+from benchmarks.clocked import Talk, agree
+from benchmarks.weather import Endured, Weather, endure
 
 from archipel.coordination.exact import Options
 from archipel.testing.trees import Tree
@@ -39,7 +40,7 @@ def losses(tree: Tree, gap: float = GAP) -> list[dict[str, Any]]:
 
 def _worst(tree: Tree, talk: Talk, weather: Weather) -> dict[str, Any]:
     print(f"  {weather}", file=sys.stderr, flush=True)
-    found: list[Endured] = [endure(tree, talk.sizes, weather, seed) for seed in SEEDS]
+    found: list[Endured] = [endure(tree.parents, talk.sizes, weather, seed) for seed in SEEDS]
     return {
         "ended": all(each.ended for each in found),
         "finished": min(each.finished for each in found),
@@ -47,4 +48,5 @@ def _worst(tree: Tree, talk: Talk, weather: Weather) -> dict[str, Any]:
         "trips": max(each.trips for each in found),
         "bytes": max(each.bytes_ for each in found),
         "hops": max(each.hops for each in found),
+        "attempts": max(each.attempts for each in found),
     }

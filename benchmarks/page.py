@@ -109,15 +109,15 @@ def what_binds(rows: Rows) -> str:
 
 
 LOSS = """An agreement to 1e-6 had again with messages of the same sizes; the worst of five seeds. Messages are lost
-each way on their own. A trip counts as often as its most repeated message. A message needs one hop; who waits for
-{timeout} hops says it again, {patience} times, then its neighbour counts as silent. *Ends safely*: every cell ends,
-with the agreement or with the word that a neighbour is silent (it then holds what it held before); results are the
-same bit for bit as without loss."""
+each way on their own. A trip counts as often as its most repeated message was said. A message needs one hop; who waits
+for {timeout} hops asks for what it misses, and a neighbour that gives no sign of life {patience} times is left out: all
+others begin anew without it. *Ends safely*: every cell ends, with the agreement or with the word that a neighbour is
+silent (it then holds what it held before); results are the same bit for bit as without loss. Bytes count headers."""
 
 
 def losses(rows: Rows) -> str:
     """Trips and bytes against those without loss."""
-    from benchmarks.clocked import PATIENCE, TIMEOUT
+    from benchmarks.weather import PATIENCE, TIMEOUT
 
     lines = [
         "| cells | case | trips | against none | MB in all | against none | hops | cells with a result | ends safely |"

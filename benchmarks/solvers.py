@@ -58,7 +58,8 @@ def _piqp(backend: str) -> Callable[[Joined], Answer]:
     return solve
 
 
-def _clarabel(joined: Joined) -> Answer:
+def answer_clarabel(joined: Joined, tolerance: float = TOLERANCE) -> Answer:
+    """Clarabel's, with one thread."""
     n = len(joined.cost)
     lo, hi = np.isfinite(joined.lo), np.isfinite(joined.hi)
     one = sparse.eye(n, format="csr")
@@ -68,7 +69,7 @@ def _clarabel(joined: Joined) -> Answer:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.max_threads = 1
-    settings.tol_gap_rel = settings.tol_gap_abs = settings.tol_feas = TOLERANCE
+    settings.tol_gap_rel = settings.tol_gap_abs = settings.tol_feas = tolerance
     found = clarabel.DefaultSolver(sparse.diags(joined.quad).tocsc(), joined.cost, rows, rhs, cones, settings).solve()
     words = "solved" if str(found.status) == "Solved" else str(found.status)
     return Answer(words, np.array(found.x), int(found.iterations), float(found.r_prim), float(found.r_dual))
@@ -115,7 +116,7 @@ def _highs(method: str) -> Callable[[Joined], Answer]:
 PIQP_BACKENDS = ("sparse_ldlt", "sparse_ldlt_eq_cond", "sparse_ldlt_ineq_cond", "sparse_ldlt_cond", "sparse_multistage")
 SOLVERS: dict[str, Callable[[Joined], Answer]] = {
     **{f"PIQP {name}": _piqp(name) for name in PIQP_BACKENDS},
-    "Clarabel": _clarabel,
+    "Clarabel": answer_clarabel,
     "HiGHS HiPO": _highs("hipo"),
     "HiGHS IPX, linear part": _highs("ipm"),
 }

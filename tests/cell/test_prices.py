@@ -25,7 +25,8 @@ from archipel.cell.prices import (
     upstream_parts,
     worth_of_losses,
 )
-from archipel.coordination.exact import Options, Solved, Upstream, solve
+from archipel.coordination.exact import Options, solve
+from archipel.coordination.outcome import Solved, Upstream
 from archipel.coordination.tree import Conversation
 from archipel.model import Floats
 from archipel.optimisation.central import Optimum, join, solve_piqp

@@ -6,8 +6,10 @@ from neighbours import NOON, Village, later
 
 from archipel.controller.controller import LEASE_H
 from archipel.coordination.exact import DEFAULT
+from archipel.coordination.message import Message
 from archipel.coordination.tree import Silent
 from archipel.model import Connection
+from archipel.strategies.group import Group
 
 
 @pytest.fixture
@@ -52,17 +54,102 @@ def test_both_ends_of_a_boundary_hold_the_same_numbers(agreed: Village) -> None:
         assert (below.cost, below.gap, below.accepted) == (above.cost, above.gap, above.accepted)
 
 
-@pytest.mark.parametrize("mute", ["root", "feeder", "lv"])
-def test_when_a_neighbour_falls_silent_everybody_goes_on_with_what_was_agreed(agreed: Village, mute: str) -> None:
+ROW = ["root", "feeder", "lv"]
+
+
+@pytest.mark.parametrize("words", [0, 3, 12])
+@pytest.mark.parametrize("mute", ROW)
+def test_a_silent_cell_becomes_what_was_last_agreed_with_it_and_those_above_agree_around_it(
+    agreed: Village, mute: str, words: int
+) -> None:
     before = {name: cell.agreed for name, cell in agreed.cells.items()}
-    agreed.talk(agreed.begin(later(1.0)), lost=lambda m: mute in {m.sender, m.receiver}, ticks=30)
+    left = {mute: words}
+
+    def lost(message: Message) -> bool:
+        if message.sender == mute:
+            left[mute] -= 1
+        return mute in {message.sender, message.receiver} and left[mute] < 0
+
+    agreed.talk(agreed.begin(later(1.0)), lost=lost, ticks=60)
+    cut_off = ROW.index(mute)
     for name, cell in agreed.cells.items():
-        assert cell.agreed is before[name]
-        assert cell.conversation is not None
-        assert isinstance(cell.conversation.outcome, Silent)
-        assert cell.silent in agreed.cells
-        if agreed.parts.sites[0].id != name:  # the root has no devices
+        talk = cell.conversation
+        assert talk is not None
+        if 0 < cut_off <= ROW.index(name):
+            assert isinstance(talk.outcome, Silent)
+            assert cell.agreed is before[name], "what was agreed before holds on"
             assert np.isfinite(leases(agreed, name, 1.0)).any()
+        elif cut_off > 0:
+            assert cell.agreed is not None
+            assert cell.agreed.duty.horizon.start == later(1.0)
+            assert cell.agreed.accepted, "checked by AC power flow"
+            assert talk.attempt == 1
+    if cut_off == 0:
+        assert all(agreed.cells[name].agreed is before[name] for name in ROW[1:])
+        return
+    parent, last = agreed.cells[ROW[cut_off - 1]].agreed, before[mute]
+    assert parent is not None
+    assert last is not None
+    assert parent.children == ()
+    site, at = (
+        agreed.parts.sites[cut_off - 1],
+        2,
+    )  # the third quarter hour of the new plan is the seventh of the old one
+    assert parent.duty.base_p_kw[site.child_node[0], at] == pytest.approx(
+        _base(agreed, cut_off - 1, site.child_node[0], at) + last.boundary[0, 4]
+    )
+
+
+def test_around_a_silent_cell_prices_still_fall_apart_into_their_parts(agreed: Village) -> None:
+    group = Group(list(agreed.cells.values()))
+    before = group.node_prices()
+    agreed.talk(agreed.begin(later(1.0)), lost=lambda m: "lv" in {m.sender, m.receiver})
+    for name in ("root", "feeder"):
+        plan = agreed.cells[name].agreed
+        assert plan is not None
+        assert plan.priced is not None
+        assert len(plan.priced.duals.voltage) == len(plan.children) == (name == "root")
+        per_kwh = plan.priced.parts / plan.duty.horizon.dt_h
+        np.testing.assert_allclose(per_kwh.sum(axis=0), plan.price, atol=1e-12)
+    after = group.node_prices()
+    assert {name: prices.shape for name, prices in after.items()} == {n: p.shape for n, p in before.items()}
+    assert np.isfinite(after["feeder"]).any()
+
+
+def _base(village: Village, cell: int, node: int, at: int) -> float:
+    """What a node draws that no device decides, without the cell that hangs on it."""
+    name = ROW[cell]
+    village.talk(village.begin(later(1.0)))
+    agreed = village.cells[name].agreed
+    assert agreed is not None
+    return float(agreed.duty.base_p_kw[node, at])
+
+
+def test_a_cell_that_is_back_takes_part_in_the_next_plan(agreed: Village) -> None:
+    agreed.talk(agreed.begin(later(1.0)), lost=lambda m: "lv" in {m.sender, m.receiver})
+    agreed.talk(agreed.begin(later(2.0)))
+    feeder, lv = agreed.cells["feeder"].agreed, agreed.cells["lv"].agreed
+    assert feeder is not None
+    assert lv is not None
+    assert feeder.children == ("lv",)
+    np.testing.assert_array_equal(feeder.child_boundary[0], agreed.said["lv"])
+    assert lv.duty.horizon.start == later(2.0)
+    assert lv.accepted
+
+
+def test_of_a_silent_cell_with_which_nothing_was_ever_agreed_its_wish_is_believed_or_nothing() -> None:
+    for words in (0, 1):
+        village, left = Village(), [words]
+
+        def lost(message: Message, left: list[int] = left) -> bool:
+            left[0] -= message.sender == "lv"
+            return "lv" in {message.sender, message.receiver} and left[0] < 0
+
+        village.talk(village.begin(NOON), lost=lost)
+        feeder = village.cells["feeder"].agreed
+        assert feeder is not None
+        assert feeder.accepted
+        assert feeder.children == ()
 
 
 def test_a_schedule_is_followed_until_its_lease_lapses_and_no_longer(agreed: Village) -> None:
@@ -121,3 +208,21 @@ def test_an_impossible_limit_gives_way_and_the_plan_says_what_gave_and_how_much(
     expected = root.boundary[0] - 1.0
     assert max(beyond) == pytest.approx(expected.max(), rel=0.02, abs=0.05)
     assert np.isfinite(leases(village, "lv", 0.0)).any()
+
+
+def test_after_a_plan_that_came_to_nothing_cells_agree_robustly_and_then_exactly_again(agreed: Village) -> None:
+    root = agreed.cells["root"]
+    held = agreed.cells["lv"].agreed
+    agreed.talk(agreed.begin(later(1.0)), lost=lambda _: True, ticks=1)  # its time is up before anybody answers
+    assert root.agreed is not None
+    assert root.agreed.way == "exact"
+    assert agreed.cells["lv"].agreed is held, "what holds is not touched"
+    ways = []
+    for hour in (2.0, 3.0, 4.0):
+        agreed.talk(agreed.begin(later(hour)))
+        assert root.agreed.duty.horizon.start == later(hour)
+        assert {cell.agreed.way for cell in agreed.cells.values() if cell.agreed is not None} == {root.agreed.way}
+        ways.append(root.agreed.way)
+        priced = [cell.agreed.priced for cell in agreed.cells.values() if cell.agreed is not None]
+        assert all((one is None) is (root.agreed.way == "robust") for one in priced), "who tells no duals has no parts"
+    assert ways == ["robust", "exact", "exact"]

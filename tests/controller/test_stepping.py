@@ -254,6 +254,37 @@ def test_whatever_is_lost_and_whoever_dies_ends_never_act_on_two_records(seed: i
                 assert record.start <= row.cell[name].acted_at < record.until
 
 
+def test_a_cell_that_falls_silent_in_a_plan_is_left_out_and_what_holds_on_its_tie_holds_until_it_lapses() -> None:
+    row = agreed("root", "mid", "leaf")
+    before = row.cell["mid"].acts_on["t2"]
+    row.lost = lambda mail: isinstance(mail.said, Message) and "leaf" in {mail.sender, mail.receiver}
+    row.run(60)  # presence and acceptances still come: all is well but the plan
+    assert row.cell["mid"].acts_on["t1"].plan > before.plan
+    assert row.cell["mid"].acts_on["t1"] == row.cell["root"].acts_on["t1"]
+    assert row.cell["root"].level is Level.COOPERATING
+    assert row.cell["mid"].acts_on["t2"] == row.cell["leaf"].acts_on["t2"] == before
+    assert [note.body["with"] for note in row.notes["mid"] if note.kind == "anew"][:1] == [[]]
+    assert row.planner["mid"].took_part[-1] == ()
+    row.run(60)
+    assert "t2" not in row.cell["mid"].acts_on
+    assert row.cell["leaf"].acts_on == {}
+    assert row.cell["leaf"].level is Level.FALLBACK
+    row.lost = lambda _: False
+    row.run(65)
+    assert levels(row) == [Level.COOPERATING] * 3
+
+
+def test_a_silent_parent_leaves_those_below_with_what_holds() -> None:
+    row = agreed("root", "mid", "leaf")
+    before = row.cell["leaf"].acts_on
+    row.lost = lambda mail: isinstance(mail.said, Message) and "root" in {mail.sender, mail.receiver}
+    row.run(60)
+    assert row.cell["leaf"].acts_on == before
+    why = [note.body["why"] for note in row.notes["leaf"] if note.kind == "late"]
+    assert why
+    assert "mid has fallen silent or goes on without us" in why[0]
+
+
 def test_a_message_that_the_plan_cannot_use_ends_the_plan_and_not_the_cell() -> None:
     row = Row("root", "leaf")
     asked: list[Message] = []

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import PARENTS, conversations, deliver
 
-from archipel.coordination.message import Message
+from archipel.coordination.message import Kind, Message
 from archipel.coordination.tree import Silent
 
 SUM = [11111.0, 22222.0, 33333.0]
@@ -53,13 +53,14 @@ def test_messages_of_another_plan_or_for_another_cell_are_left_alone() -> None:
     assert cells["root"].outcome == SUM
 
 
-def test_a_lost_ask_is_repeated_on_the_next_tick() -> None:
+def test_who_waits_for_a_lost_ask_asks_for_it_on_the_next_tick_and_hears_it() -> None:
     cells = conversations()
     lost = [m for c in cells.values() for m in c.open()]
     assert {m.sender for m in lost} == {"b", "a1", "a2"}
-    again = [m for c in cells.values() for m in c.tick()]
-    assert {(m.sender, m.number) for m in again} == {(m.sender, m.number) for m in lost}
-    deliver(cells, again)
+    waits = [m for c in cells.values() for m in c.tick()]
+    assert {m.kind for m in waits} == {Kind.WAIT}
+    assert sum(m.size for m in waits) == 0
+    deliver(cells, waits)
     assert cells["root"].outcome == SUM
 
 
@@ -95,7 +96,7 @@ def test_a_silent_neighbour_ends_it_for_everybody_within_the_patience(deaf: str)
     assert all(cells[name].outcome == Silent(deaf) for name in beside)
 
 
-def test_a_cell_falling_silent_half_way_ends_it_too() -> None:
+def test_a_cell_falling_silent_half_way_ends_it_too_for_those_that_cannot_begin_anew() -> None:
     cells = conversations(patience=5)
     queue = [m for c in cells.values() for m in c.open()]
     said_by_b = 0

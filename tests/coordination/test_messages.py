@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hn
 
-from archipel.coordination.message import Message, pack, unpack
+from archipel.coordination.message import Kind, Message, pack, unpack
 
 names = st.text(max_size=8)
 bodies = st.dictionaries(names, hn.arrays(np.float64, hn.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)))
@@ -29,6 +29,20 @@ def test_a_message_comes_back_bit_for_bit(
         assert again.body[name].shape == value.shape
         assert again.body[name].tobytes() == value.tobytes()
     assert again.to_bytes() == message.to_bytes()
+
+
+@given(kind=st.sampled_from(Kind), attempt=st.integers(0, 9), count=st.integers(0, 9))
+def test_kind_attempt_and_count_come_back_and_are_written_only_when_they_are_not_as_usual(
+    kind: Kind, attempt: int, count: int
+) -> None:
+    message = Message(7, 2, True, "a", "b", {}, kind, attempt, count)
+    data = message.to_bytes()
+    again = Message.from_bytes(data)
+    assert (again.kind, again.attempt, again.count) == (kind, attempt, count)
+    header = json.loads(data[4:])
+    assert header.keys() - {"plan", "number", "up", "sender", "receiver", "shapes"} == {
+        name for name, usual in (("kind", "say"), ("attempt", 0), ("count", 0)) if getattr(message, name) != usual
+    }
 
 
 def good() -> bytes:
@@ -66,6 +80,9 @@ def test_a_message_with_something_behind_it_is_refused() -> None:
         {"shapes": [1]},
         {"plan": "x"},
         {"number": [1]},
+        {"kind": "shout"},
+        {"attempt": "x"},
+        {"count": [1]},
     ],
 )
 def test_a_header_that_makes_no_sense_is_refused(changes: dict[str, Any]) -> None:

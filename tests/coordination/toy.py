@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archipel.coordination.message import Message
-from archipel.coordination.tree import Ask, Conversation, Gather, Tell
+from archipel.coordination.tree import Ask, Conversation, Gather, Program, Tell
 
 PARENTS = {"root": "", "a": "root", "b": "root", "a1": "a", "a2": "a"}
 
@@ -26,12 +26,16 @@ def adding(own: float, *, root: bool, children: int) -> Generator[Any, Any, list
     return seen
 
 
-def conversations(plan: int = 1, patience: int = 20) -> dict[str, Conversation]:
+def conversations(plan: int = 1, patience: int = 20, *, anew: bool = False) -> dict[str, Conversation]:
+    """With `anew` they begin anew without children that fall silent."""
     out = {}
     for i, (name, parent) in enumerate(PARENTS.items()):
         kids = tuple(k for k, p in PARENTS.items() if p == name)
-        program = adding(10.0**i, root=not parent, children=len(kids))
-        out[name] = Conversation(plan, name, parent, kids, program, patience)
+
+        def program(children: tuple[str, ...], own: float = 10.0**i, root: bool = not parent) -> Program:
+            return adding(own, root=root, children=len(children))
+
+        out[name] = Conversation(plan, name, parent, kids, program(kids), patience, program if anew else None)
     return out
 
 

@@ -104,3 +104,17 @@ def test_products_are_as_far_off_the_centre_as_the_worst_of_them() -> None:
     assert pairs.off_centre(0.5) < 1e-12
     pairs.z = pairs.z * np.array([1.0, 1.0, 1.0, 3.0])
     assert abs(pairs.off_centre(0.5) - 2.0) < 1e-12
+
+
+def test_a_pair_that_has_lost_touch_with_mu_is_put_back_on_the_central_path() -> None:
+    pairs = Barrier(np.zeros(1), np.full(1, 4.0), np.full(2, 2.0))
+    gap = np.array([-5.0, 1.0])
+    pairs.open(np.full(1, 1.0), gap, 1e-3)
+    kept = pairs.s.copy(), pairs.z.copy()
+    pairs.mend(gap, 1e-3)
+    np.testing.assert_array_equal(pairs.s, kept[0])
+    pairs.s[4], pairs.z[4], pairs.z[0] = 1e20, 1e-10, 1e12
+    pairs.mend(gap, 1e-3)
+    np.testing.assert_allclose(pairs.s * pairs.z, 1e-3, rtol=1e-6)
+    np.testing.assert_allclose(pairs.s, kept[0])
+    np.testing.assert_allclose(pairs.z, kept[1])

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from other_solvers import clarabel_boundary_prices, clarabel_value, gross, highs_value
 
 from archipel.model import SolverFailed
 from archipel.optimisation.block import bill
 from archipel.optimisation.central import Joined, join, solve_piqp
-from archipel.testing.trees import Tree, random_tree
+from archipel.testing.trees import Tree, edge_trees, random_tree
 
 
 def joined(tree: Tree) -> Joined:
@@ -26,6 +28,29 @@ def test_piqp_agrees_with_clarabel_to_seven_digits(seed: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 6])
 def test_piqp_agrees_with_highs_to_seven_digits_on_the_linear_part(seed: int) -> None:
     problem = joined(random_tree(seed))
+    linear = replace(problem, quad=np.zeros_like(problem.quad))
+    ours = solve_piqp(linear, 1e-9)
+    assert abs(ours.value - highs_value(linear)) <= 1e-7 * max(gross(linear, ours.x), abs(ours.value))
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 10**6), depth=st.integers(1, 3))
+def test_on_any_tree_three_solvers_that_share_nothing_find_the_same_to_seven_digits(seed: int, depth: int) -> None:
+    problem = joined(random_tree(seed, depth=depth))
+    ours = solve_piqp(problem, 1e-10)
+    scale = max(gross(problem, ours.x), abs(ours.value))
+    assert abs(ours.value - clarabel_value(problem)) <= 1e-7 * scale
+    linear = replace(problem, quad=np.zeros_like(problem.quad))
+    ours = solve_piqp(linear, 1e-9)
+    assert abs(ours.value - highs_value(linear)) <= 1e-7 * max(gross(linear, ours.x), abs(ours.value))
+
+
+@pytest.mark.parametrize("name", sorted(edge_trees(0)))
+def test_at_the_edges_of_what_there_is_too(name: str) -> None:
+    problem = joined(edge_trees(0)[name])
+    ours = solve_piqp(problem, 1e-10)
+    scale = max(gross(problem, ours.x), abs(ours.value))
+    assert abs(ours.value - clarabel_value(problem)) <= 1e-7 * scale
     linear = replace(problem, quad=np.zeros_like(problem.quad))
     ours = solve_piqp(linear, 1e-9)
     assert abs(ours.value - highs_value(linear)) <= 1e-7 * max(gross(linear, ours.x), abs(ours.value))

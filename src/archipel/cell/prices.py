@@ -65,14 +65,7 @@ class Priced:
 
 def duals_of(solver: CellSolver) -> Duals:
     """The duals a solver holds now."""
-    block = solver.block
-    voltage = np.zeros((block.children, block.intervals))
-    if block.children:
-        # the solver leaves out the intervals in which nobody below depends on the voltage: it is worth nothing there
-        t = np.split(solver._t[solver._first_port :], solver._cut)
-        for child, price in enumerate(np.split(solver.omega, solver._cut)):
-            voltage[child, t[child]] = price
-    return Duals(solver.pairs.pi[solver._outs].copy(), voltage)
+    return Duals(*solver.inner_prices())
 
 
 def upstream_parts(price: Floats) -> Floats:

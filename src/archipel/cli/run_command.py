@@ -34,6 +34,12 @@ def add_parsers(subparsers: Any) -> None:
     run.add_argument(
         "--step-minutes", type=int, choices=(1, 3, 5, 15), default=15, help="step of physics (default: 15)"
     )
+    run.add_argument(
+        "--method",
+        choices=("auto", "exact", "robust"),
+        default="auto",
+        help="how cells agree under distributed (default: auto)",
+    )
     run.add_argument("--workers", type=_positive, metavar="N", help="processes of the distributed strategy")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where results go (default: runs)")
     run.add_argument("--json", action="store_true", help="print kpis.json instead of the table")
@@ -57,6 +63,7 @@ def run_command(args: argparse.Namespace) -> int:
         runs=args.runs,
         dt_minutes=args.step_minutes,
         workers=args.workers,
+        method=args.method,
         progress=None if args.quiet else Bar(sys.stderr.isatty()),
         source=args.scenario,
     )

@@ -9,6 +9,8 @@ from archipel.controller.facts import TieSide
 from archipel.controller.outlook import Outlook
 from archipel.controller.planner import ExactPlanner
 from archipel.controller.stepping import Controller, Settings
+from archipel.coordination.auto import DEFAULT
+from archipel.coordination.outcome import Method
 from archipel.grid.branch_model import BASE_KVA, branch_model
 from archipel.model import Grid
 
@@ -46,10 +48,15 @@ def _limit_kw(grid: Grid) -> dict[str, float]:
 
 
 def controller_of(
-    parts: Parts, cell: int, outlook: Outlook, limits_kw: tuple[float, float], settings: Settings
+    parts: Parts,
+    cell: int,
+    outlook: Outlook,
+    limits_kw: tuple[float, float],
+    settings: Settings,
+    method: Method = DEFAULT,
 ) -> Controller:
     """Controller of the cell with this number; `limits_kw` are its import and export while nothing is agreed."""
     sides = tie_sides(parts, cell)
     defaults = {side.neighbour: side.default_kw for side in sides}
-    planner = ExactPlanner(parts.sites[cell], outlook, *limits_kw, defaults)
+    planner = ExactPlanner(parts.sites[cell], outlook, *limits_kw, defaults, method)
     return Controller(parts.sites[cell].id, sides, planner, settings)

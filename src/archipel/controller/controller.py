@@ -17,9 +17,11 @@ from typing import Protocol, final
 import numpy as np
 
 from archipel.cell.site import Duty, Site, duty
+from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, Passes, RootFacts, Scheduled, agree, carry_over
-from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination.auto import DEFAULT
 from archipel.coordination.message import Message
+from archipel.coordination.outcome import Method
 from archipel.coordination.tree import Conversation, Program, Silent
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon
@@ -46,9 +48,9 @@ class Readings:
 class CellController:
     """Level 1 and 2 of one cell."""
 
-    def __init__(self, site: Site, *, options: Options = DEFAULT, passes: Passes | None = None) -> None:
+    def __init__(self, site: Site, *, method: Method = DEFAULT, passes: Passes | None = None) -> None:
         self.site = site
-        self._options, self._passes = options, passes or Passes()
+        self._method, self._passes = method, passes or Passes()
         self._habits = Habits()
         self.conversation: Conversation | None = None
 
@@ -59,9 +61,18 @@ class CellController:
 
     def begin(self, plan: int, horizon: Horizon, readings: Readings, root: RootFacts | None) -> list[Message]:
         """Start a plan. The root is told what upstream asks; the others get None."""
-        what = duty(self.site, readings.states, readings.weather, horizon)
-        program = program_of(self.site, what, readings.v_pu, self._habits, root, self._options, self._passes)
-        self.conversation = Conversation(plan, self.site.id, self.site.parent, self.site.children, program)
+        site, habits = self.site, self._habits
+        whole = duty(site, readings.states, readings.weather, horizon)
+
+        def program(children: tuple[str, ...]) -> Program:
+            absent = {name: habits.forecast(name, horizon) for name in site.children if name not in children}
+            what = with_fixed(site, whole, absent)
+            return program_of(
+                taking_part(site, children), what, readings.v_pu, habits, root, self._method, self._passes
+            )
+
+        children = site.children
+        self.conversation = Conversation(plan, site.id, site.parent, children, program(children), again=program)
         return self._after(self.conversation.open())
 
     def receive(self, inbox: list[Message]) -> list[Message]:
@@ -112,13 +123,13 @@ class Chosen(Scheduled, Protocol):
 
 
 def program_of(
-    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, options: Options, passes: Passes
+    site: Site, what: Duty, v_pu: float, habits: Habits, root: RootFacts | None, method: Method, passes: Passes
 ) -> Program:
     """A cell's side of a plan that starts from what it agreed on last; the first one may take twice the passes."""
     wish = carry_over(habits.last, what)
     if habits.last is None:
         passes = replace(passes, most=2 * passes.most)
-    return agree(site, what, wish, np.full(len(what.horizon), v_pu), habits, root, options, passes)
+    return agree(site, what, wish, np.full(len(what.horizon), v_pu), habits, root, method, passes)
 
 
 def shared_out(

@@ -58,7 +58,8 @@ class Note:
     """For the journal. Everything noted must be on the disk before the mail of the same step is sent."""
 
     kind: str
-    """`agreement`, `mode`, `clock`, or of a plan: `begun`, `late` (not ready by its start), `plan` (it failed)."""
+    """`agreement`, `mode`, `clock`, or of a plan: `begun`, `anew` (without who fell silent), `late` (not ready by its
+    start, or ended by silence), `plan` (it failed)."""
     key: str
     body: Mapping[str, Any]
 

@@ -9,12 +9,24 @@ from typing import Any
 from archipel.controller.facts import Note
 from archipel.controller.ladder import Level
 from archipel.coordination.handshake import Entry, Record
+from archipel.coordination.tree import Conversation, Silent
 
 
 def mode_note(at_s: float, what: str, before: Level, after: Level, why: str, *, latched: bool) -> Note:
     """A change of what a cell acts by (`acts`), of where it stands (`ladder`) or of the ladder's latch (`latch`)."""
     body = {"what": what, "before": before.name, "after": after.name, "why": why, "latched": latched}
     return Note("mode", f"{what}/{at_s:.3f}", body)
+
+
+def talk_notes(talk: Conversation, before: tuple[str, ...], start: datetime, *, was_open: bool) -> list[Note]:
+    """What silence did to a plan since it was `was_open` with the children `before`."""
+    if was_open and isinstance(talk.outcome, Silent):
+        why = f"{talk.outcome.neighbour} has fallen silent or goes on without us"
+        return [Note("late", f"{talk.plan}/silent", {"plan": talk.plan, "start": start.isoformat(), "why": why})]
+    if talk.children == before:
+        return []
+    why = f"begun anew without {', '.join(name for name in before if name not in talk.children)}"
+    return [Note("anew", f"{talk.plan}/{talk.attempt}", {"plan": talk.plan, "with": list(talk.children), "why": why})]
 
 
 def note_of(entry: Entry) -> Note:

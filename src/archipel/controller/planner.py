@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, final
 
 import numpy as np
 
-from archipel.cell.site import Duty, Site, duty, flow
+from archipel.cell.site import Site, duty, flow
+from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, Passes
 from archipel.controller.controller import Chosen, Readings, program_of, shared_out
 from archipel.controller.facts import Orders
 from archipel.controller.outlook import Outlook
 from archipel.controller.predict import moved_on
 from archipel.controller.solo import SoloCell
-from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination.auto import DEFAULT
+from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Diverged, Floats
+from archipel.model import Diverged
 
 HELD_STEPS = 16
 """Quarter hours an agreement holds: four hours, so that three plans in a row may fail."""
@@ -83,7 +85,7 @@ class ExactPlan:
         agreed, k = self.agreed, self.children.index(child)
         child_pq = agreed.child_boundary.copy()
         child_pq[k, 0], child_pq[k, 1] = p_kw, 0.0
-        site = replace(self.site, children=self.children, child_node=_nodes(self.site, self.children))
+        site = taking_part(self.site, self.children)
         try:
             state = flow(site, agreed.duty, agreed.u, child_pq, agreed.v_pu, None)
         except Diverged:
@@ -110,7 +112,7 @@ class ExactPlanner:
     """Fixed limits of the cell's own exchange while nothing is agreed, as in a connection agreement."""
     defaults_kw: Mapping[str, float]
     """Default exchange of every tie, by neighbour."""
-    options: Options = DEFAULT
+    method: Method = DEFAULT
     passes: Passes = field(default_factory=Passes)
     _habits: Habits = field(default_factory=Habits)
     _solo: SoloCell = field(init=False)
@@ -136,10 +138,12 @@ class ExactPlanner:
             until_h = (start - now) / timedelta(hours=1)
             states = moved_on(site, states, self.outlook.weather_at(now), told, devices.v_pu, until_h)
         what = duty(site, states, self.outlook.weather(horizon), horizon)
-        what = _with_fixed(site, what, {n: held_kw.get(n, 0.0) for n in site.children if n not in children})
+        absent = [name for name in site.children if name not in children]
+        what = with_fixed(site, what, {name: np.array([[held_kw.get(name, 0.0)], [0.0]]) for name in absent})
         root = None if site.parent else self.outlook.root(horizon, devices.peaks_kw)
-        taking = replace(site, children=children, child_node=_nodes(site, children))
-        program = program_of(taking, what, devices.v_pu, self._habits, root, self.options, self.passes)
+        program = program_of(
+            taking_part(site, children), what, devices.v_pu, self._habits, root, self.method, self.passes
+        )
         kw = self.defaults_kw
         without_kw = {name: tuple(dict.fromkeys((kw[name], held_kw.get(name, kw[name])))) for name in children}
         return self._kept(program, children, without_kw)
@@ -174,18 +178,3 @@ def _orders(site: Site, chosen: Chosen, now: datetime, states: Mapping[str, Stat
         ids = [name for name, takes in zip(fleet.id, steered, strict=True) if takes]
         out.update(zip(ids, zip(p[steered].tolist(), q[steered].tolist(), strict=True), strict=True))
     return out
-
-
-def _nodes(site: Site, children: tuple[str, ...]) -> Any:
-    """Local rows of the nodes these children hang on."""
-    at = dict(zip(site.children, site.child_node.tolist(), strict=True))
-    return np.array([at[name] for name in children], dtype=np.int64)
-
-
-def _with_fixed(site: Site, what: Duty, fixed_kw: Mapping[str, float]) -> Duty:
-    """The duty with cells that take no part as loads of a fixed power."""
-    if not fixed_kw:
-        return what
-    base: Floats = what.base_p_kw.copy()
-    np.add.at(base, _nodes(site, tuple(fixed_kw)), np.array(list(fixed_kw.values()))[:, None])
-    return replace(what, base_p_kw=base)

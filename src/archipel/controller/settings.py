@@ -29,3 +29,9 @@ class Settings:
     """How long meters are not compared after the start of a step, while devices move."""
     healthy_s: float = 30.0
     """How long neighbours and readings must have been well before more is attempted with them."""
+
+    @property
+    def silent_s(self) -> float:
+        """How long a neighbour may give no sign of life in a plan before the plan goes on without it: half an attempt,
+        so that the other half is left for the others."""
+        return 0.5 * self.lead_s / self.attempts

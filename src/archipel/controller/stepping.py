@@ -11,9 +11,10 @@ randomness. Nothing here is needed for safety: setpoints are leases, and devices
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast, final
 
 from archipel.controller.clock import SteadyClock
@@ -29,12 +30,12 @@ from archipel.controller.facts import (
     TieSide,
 )
 from archipel.controller.ladder import Ladder, Level
-from archipel.controller.notes import entry_of, mode_note, note_of
+from archipel.controller.notes import entry_of, mode_note, note_of, talk_notes
 from archipel.controller.settings import Settings
 from archipel.controller.turns import EPOCH, attempt_at, start_of, step_at, until_next_s
 from archipel.coordination.handshake import Acceptance, Entry, Holding, Record, TieEnd
-from archipel.coordination.message import Message
-from archipel.coordination.tree import Conversation, Silent
+from archipel.coordination.message import Kind, Message
+from archipel.coordination.tree import Conversation, Program, Silent
 
 __all__ = ["Controller", "Settings"]
 
@@ -234,8 +235,9 @@ class Controller:
                 if letter.said.plan == NO_PART:
                     self._absent[letter.sender] = mono_s
                 elif self._talk is not None and letter.said.plan == self._talk.plan:
-                    self._go_on(self._talk, [letter.said], mail, notes)
-                elif self._talk is None or letter.said.plan > self._talk.plan:
+                    heard = partial(self._talk.receive, [letter.said])
+                    self._go_on(self._talk, heard, f"on hearing {letter.sender}", mail, notes)
+                elif letter.said.kind is Kind.SAY and (self._talk is None or letter.said.plan > self._talk.plan):
                     self._early[letter.sender] = letter.said  # our clock is a little behind its
 
     def _weigh(self, side: TieSide, utc: datetime, notes: list[Note]) -> None:
@@ -245,16 +247,22 @@ class Controller:
             if entry is not None:
                 notes.append(note_of(entry))
 
-    def _go_on(self, talk: Conversation, heard: list[Message] | None, mail: list[Mail], notes: list[Note]) -> None:
-        """Let the plan hear messages, or begin. An error in it ends the plan, never the cell: devices and agreements in
+    def _go_on(
+        self, talk: Conversation, act: Callable[[], list[Message]], why: str, mail: list[Mail], notes: list[Note]
+    ) -> None:
+        """Let the plan begin, hear or wait. An error in it ends the plan, never the cell: devices and agreements in
         force need this step to go on, and a neighbour with other software must not be able to stop it."""
+        waits, children, was_open = talk.waits, talk.children, talk.outcome is None
         try:
-            self._say(talk.open() if heard is None else talk.receive(heard), mail)
+            self._say(act(), mail)
         except Exception as error:
             talk.close(Silent(""))
-            senders = ", ".join(message.sender for message in heard or ())
-            why = f"plan {talk.plan} failed on hearing {senders or 'nobody'}: {error!r}"
+            why = f"plan {talk.plan} failed {why}: {error!r}"
             notes.append(Note("plan", f"{talk.plan}/failed", {"plan": talk.plan, "why": why}))
+            return
+        if talk.waits > waits:
+            self._ticked_s = self._stepped_s
+        notes += talk_notes(talk, children, start_of(talk.plan, self.settings), was_open=was_open)
 
     def _say(self, messages: list[Message], mail: list[Mail]) -> None:
         mail += [Mail(self.cell, message.receiver, message) for message in messages]
@@ -275,20 +283,26 @@ class Controller:
             children = tuple(s.neighbour for s in self.ties if not s.upward and s.neighbour in partners)
             parent = next((s.neighbour for s in self.ties if s.upward), "")
             held = {s.neighbour: self._ends[s.id].expected_kw(start) for s in self.ties}
-            program = self.planner.program(start, utc, snapshot.devices, self._orders, children, held)
+            devices, told = snapshot.devices, self._orders
+
+            def program(left: tuple[str, ...]) -> Program:
+                return self.planner.program(start, utc, devices, told, left, held)
+
             body = {"plan": number, "start": start.isoformat(), "with": list(children), "held_kw": held}
             notes.append(Note("begun", f"{number}", body))
-            self._talk = Conversation(number, self.cell, parent, children, program, patience=1_000_000)
-            self._ticked_s = mono_s
-            self._go_on(self._talk, None, mail, notes)
+            patience = max(3, round(self.settings.silent_s / self.settings.repeat_s))
+            self._talk = Conversation(number, self.cell, parent, children, program(children), patience, program)
+            self._go_on(self._talk, self._talk.open, "at its beginning", mail, notes)
             early, self._early = self._early, {}
-            self._go_on(self._talk, [said for said in early.values() if said.plan == number], mail, notes)
+            heard = [said for said in early.values() if said.plan == number]
+            senders = ", ".join(said.sender for said in heard)
+            self._go_on(self._talk, partial(self._talk.receive, heard), f"on hearing {senders}", mail, notes)
         talk = self._talk
         if talk is None or isinstance(talk.outcome, Silent) or talk.plan in self._plans:
             return
         if talk.outcome is None and mono_s - self._ticked_s >= self.settings.repeat_s:
             self._ticked_s = mono_s
-            self._say(talk.tick(), mail)
+            self._go_on(talk, talk.tick, "while it waited", mail, notes)
         start = start_of(talk.plan, self.settings)
         if talk.outcome is None and utc >= start:
             why = f"not ready by its start, when it still waited for {', '.join(talk.waits_for)}"

@@ -13,7 +13,8 @@ No step length is agreed on: every cell follows its parent's price and voltage a
 its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
 same on both sides at every iteration. That is fast, and not proven to get there: seldom, cells lead each other round in
 circles. When the gap is for long no better, all take the same step from then on, as a central method would. Where ties
-join cells across the tree, their powers handed down beside the voltage, all do so from the start.
+join cells across the tree, their powers handed down beside the voltage, all do so from the start. Every cell
+remembers the best point; where the gap jumps, and at the end, all go back to it.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
@@ -28,8 +29,10 @@ from typing import Any, final
 import numpy as np
 
 from archipel.coordination.message import Body, pack, unpack
+from archipel.coordination.outcome import Solved, Start, Upstream
 from archipel.coordination.tree import Ask, Gather, Tell
 from archipel.model import Floats
+from archipel.optimisation.block import Block
 from archipel.optimisation.interior import Answer, CellSolver, Constants, Response
 
 Requests = Generator[Gather | Ask | Tell, Any, "Solved"]
@@ -46,42 +49,15 @@ class Options:
     mu: float = 1.0
     """First product of slack and dual [EUR]. Far from any good start it must be large."""
 
+    def program(
+        self, block: Block, wish: Floats, upstream: Upstream | None, start: Start, dt_h: Floats
+    ) -> Generator[Any, Any, Solved]:
+        """See `outcome.Method`; begins at `wish`, just inside the bounds."""
+        del start, dt_h
+        return solve(CellSolver(block, wish, 0.001), upstream, self)
+
 
 DEFAULT = Options()
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Upstream:
-    """What the root knows of its own boundary: price (2, T) [EUR per kW or kvar and interval] and voltage (T,) [pu]."""
-
-    price: Floats
-    v_pu: Floats
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Solved:
-    """What every cell knows at the end."""
-
-    u: Floats
-    """Own controls (N, T)."""
-    price: Floats
-    """Price of P and Q at the boundary, (2, T) [EUR per kW or kvar and interval]."""
-    boundary: Floats
-    """(P, Q) at the boundary, (2, T)."""
-    iterations: int
-    rounds: int
-    """Round trips along the tree."""
-    gap: float
-    """Certified gap as a share of gross energy cost."""
-    cost: float
-    """Objective of the whole tree [EUR]."""
-    gross: float
-    """Gross energy cost of the whole tree [EUR]."""
-    converged: bool
-    gaps: tuple[float, ...] = ()
-    """Certified gap after every iteration, as the root saw it; empty elsewhere."""
 
 
 @dataclass(slots=True, eq=False)
@@ -117,11 +93,14 @@ CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3
 LAG = 1e5
 """Where the residuals hide this much more than the products, `mu` waits for them."""
 STUCK, SHORTER = 0.9, 0.5
-"""When the gap is below 1 and above this share of the best of the last three, steps have this length at most: full
-ones may go round in circles."""
+"""When the gap is below 1, above this share of the best of the last three, and hardly made of products, steps have this
+length at most: full ones may go round in circles."""
 LOST, BACK = 10, 0.1
 """After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
 share of the gap, and from then on all take the same step."""
+JUMP, END = 100.0, 1e-3
+"""A gap that is so many times the best, or no number, once the best is below the second, sends all cells back to where
+it was best."""
 
 
 @dataclass(slots=True, eq=False)
@@ -131,32 +110,44 @@ class _Root:
     upstream: Upstream
     options: Options
     gaps: list[float] = field(default_factory=list)
+    best: float = np.inf
     no_better: int = 0
     together: bool = False
-    again: bool = False
+    better: bool = False
+    """Whether the present point is the best yet."""
+    above: float = 0.0
 
-    def ends(self, gap: float) -> bool:
-        """When the certified gap is small, or good and for long no better."""
-        self.no_better = 0 if gap < 0.7 * min(self.gaps, default=np.inf) else self.no_better + 1
+    def judges(self, gap: float, above: float) -> tuple[bool, bool]:
+        """Whether this is the end, and whether all cells go back to the best point; `above` is the gap [EUR] less the
+        cost it was counted from."""
         self.gaps.append(gap)
-        good = min(self.gaps) < 1e-3 and self.no_better >= 2 * LOST
-        return gap < self.options.gap or len(self.gaps) >= self.options.iterations or good
+        before = self.best
+        self.no_better = 0 if gap < 0.7 * before else self.no_better + 1
+        self.better = gap < before or len(self.gaps) == 1  # the first point is one to go back to, whatever it is
+        if self.better:
+            self.best, self.above = float(np.nan_to_num(gap, nan=np.inf)), above
+        lost = self.best < END and self.no_better >= 2 * LOST
+        jumped = before < END and (gap > JUMP * before or bool(np.isnan(gap)))
+        end = gap < self.options.gap or len(self.gaps) >= self.options.iterations or lost or (jumped and self.together)
+        if jumped:
+            self.together, self.no_better = True, 0
+        return end, jumped or (end and not self.better)
 
-    def aims(self, sums: _Sums, gross: float) -> tuple[float, float]:
-        """The next `mu`, and how long a step may be."""
+    def aims(self, sums: _Sums, gross: float) -> tuple[float, float, bool]:
+        """The next `mu`, how long a step may be, and whether to open again."""
         mean = min(sums.primal, sums.dual) / sums.cells
         share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
         if sums.gap > LAG * sums.products:
             share = 1.0
         now = sums.products / sums.pairs
         if self.no_better >= LOST and not self.together:
-            self.again, self.together, self.no_better = True, True, 0
-            return max(BACK * sums.gap / sums.pairs, now), 1.0
-        self.again = False
+            self.together, self.no_better = True, 0
+            return max(BACK * sums.gap / sums.pairs, now), 1.0, True
         least = 0.03 * self.options.gap * gross / sums.pairs
         before = self.gaps[-4:-1]
-        stuck = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0 and not self.together
-        return max(share * now, least), SHORTER if stuck else 1.0
+        worse = len(before) == 3 and STUCK * min(before) < self.gaps[-1] < 1.0
+        stuck = worse and sums.gap > 1e3 * sums.products and not self.together
+        return max(share * now, least), SHORTER if stuck else 1.0, False
 
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
@@ -169,23 +160,29 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
     yield from _open(solver, root, {"ties": np.array(1.0)} if ties else {})
-    iterations, rounds, lengths, above = 0, 2, (0.0, 0.0), None
+    iterations, round_trips, lengths, above = 0, 2, (0.0, 0.0), None
     while above is None:
         iterations += 1
         trips, lengths, above = yield from _iterate(solver, root, lengths)
-        rounds += trips
+        round_trips += trips
     told = yield from _close(solver, root, above)
+    hinge_price, volt_price = solver.inner_prices()
     return Solved(
         u=solver.u,
         price=solver.price,
         boundary=solver.boundary(),
         iterations=iterations,
-        rounds=rounds,
         gap=float(told["gap"]),
         cost=float(told["cost"]),
         gross=float(told["gross"]),
         converged=bool(told["converged"]),
+        levels=solver.levels_now,
+        child_pq=solver.child_pq,
+        v_pu=solver.v,
+        round_trips=round_trips,
         gaps=() if root is None else tuple(root.gaps),
+        hinge_price=hinge_price,
+        volt_price=volt_price,
     )
 
 
@@ -215,15 +212,22 @@ def _iterate(
         told = yield Ask({**_said(answer), "sums": sums.array()})
     else:
         told = _decide(root, solver, sums)
+    if "back" in told:
+        solver.go_back()
     if "end" in told:
         solver.v[solver.active] = told["end"]
         ends = zip(solver.child_inputs(), solver.child_active, strict=True)
-        yield Tell([{"end": v[at]} for v, at in ends])
-        return 1, lengths, sums.gap - sums.cost
+        yield Tell([{**told, "end": v[at]} for v, at in ends])
+        return 1, lengths, 0.0 if root is None else root.above
+    if "back" in told:
+        yield Tell([told] * solver.block.children)
+        return 1, lengths, None
+    if "mark" in told:
+        solver.mark()
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
-    if told["again"]:
+    if "again" in told:
         solver.open_again(price, v, mu)
-    elif told["together"]:
+    elif "together" in told:
         news = zip(*solver.aim(price, v, mu), strict=True)
         yield Tell([{**told, "price": p, "v": w} for p, w in news])
         lengths = yield from _keep_step(solver, root)
@@ -251,11 +255,15 @@ def _keep_step(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, tu
 def _decide(root: _Root, solver: CellSolver, sums: _Sums) -> Body:
     gross = _gross(root, solver)
     v = root.upstream.v_pu[solver.active]
-    if root.ends(sums.gap / gross):
-        return {"end": v}
-    mu, most = root.aims(sums, gross)
-    how = {"mu": mu, "most": most, "together": root.together, "again": root.again}
-    return {"price": root.upstream.price, "v": v, **{name: np.array(float(value)) for name, value in how.items()}}
+    end, back = root.judges(sums.gap / gross, sums.gap - sums.cost)
+    went: Body = {"back": np.array(1.0)} if back else {}
+    if end or back:
+        return {**went, "end": v} if end else went
+    mu, most, again = root.aims(sums, gross)
+    # said by their names, so that names tell what is asked
+    marks = {"together": root.together, "again": again, "mark": root.better}
+    marked = {name: np.array(1.0) for name, holds in marks.items() if holds}
+    return {"price": root.upstream.price, "v": v, "mu": np.array(mu), "most": np.array(most), **marked}
 
 
 def _said(answer: Answer) -> Body:

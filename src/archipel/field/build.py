@@ -10,6 +10,7 @@ from archipel.cell.parts import Parts, cut
 from archipel.controller.assemble import controller_of, tie_sides
 from archipel.controller.outlook import outlook_of
 from archipel.controller.stepping import Controller, Settings
+from archipel.coordination.methods import METHODS
 from archipel.field.cell_file import CellFile, CellFileInvalid
 from archipel.field.estimate import Estimator
 from archipel.formats.findings import did_you_mean
@@ -45,7 +46,7 @@ def build(file: CellFile) -> Built:
     cell = ids.index(file.cell.id)
     outlook = outlook_of(scenario, file.cell.forecast, scenario.replan_steps)
     limits_kw = (file.cell.import_kw_max, file.cell.export_kw_max)
-    controller = controller_of(parts, cell, outlook, limits_kw, Settings(**times))
+    controller = controller_of(parts, cell, outlook, limits_kw, Settings(**times), METHODS[file.cell.method])
     site = parts.sites[cell]
     nodes = {name: int(node) for fleet in site.fleets for name, node in zip(fleet.id, fleet.node, strict=True)}
     return Built(controller, Estimator(site, outlook), scenario.grid, nodes)

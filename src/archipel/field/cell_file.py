@@ -33,6 +33,7 @@ from typing import Any, Literal, final, get_args, get_type_hints
 
 from archipel.controller.outlook import ForecastKind
 from archipel.controller.settings import Settings
+from archipel.coordination.methods import MethodName
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.model.errors import ArchipelError, Problem
 
@@ -60,6 +61,8 @@ class CellTable:
     export_kw_max: float
     """Limits of the own exchange while nothing is agreed, as in a connection agreement."""
     forecast: ForecastKind = "perfect"
+    method: MethodName = "auto"
+    """How plans are agreed; all cells of an archipelago have the same."""
     journal: str = "journal"
     """Folder."""
 

@@ -73,6 +73,8 @@ class _Cell:
             for entry in reader.entries():
                 if entry.kind == "begun":
                     self.begun[entry.body["plan"]] = (entry.key.split("/")[0], entry.body)
+                elif entry.kind == "anew" and (first := self.begun.get(entry.body["plan"])) is not None:
+                    self.begun[entry.body["plan"]] = (first[0], {**first[1], "with": entry.body["with"]})
                 elif entry.kind == "agreement" and entry.body["event"] == "accepted":
                     self.accepted[entry.body["plan"]][entry.body["tie"]] = tuple(entry.body["p_kw"])
         finally:

@@ -18,6 +18,9 @@ import numpy as np
 
 from archipel.model import Floats
 
+FAR_OFF = 1e6
+"""A product so many times larger or smaller than `mu` is mended (as duals are in A. Waechter, L. T. Biegler, Math.
+Program. 106, 2006, equation 16, doi:10.1007/s10107-004-0559-y)."""
 FIXED_RANGE = 2e-3
 """A control whose bounds are closer than this [kW] is a constant: two watts are nobody's bill."""
 
@@ -27,6 +30,20 @@ def inside(wish: Floats, lo: Floats, hi: Floats, share: float) -> Floats:
     be."""
     room = min(share, 0.5) * (hi - lo)
     return np.where(hi - lo > FIXED_RANGE, np.clip(wish, lo + room, hi - room), np.clip(0.0, lo, hi))
+
+
+def _split(gap: Floats, price: Floats, mu: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Slacks over and under and their duals, of hinges on the central path: see `Barrier.open`."""
+    half = 0.5 * (price * np.abs(gap) + 2.0 * mu)
+    big = (half + np.sqrt(np.maximum(half * half - price * mu * np.abs(gap), 0.0))) / price
+    small = mu * big / np.maximum(price * big - mu, 1e-300)
+    over, under = np.where(gap >= 0, big, small), np.where(gap >= 0, small, big)
+    # each dual by the one of two equal expressions that does not cancel, and off the ends of its range
+    small_pi = mu / under < 0.5 * price
+    pi = np.where(small_pi, mu / under, price - mu / over)
+    rest = np.where(small_pi, price - mu / under, mu / over)
+    least = 1e-12 * price
+    return over, under, np.maximum(rest, least), np.maximum(pi, least)
 
 
 @final
@@ -45,19 +62,24 @@ class Barrier:
         over (price - pi) = under pi = mu and over - under = gap hold exactly: eliminating pi gives
         price x^2 - (price |gap| + 2 mu) x + mu |gap| = 0 for the larger slack x.
         """
-        price = self.price
-        half = 0.5 * (price * np.abs(gap) + 2.0 * mu)
-        big = (half + np.sqrt(np.maximum(half * half - price * mu * np.abs(gap), 0.0))) / price
-        small = mu * big / np.maximum(price * big - mu, 1e-300)
-        over, under = np.where(gap >= 0, big, small), np.where(gap >= 0, small, big)
-        # each dual by the one of two equal expressions that does not cancel, and off the ends of its range
-        small_pi = mu / under < 0.5 * price
-        pi = np.where(small_pi, mu / under, price - mu / over)
-        rest = np.where(small_pi, price - mu / under, mu / over)
-        least = 1e-12 * price
         boxes = u - self.lo, self.hi - u
+        over, under, rest, pi = _split(gap, self.price, mu)
         self.s = np.concatenate([*boxes, over, under])
-        self.z = np.concatenate([mu / boxes[0], mu / boxes[1], np.maximum(rest, least), np.maximum(pi, least)])
+        self.z = np.concatenate([mu / boxes[0], mu / boxes[1], rest, pi])
+
+    def mend(self, gap: Floats, mu: float) -> None:
+        """Put pairs that have lost all touch with `mu` back on the central path, hinges at their true gap (H,)."""
+        products, boxes = self.s * self.z, slice(0, self._over.start)
+        lost = (products > FAR_OFF * mu) | (products < mu / FAR_OFF)
+        if not lost.any():
+            return
+        self.z[boxes] = np.where(lost[boxes], mu / self.s[boxes], self.z[boxes])
+        hinges = lost[self._over] | lost[self._under]
+        mended = _split(gap[hinges], self.price[hinges], mu)
+        for array, part, values in zip(
+            (self.s, self.s, self.z, self.z), (self._over, self._under) * 2, mended, strict=True
+        ):
+            array[part][hinges] = values
 
     @property
     def pi(self) -> Floats:

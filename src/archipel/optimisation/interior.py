@@ -27,7 +27,6 @@ from itertools import pairwise
 from typing import final
 
 import numpy as np
-from scipy.linalg import lapack
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
@@ -35,6 +34,7 @@ from archipel.optimisation.block import Block
 from archipel.optimisation.inputs import ChildInputs
 from archipel.optimisation.rows import Limits, Rows
 from archipel.optimisation.stores import Stores
+from archipel.optimisation.symmetric import Symmetric
 
 _STIFF_LEVEL = 1e-9
 """Curvature of a level [EUR per unit squared]: nothing, but keeps it determined."""
@@ -42,6 +42,8 @@ SPAN_V_PU = 0.1
 """No voltage is further than this from where it is best [pu], for certifying the gap."""
 TO_BOUND = 0.995
 """Share of the way to the nearest bound that a step may go."""
+WORSE = 3.0
+"""A further step after which the products are so many times larger is not taken."""
 OFF_BOUNDS = 0.02
 """How far from the bounds to start anew, as a share of the range."""
 OFF_CENTRE = 0.1
@@ -181,7 +183,7 @@ class CellSolver:
 
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
         """Start on the central path of `mu` with boundary prices (2, T) and inputs (voltage, ties) flattened."""
-        self.price, self.v = price.copy(), v_pu.copy()
+        self.price, self.v, self._mu = price.copy(), v_pu.copy(), mu
         y = self._outputs()
         self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
@@ -196,6 +198,25 @@ class CellSolver:
         v = self.v.copy()
         v[self.active] = v_pu
         self.open(price, v, mu)
+
+    def mark(self) -> None:
+        """Remember this point."""
+        self._marked, self._marked_mu = self._point(), self._mu
+
+    def go_back(self) -> None:
+        """Go back to the point remembered last."""
+        self._return(self._marked)
+        self._mu = self._marked_mu
+
+    def _point(self) -> tuple[Floats, ...]:
+        pairs = self.pairs
+        changed = self.v.copy(), self.child_pq.copy(), pairs.s.copy(), pairs.z.copy()
+        return self.u, self.levels_now, self.price, self.child_v, self.omega, *changed
+
+    def _return(self, point: tuple[Floats, ...]) -> None:
+        pairs = self.pairs
+        self.u, self.levels_now, self.price, self.child_v, self.omega, *changed = point
+        self.v, self.child_pq, pairs.s, pairs.z = changed
 
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
@@ -220,6 +241,16 @@ class CellSolver:
     def _above(self, v: Floats | None = None) -> Floats:
         """Powers of ties decided above (ties, T)."""
         return (self.v if v is None else v).reshape(-1, self.block.intervals)[1:]
+
+    def inner_prices(self) -> tuple[Floats, Floats]:
+        """Prices of the hinges (R,) and of the voltages handed to the children (children, T)."""
+        voltage = np.zeros((self.block.children, self.block.intervals))
+        if self.block.children:
+            # left out are the intervals in which nobody below depends on the voltage: it is worth nothing there
+            t = np.split(self._t[self._first_port :], self._cut)
+            for child, price in enumerate(np.split(self.omega, self._cut)):
+                voltage[child, t[child]] = price
+        return self.pairs.pi[self._outs].copy(), voltage
 
     def _values(self, v: Floats) -> Floats:
         t_count = self.block.intervals
@@ -263,6 +294,7 @@ class CellSolver:
         """Factor the cell's own system at its present point."""
         b, rows = self._first_hinge, self._condensed
         self._y, self._e = self._outputs(), self.block.store(self.u)
+        self.pairs.mend(self._gaps(self._y, self._e), self._mu)
         self._slope = self.dual_residual()
         stiff, compliance = self.pairs.weigh()
         stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
@@ -299,7 +331,7 @@ class CellSolver:
             h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
             up[-levels:] = on_level[:b].T
         self._up, self._gv = up, gv
-        self._eliminated = _Symmetric(h, definite=size == g)
+        self._eliminated = Symmetric(h, definite=size == g)
 
     def _joined_response(self) -> Floats:
         """Answer of every row to a price on every other, through controls and children: (A, A)."""
@@ -416,6 +448,7 @@ class CellSolver:
         its children are taken to answer as they said.
         """
         before, held = self.child_prices(), self.child_held()
+        self._mu = mu
         said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
         self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
         self.price, self.v = price, self.v.copy()
@@ -431,12 +464,17 @@ class CellSolver:
             self._constants(right, none, omega)
             self._h_up, self._h_gv = np.zeros((len(right.inner), 0)), np.zeros((len(right.inner), 0))
             self._expand(right, np.zeros(0), np.zeros(0))
+            before_it, products = self._point(), float(self.pairs.s @ self.pairs.z)
             step = self._apply(1.0)
+            if float(self.pairs.s @ self.pairs.z) > WORSE * max(products, mu * len(self.pairs.s)):
+                # rounding, not progress: where it was is better
+                self._return(before_it)
+                break
         return lengths
 
     def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
         """As `follow`, but only look where a full step leads; returns the children's prices and inputs there."""
-        self._d_price, self._d_v = price - self.price, v_pu - self.v[self.active]
+        self._d_price, self._d_v, self._mu = price - self.price, v_pu - self.v[self.active], mu
         self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
         duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
         prices = self._to_children(self._rows.felt(duals))
@@ -514,44 +552,3 @@ def _over(seen: Floats, rows: Floats) -> Floats:
     t_count, slots, k = rows.shape
     flat = np.ascontiguousarray(seen).reshape(t_count, t_count * slots, k)
     return np.asarray((flat @ rows.transpose(0, 2, 1)).reshape(t_count, t_count, slots, slots))
-
-
-@final
-class _Symmetric:
-    """A factored symmetric matrix. Without voltages to hand down it is positive definite, with them a saddle."""
-
-    def __init__(self, matrix: Floats, *, definite: bool) -> None:
-        self._pivots = None
-        if definite:
-            # a unit diagonal first: lines and voltages live on very different scales
-            self._scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-            self._factor, trouble = lapack.dpotrf(matrix * self._scale[:, None] * self._scale, lower=1)
-            definite = trouble == 0
-        if not definite and len(matrix):
-            self._scale, self._matrix = _even(matrix)
-            self._factor, self._pivots, _ = lapack.dgetrf(self._matrix)
-
-    def solve(self, right: Floats) -> Floats:
-        """Of one right-hand side (A,) or several (A, B)."""
-        if not right.size:
-            return right
-        scale = self._scale if right.ndim == 1 else self._scale[:, None]
-        if self._pivots is None:
-            answer, _ = lapack.dpotrs(self._factor, scale * right, lower=1)
-            return np.asarray(scale * answer)
-        wanted = scale * right
-        answer, _ = lapack.dgetrs(self._factor, self._pivots, wanted)
-        if right.ndim == 1:
-            # a saddle loses digits where limits are stiff, and gets them back from what is left over
-            answer += lapack.dgetrs(self._factor, self._pivots, wanted - self._matrix @ answer)[0]
-        return np.asarray(scale * answer)
-
-
-def _even(matrix: Floats) -> tuple[Floats, Floats]:
-    """Scales that bring the largest entry of every row near 1, and the scaled matrix (D. Ruiz, "A scaling algorithm to
-    equilibrate both rows and columns norms in matrices", Rutherford Appleton Laboratory, RAL-TR-2001-034)."""
-    scale = np.ones(len(matrix))
-    size = np.abs(matrix)
-    for _ in range(2):
-        scale /= np.sqrt(np.maximum((size * scale).max(axis=1) * scale, 1e-300))
-    return scale, matrix * scale[:, None] * scale

@@ -192,6 +192,44 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
                 100.0,
                 2,
             ),
+            Line(
+                "certified_gap",
+                "Certified gap",
+                "%",
+                "low",
+                "What the cells know themselves: their plan costs at most so much more than the best one of the same "
+                "linear problem, over gross energy cost; the worst plan.",
+                100.0,
+                4,
+            ),
+            Line(
+                "agreement_primal_kw",
+                "Copies apart",
+                "kW",
+                "low",
+                "Most that the two ends of a tie still differed by before the AC settling made one number of both.",
+                1.0,
+                3,
+            ),
+            Line(
+                "agreement_dual_eur_per_kwh",
+                "Prices still moving",
+                "EUR/kWh",
+                "low",
+                "Most that a boundary price still moved at the end of an agreement; what the exact way leaves is "
+                "counted in its gap.",
+                1.0,
+                5,
+            ),
+            Line(
+                "plan_excess_v_pu",
+                "Planned beyond limits",
+                "pu",
+                "low",
+                "Most that the AC check of a plan found voltages beyond their limits.",
+                1.0,
+                5,
+            ),
             Line("rounds_p50", "Rounds, median", "", "low", "Exchanges of messages until agreement.", 1.0, 0),
             Line("rounds_p95", "Rounds, 95th percentile", "", "low", "19 of 20 agreements need no more.", 1.0, 0),
             Line(
@@ -228,6 +266,8 @@ MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | 
     "unsupplied_node_h": "Time that nodes had no connection to the source, summed over nodes.",
     "discharged_kwh": "Energy given by batteries.",
     "stored_change_kwh": "Energy in all batteries after the run minus before.",
+    "agreement_primal_v_pu": "Most that the two ends of a tie differed by in voltage before the AC settling [pu].",
+    "plan_excess_loading": "Most that the AC check of a plan found loadings beyond their limits [share].",
     "agreed_ends_differ_kw": "Largest difference between the values that both ends of a tie hold as agreed.",
 }
 

@@ -42,6 +42,7 @@ class RunWriter:
         days: Days asked for.
         forecast: `perfect` or `naive`.
         seed: Seed of the run.
+        method: How cells agree under `distributed`.
         source: How to load the scenario again: the name of a shipped one or the path of its file; found out when not
             given.
         now: Time of the run's name; the clock when not given.
@@ -57,11 +58,13 @@ class RunWriter:
         days: int,
         forecast: str,
         seed: int,
+        method: str = "exact",
         source: str | None = None,
         now: datetime | None = None,
         report: bool = True,
     ) -> None:
         self.scenario, self.start, self.days, self.forecast, self.seed = scenario, start, days, forecast, seed
+        self.method = method
         self._made = (now or datetime.now(UTC)).astimezone(UTC)
         self._source = source if source is not None else source_of(scenario)
         self._report = report
@@ -97,7 +100,13 @@ class RunWriter:
     def figures(self) -> dict[str, Any]:
         """What kpis.json holds."""
         return kpis_file(
-            self.scenario, self.strategies, start=self.start, days=self.days, forecast=self.forecast, seed=self.seed
+            self.scenario,
+            self.strategies,
+            start=self.start,
+            days=self.days,
+            forecast=self.forecast,
+            seed=self.seed,
+            method=self.method,
         )
 
     def finish(self, *, complete: bool = True) -> Path:
@@ -157,6 +166,7 @@ class RunWriter:
             "days": self.days,
             "forecast": self.forecast,
             "seed": self.seed,
+            "method": self.method,
             "strategies": self._shape,
             "planning_problems": self._gaps,
         }

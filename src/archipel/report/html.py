@@ -112,6 +112,8 @@ def _header(run: Run, scenario: Scenario) -> str:
     date = first_date(start)
     over = f"Archipel · {info['scenario']['name']} · {date:%A} {date.day} {date:%B %Y} · {days} · "
     over += f"{info['forecast']} forecast · seed {info['seed']}"
+    if "distributed" in info["strategies"]:
+        over += f" · {info.get('method', 'exact')} agreement"
     archipelago, grid = scenario.archipelago, scenario.grid
     levels = [cell.level for cell in archipelago.cell]
     counts = [(len(fleet.id), fleet.kind) for fleet in scenario.fleets if len(fleet.id)]

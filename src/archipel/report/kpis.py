@@ -58,6 +58,7 @@ def kpis_file(
     days: int,
     forecast: str,
     seed: int,
+    method: str = "exact",
 ) -> dict[str, Any]:
     """The layout of `kpis.json` around figures that are already there."""
     return {
@@ -66,6 +67,7 @@ def kpis_file(
         "start": start.isoformat(),
         "days": days,
         "forecast": forecast,
+        "method": method,
         "strategies": {name: dict(values) for name, values in strategies.items()},
     }
 
@@ -181,7 +183,20 @@ def _coordination(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
         "agreed_vs_metered_kw_max": _max(off) if len(off) else None,
         "agreed_vs_metered_kw_p95": float(np.percentile(off, 95)) if len(off) else None,
         "agreed_ends_differ_kw": max(residuals) if residuals else None,
+        "certified_gap": _worst(result, "gap"),
+        "agreement_primal_kw": _worst(result, "primal_kw"),
+        "agreement_primal_v_pu": _worst(result, "primal_v_pu"),
+        "agreement_dual_eur_per_kwh": _worst(result, "dual_eur_per_kwh"),
+        "plan_excess_v_pu": _worst(result, "excess_v_pu", 0.0),
+        "plan_excess_loading": _worst(result, "excess_loading", 0.0),
     }
+
+
+def _worst(result: StrategyResult, name: str, least: float = -math.inf) -> float | None:
+    """Largest of what agreements tell under a name, at least `least`; None where none tells it."""
+    told = [entry[name] for entry in result.agreements if entry.get(name) is not None]
+    known = [value for value in told if math.isfinite(value)]
+    return max(*known, least) if known else None
 
 
 def _fleets(scenario: Scenario) -> list[tuple[Fleet, slice]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from archipel.coordination.methods import METHODS, MethodName
 from archipel.model import ArchipelError, Scenario, StrategyResult
 from archipel.report.folder import RunWriter
 from archipel.report.run import Run, load_run
@@ -35,6 +36,7 @@ def run(
     runs: Path | str = "runs",
     dt_minutes: int = 15,
     workers: int | None = None,
+    method: MethodName = "auto",
     truth: Truth | None = None,
     progress: Progress | None = None,
     source: str | None = None,
@@ -51,6 +53,7 @@ def run(
         runs: folder of the results.
         dt_minutes: step of physics, 15 or a divisor of it.
         workers: processes that share the cells of `distributed`; by default as many as there are cores, at most 4.
+        method: how cells agree under `distributed`, of `METHODS`.
         truth: how what happens differs from what controllers believe.
         progress: called after every step.
         source: how to find the scenario again, see `RunWriter`.
@@ -59,26 +62,37 @@ def run(
         The finished run; after Ctrl-C what was done until then.
 
     Raises:
-        ArchipelError: for an unknown strategy or a start that is no time.
+        ArchipelError: for an unknown strategy or method, or a start that is no time.
     """
     strategies = (strategies,) if isinstance(strategies, str) else tuple(strategies)
     if not strategies:
         raise ArchipelError(f"strategies: found none; expected some of {', '.join(STRATEGIES)}")
     if unknown := [name for name in strategies if name not in STRATEGIES]:
         raise ArchipelError(f"strategy {', '.join(unknown)} is unknown; expected {', '.join(STRATEGIES)}")
+    if method not in METHODS:
+        raise ArchipelError(f"method {method} is unknown; expected {', '.join(METHODS)}")
     begin = scenario.start if start is None else moment(start)
     length = scenario.days if days is None else days
     if not 1 <= length <= MOST_DAYS:
         raise ArchipelError(f"days: found {length}; expected 1 to {MOST_DAYS}. Run a longer time in parts.")
     number = scenario.seed if seed is None else seed
     gaps = "alone" in strategies and "central" in strategies
-    writer = RunWriter(Path(runs), scenario, start=begin, days=length, forecast=forecast, seed=number, source=source)
+    writer = RunWriter(
+        Path(runs),
+        scenario,
+        start=begin,
+        days=length,
+        forecast=forecast,
+        seed=number,
+        method=method,
+        source=source,
+    )
     with writer:
         for name in strategies:
             result = _one(
                 scenario,
                 name,
-                {"forecast": forecast, "workers": workers, "gaps": gaps},
+                {"forecast": forecast, "workers": workers, "gaps": gaps, "method": METHODS[method]},
                 {"start": begin, "days": length, "seed": number, "dt_minutes": dt_minutes, "truth": truth},
                 progress,
             )

@@ -22,7 +22,10 @@ def text_table(kpis: Mapping[str, Any]) -> str:
     rule = "-" * min(WIDTH, 36 + column * len(runs))
     begin, days = kpis["start"][:16].replace("T", " "), kpis["days"]
     head = f"{kpis['scenario']}, {days} day{'s' * (days != 1)} from {begin} UTC, {kpis['forecast']} forecast, "
-    out = [head + f"seed {kpis['seed']}", rule, " " * 36 + "".join(f"{name:>{column - 1}} " for name in runs)]
+    head += f"seed {kpis['seed']}"
+    if "distributed" in runs:
+        head += f", {kpis.get('method', 'exact')} agreement"
+    out = [head, rule, " " * 36 + "".join(f"{name:>{column - 1}} " for name in runs)]
     for title, lines in fitted(runs):
         out.append(title)
         for line in lines:

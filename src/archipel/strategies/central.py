@@ -14,7 +14,7 @@ from archipel.cell.parts import cut
 from archipel.cell.site import Duty, duty
 from archipel.controller.agreeing import ACCEPT, carry_over, firmness
 from archipel.controller.solo import SoloPlan
-from archipel.coordination.exact import Upstream
+from archipel.coordination.outcome import Upstream
 from archipel.devices.base import State
 from archipel.model import Floats, Horizon, Scenario, SolverFailed
 from archipel.optimisation.block import Block, bill

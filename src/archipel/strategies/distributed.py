@@ -13,8 +13,9 @@ import numpy as np
 
 from archipel.cell.parts import Parts, cut
 from archipel.controller.controller import CellController
-from archipel.coordination.exact import DEFAULT, Options
+from archipel.coordination import auto
 from archipel.coordination.message import Message
+from archipel.coordination.outcome import Method
 from archipel.devices.base import State
 from archipel.model import Floats, Scenario
 from archipel.strategies.group import Group, Outcome, RemoteGroup
@@ -43,7 +44,7 @@ class Distributed:
         forecast: ForecastKind = "perfect",
         workers: int | None = None,
         gaps: bool = True,
-        options: Options = DEFAULT,
+        method: Method = auto.DEFAULT,
     ) -> None:
         self.parts: Parts = cut(scenario)
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
@@ -51,7 +52,7 @@ class Distributed:
         self.measuring_s = 0.0
         self.workers_cpu_s = 0.0
         shards = _shards(self.parts, _workers(workers))
-        controllers = [[CellController(self.parts.sites[i], options=options) for i in shard] for shard in shards]
+        controllers = [[CellController(self.parts.sites[i], method=method) for i in shard] for shard in shards]
         self._here = Group(controllers[0])
         self._there = [RemoteGroup(some) for some in controllers[1:]]
         if self._there:
@@ -148,6 +149,10 @@ class Distributed:
             "excess_connection": float("nan") if root is None else float(root.excess[2]),
             "accepted": root is not None and root.accepted,
             "residual_kw": self._ends_differ(),
+            "way": "" if root is None else root.way,
+            "primal_kw": float("nan") if root is None else root.primal_kw,
+            "primal_v_pu": float("nan") if root is None else root.primal_v_pu,
+            "dual_eur_per_kwh": float("nan") if root is None else root.dual_eur_per_kwh,
             "silent": sorted({o.silent for o in seen if o.silent}),
             "given": gave,
         }
@@ -155,9 +160,8 @@ class Distributed:
     def _ends_differ(self) -> float:
         """Largest difference between what the two ends of any tie hold to be agreed [kW]."""
         worst = 0.0
-        for site in self.parts.sites:
-            upper = self._outcomes[site.id]
-            for name, held in zip(site.children, [] if upper is None else upper.child_boundary, strict=False):
+        for upper in self._outcomes.values():
+            for name, held in () if upper is None else zip(upper.children, upper.child_boundary, strict=True):
                 if (lower := self._outcomes[name]) is not None:
                     worst = max(worst, float(np.abs(held[0] - lower.boundary[0]).max()))
         return worst

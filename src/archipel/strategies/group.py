@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, final
 
 from archipel.cell.prices import node_prices
+from archipel.controller.absent import taking_part
 from archipel.controller.agreeing import Agreed, RootFacts
 from archipel.controller.controller import CellController, Readings
 from archipel.coordination.message import Message
@@ -30,8 +31,10 @@ class Outcome:
     """(2, T) each."""
     parts: Floats | None
     """What the price is the sum of [EUR/kWh, EUR/kvarh], (parts, 2, T) in the order of `PRICE_PARTS`."""
+    children: tuple[str, ...]
+    """Those that took part."""
     child_boundary: Floats
-    """What it holds to be agreed with every child (children, 2, T)."""
+    """What it holds to be agreed with each of them (children, 2, T)."""
     gave: tuple[str, ...]
     rounds: int
     passes: int
@@ -40,6 +43,11 @@ class Outcome:
     gross: float
     excess: Floats
     accepted: bool
+    way: str
+    primal_kw: float
+    primal_v_pu: float
+    dual_eur_per_kwh: float
+    """See `Agreed`."""
     silent: str
     """Neighbour whose silence ended the plan; empty when it ended well."""
     messages: int
@@ -109,7 +117,7 @@ class Group:
         """Prices of P and Q at every cell's nodes [EUR/kWh, EUR/kvarh], (2, nodes, T): for the record of a run, never
         used to decide."""
         return {
-            name: node_prices(c.site, c.agreed.duty, c.agreed.priced)
+            name: node_prices(taking_part(c.site, c.agreed.children), c.agreed.duty, c.agreed.priced)
             for name, c in self.by_id.items()
             if c.agreed is not None and c.agreed.priced is not None
         }
@@ -124,6 +132,7 @@ def _outcome(controller: CellController) -> Outcome | None:
         agreed.price,
         agreed.boundary,
         None if agreed.priced is None else agreed.priced.parts / agreed.duty.horizon.dt_h,
+        agreed.children,
         agreed.child_boundary,
         agreed.gave,
         agreed.rounds,
@@ -133,6 +142,10 @@ def _outcome(controller: CellController) -> Outcome | None:
         agreed.gross,
         agreed.excess,
         agreed.accepted,
+        agreed.way,
+        agreed.primal_kw,
+        agreed.primal_v_pu,
+        agreed.dual_eur_per_kwh,
         controller.silent,
         talk.sent_messages,
         talk.sent_bytes,

@@ -14,7 +14,8 @@ from archipel.cell.parts import Parts
 from archipel.cell.prices import Duals, child_parts, upstream_parts
 from archipel.cell.site import Duty, flow
 from archipel.controller.agreeing import both
-from archipel.coordination.exact import DEFAULT, Solved, Upstream, solve
+from archipel.coordination.exact import DEFAULT, solve
+from archipel.coordination.outcome import Solved, Upstream
 from archipel.coordination.tree import Conversation
 from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon

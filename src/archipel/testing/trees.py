@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -52,6 +53,62 @@ def random_tree(seed: int, *, depth: int = 3, intervals: int = 8) -> Tree:
     phase = np.arange(intervals) * 2.0 * np.pi / intervals
     price = np.stack([0.02 + 0.02 * np.sin(phase + seed), np.zeros(intervals)])
     return Tree(tuple(blocks), tuple(parents), price, np.full(intervals, 1.0))
+
+
+def edge_trees(seed: int) -> dict[str, Tree]:
+    """Small trees at the edge of what there is, by what is special about them."""
+    tree = random_tree(seed, depth=2)
+    leaf, t = len(tree.blocks) - 1, len(tree.v_pu)
+
+    def with_leaf(block: Block) -> Tree:
+        return replace(tree, blocks=(*tree.blocks[:leaf], block))
+
+    last = tree.blocks[leaf]
+    middle = 0.5 * (last.lo + last.hi)
+    rows = _Rows(np.random.default_rng(seed), (), t, 0, levels=0)
+    rows.boundary()
+    rows.fee()
+    return {
+        "negative prices": replace(tree, price=-tree.price),
+        "everything curtailed": replace(tree, price=np.stack([np.full(t, -0.5), np.zeros(t)])),
+        "no width": with_leaf(replace(last, lo=middle, hi=middle)),
+        "nothing flexible": with_leaf(flatten((), Levels.none(), rows.outputs(), rows.hinges(), 0, t)),
+    }
+
+
+HELD = (4.0, 1.0)
+"""(P, Q) that a cell is taken to draw when it takes no part [kW, kvar]."""
+
+
+def without(tree: Tree, gone: Sequence[int]) -> tuple[Tree, list[int]]:
+    """The tree without these cells and all below them, which draw `HELD`; and which cells are left, by number."""
+    kept: list[int] = []
+    for cell, parent in enumerate(tree.parents):
+        if cell not in gone and (parent < 0 or parent in kept):
+            kept.append(cell)
+    blocks = []
+    for cell in kept:
+        children = tree.children(cell)
+        held = [k for k, child in enumerate(children) if child not in kept]
+        blocks.append(_held(tree.blocks[cell], held))
+    parents = tuple(kept.index(tree.parents[cell]) if tree.parents[cell] >= 0 else -1 for cell in kept)
+    return replace(tree, blocks=tuple(blocks), parents=parents), kept
+
+
+def _held(block: Block, held: list[int]) -> Block:
+    """The block with some children's powers held at `HELD`."""
+    out, t, k = block.outputs, block.intervals, block.children
+    ports = len(out.t) - k * t
+    row = np.ones(len(out.t), dtype=np.bool_)
+    for child in held:
+        row[ports + child * t : ports + (child + 1) * t] = False
+    left = np.setdiff1d(np.arange(k), held)
+    fixed = out.on_p[:, held].sum(axis=1) * HELD[0] + out.on_q[:, held].sum(axis=1) * HELD[1]
+    outputs = Outputs(
+        out.t[row], out.on_control[row], out.on_p[row][:, left], out.on_q[row][:, left], out.on_level[row],
+        out.on_v[row], (out.offset + fixed)[row],
+    )  # fmt: skip
+    return replace(block, outputs=outputs, children=len(left))
 
 
 def random_block(rng: np.random.Generator, intervals: int, *, children: int, root: bool, voltage: bool) -> Block:
