@@ -12,9 +12,11 @@ No step length is agreed on: every cell follows its parent's price and voltage a
 (see `optimisation.interior`) and tells its children what follows for them. What cells then hold apart (a voltage and
 its price) is a residual like any other, and the next Newton step works it off. Price and power at a boundary are the
 same on both sides at every iteration. That is fast, and not proven to get there: seldom, cells lead each other round in
-circles. When the gap is for long no better, all take the same step from then on, as a central method would. Where ties
-join cells across the tree, their powers handed down beside the voltage, all do so from the start. Every cell
+circles. When the gap is for long no better, all take the same step from then on, as a central method would. Every cell
 remembers the best point; where the gap jumps, and at the end, all go back to it.
+
+Powers of ties across the tree are handed down beside the voltage, and with them how stiff the rest of the tree holds
+them.
 
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
@@ -153,13 +155,11 @@ class _Root:
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
     """A cell's program. `upstream` is given to the root only; `options` matter there only."""
     heard = yield Gather()
-    ties = bool(solver.block.decides) or any("ties" in body for body in heard)
-    # a tie's power is told like a voltage but moves cells much further: with own steps they lead each other in circles
-    root = None if upstream is None else _Root(upstream, options, together=ties)
+    root = None if upstream is None else _Root(upstream, options)
     t_count = solver.block.intervals
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
-    yield from _open(solver, root, {"ties": np.array(1.0)} if ties else {})
+    yield from _open(solver, root)
     iterations, round_trips, lengths, above = 0, 2, (0.0, 0.0), None
     while above is None:
         iterations += 1
@@ -186,9 +186,9 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
     )
 
 
-def _open(solver: CellSolver, root: _Root | None, more: Body) -> Generator[Any, Any, None]:
+def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
     if root is None:
-        told = yield Ask({"pq": solver.boundary(), "active": solver.active.astype(np.float64), **more})
+        told = yield Ask({"pq": solver.boundary(), "active": solver.active.astype(np.float64)})
         price, v, mu = told["price"], told["v"], float(told["mu"])
     else:
         price, v, mu = root.upstream.price, root.upstream.v_pu, root.options.mu
@@ -227,15 +227,23 @@ def _iterate(
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
     if "again" in told:
         solver.open_again(price, v, mu)
+        rests: list[Floats] = []
     elif "together" in told:
         news = zip(*solver.aim(price, v, mu), strict=True)
         yield Tell([{**told, "price": p, "v": w} for p, w in news])
         lengths = yield from _keep_step(solver, root)
         return 2, lengths, None
     else:
-        lengths = solver.follow(price, v, mu, most)
+        told = dict(told)
+        rest = told.pop("rest", np.zeros(0))
+        rests = solver.child_rest(rest)
+        lengths = solver.follow(price, v, mu, most, rest)
     news = zip(solver.child_prices(), solver.child_held(), strict=True)
-    yield Tell([{**told, "price": p, "v": w} for p, w in news])
+    bodies = [{**told, "price": p, "v": w} for p, w in news]
+    for body, stiffness in zip(bodies, rests, strict=False):
+        if len(stiffness):
+            body["rest"] = stiffness
+    yield Tell(bodies)
     return 1, lengths, None
 
 

@@ -39,6 +39,8 @@ class ChildInputs:
         place = np.full((above + len(block.decides)) * t_count, -1)
         row = {n: above + k for k, n in enumerate(block.decides)}
         ours = [row[n] * t_count + t for n, t in (divmod(at, t_count) for at in free[self.decided].tolist())]
+        self.decided_at = np.array(ours, dtype=np.int64)
+        """The same, as places in `Block.tie_powers` flattened."""
         place[ours] = self._voltages + np.arange(len(ours))
         self._parts: list[tuple[Ints, Ints, Ints, Ints]] = []
         first = 0

@@ -31,6 +31,7 @@ import numpy as np
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
 from archipel.optimisation.block import Block
+from archipel.optimisation.copies import TieCopies
 from archipel.optimisation.inputs import ChildInputs
 from archipel.optimisation.rows import Limits, Rows
 from archipel.optimisation.stores import Stores
@@ -50,6 +51,8 @@ OFF_CENTRE = 0.1
 """A cell whose products of slack and dual differ by less from `mu`, and whose last step was full, rests."""
 MORE_LEAF, MORE_INNER = 1, 3
 """Further steps of a cell without and with children before it speaks again; measured in decision 0013."""
+LEAST_REST = 1e-6
+"""No tie takes the rest of the tree for softer than this share of all that bends it."""
 
 
 @final
@@ -174,6 +177,9 @@ class CellSolver:
         self.active = self._inputs.active
         """Inputs on which something inside depends, as places in (voltage, ties) flattened."""
         self.v = np.zeros((1 + out.on_tie.shape[1]) * t_count)
+        self._copies = TieCopies(out.on_tie.shape[1], t_count)
+        ties = self.active >= t_count
+        self._tie_at = np.flatnonzero(ties), self.active[ties] - t_count
 
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
@@ -184,6 +190,7 @@ class CellSolver:
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
         """Start on the central path of `mu` with boundary prices (2, T) and inputs (voltage, ties) flattened."""
         self.price, self.v, self._mu = price.copy(), v_pu.copy(), mu
+        self._copies.kw = self._above().copy()
         y = self._outputs()
         self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
@@ -210,13 +217,13 @@ class CellSolver:
 
     def _point(self) -> tuple[Floats, ...]:
         pairs = self.pairs
-        changed = self.v.copy(), self.child_pq.copy(), pairs.s.copy(), pairs.z.copy()
+        changed = self._copies.kw, self.v.copy(), self.child_pq.copy(), pairs.s.copy(), pairs.z.copy()
         return self.u, self.levels_now, self.price, self.child_v, self.omega, *changed
 
     def _return(self, point: tuple[Floats, ...]) -> None:
         pairs = self.pairs
         self.u, self.levels_now, self.price, self.child_v, self.omega, *changed = point
-        self.v, self.child_pq, pairs.s, pairs.z = changed
+        self._copies.kw, self.v, self.child_pq, pairs.s, pairs.z = changed
 
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
@@ -252,14 +259,14 @@ class CellSolver:
                 voltage[child, t[child]] = price
         return self.pairs.pi[self._outs].copy(), voltage
 
-    def _values(self, v: Floats) -> Floats:
+    def _values(self, tie_kw: Floats) -> Floats:
         t_count = self.block.intervals
         levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), t_count))
-        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, v.reshape(-1, t_count)])
+        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, self.v[None, :t_count], tie_kw])
         return self._offset + self._rows.values(x)
 
     def _outputs(self) -> Floats:
-        return self._values(self.v)
+        return self._values(self._copies.kw)
 
     def _gaps(self, y: Floats, e: Floats) -> Floats:
         """How far stores and outputs are beyond their bounds."""
@@ -278,6 +285,7 @@ class CellSolver:
         """Condense this cell at its present point, given what its children told."""
         self._heard, self._child_omega = children, [child.omega for child in children]
         self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
+        self._copies.hold()
         self._condense()
         self._empty, self._centre = self._right(0.0), self._unit()
         empty = self._constants(self._empty, [a.empty for a in children], [a.omega for a in children])
@@ -288,6 +296,7 @@ class CellSolver:
         c = self._big[:b, :b] - self._up.T @ self._h_up
         k, y = self._up.T @ self._h_gv + self._direct_k, self._gv.T @ self._h_gv + self._direct_y
         response = Response(0.5 * (c + c.T), k, y)
+        self._bends = np.diag(y)[self._tie_at[0]], self._decided_stiff
         return Answer(self.boundary(), self.own_omega(), response, empty, centre)
 
     def _condense(self) -> None:
@@ -298,6 +307,7 @@ class CellSolver:
         self._slope = self.dual_residual()
         stiff, compliance = self.pairs.weigh()
         stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
+        self._decided_stiff = stiff[self._inputs.decided]
         self._m = self._spread(1.0 / stiff)[0]
         self._m[list(self.block.decides)] = 0.0  # ties reach far into other cells: unknowns of their own
         if len(self.block.keep):
@@ -333,6 +343,10 @@ class CellSolver:
         self._up, self._gv = up, gv
         self._eliminated = Symmetric(h, definite=size == g)
 
+    def _tie_price(self, price: Floats) -> Floats:
+        """Price of own ties decided above (ties, T) with boundary prices (2, T)."""
+        return self._rows.felt(np.concatenate([price.ravel(), self.pairs.pi[self._outs], self.omega]))[self._v][1:]
+
     def _joined_response(self) -> Floats:
         """Answer of every row to a price on every other, through controls and children: (A, A)."""
         block, rows = self.block, self._condensed
@@ -341,6 +355,9 @@ class CellSolver:
         big = np.zeros((t_count, t_count, slots, slots))
         own = z[:, :, self._u]
         big[range(t_count), range(t_count)] = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
+        if self._copies.gives.any():
+            ties = z[:, :, self._v][:, :, 1:]
+            big[range(t_count), range(t_count)] += (ties * self._copies.gives.T[:, None, :]) @ ties.transpose(0, 2, 1)
         if len(block.store_first):
             reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :]
             reach = np.add.reduceat(reach, block.store_first, axis=2)
@@ -403,6 +420,8 @@ class CellSolver:
         """
         apart = self._inputs.unknown(self._child_omega)[: len(self.omega)] - self.omega
         held = float(self.omega @ (self.child_v - self._y[self._first_port :]) + SPAN_V_PU * np.abs(apart).sum())
+        if self._copies:
+            held += float((self._tie_price(np.zeros_like(self.price)) * (self._copies.kw - self._above())).sum())
         return self.pairs.gap(self._gaps(self._y, self._e)) + float(np.abs(self._slope) @ self._range) + held
 
     def _constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
@@ -416,6 +435,10 @@ class CellSolver:
             x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
         k, price = rows.values(x), inputs.unknown(m)
         rest = k[b:].copy()
+        if omega is not None and self._copies:
+            x[:] = 0.0
+            x[self._v][1:] = self._copies.step(self._above(), self._tie_price(self.price))
+            rest += rows.values(x)[b:]
         rest[: self._lines.stop - b] -= self._limits.asked(right.delta[self._outs])
         if omega is not None and ports:
             rest[-ports:] -= self.child_v - self._y[self._first_port :]
@@ -441,8 +464,9 @@ class CellSolver:
 
     # ---------------------------------------------------------------- downwards
 
-    def follow(self, price: Floats, v_pu: Floats, mu: float, most: float) -> tuple[float, float]:
+    def follow(self, price: Floats, v_pu: Floats, mu: float, most: float, rest: Floats) -> tuple[float, float]:
         """Go where the parent tells: to boundary prices (2, T) and inputs (V,), towards the central path of `mu`.
+        `rest` says how stiff the rest of the tree holds every tie that is an input, (ties of V,).
 
         Returns the lengths of the first step, of slacks and of duals, `most` at most. Then the cell goes on by itself;
         its children are taken to answer as they said.
@@ -453,6 +477,8 @@ class CellSolver:
         self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
         self.price, self.v = price, self.v.copy()
         self.v[self.active] = v_pu
+        if self._copies:
+            self._copies.let_go(rest, self._tie_at[1], self._new_tie_price)
         lengths = step = self._apply(most)
         for _ in range(MORE_INNER if self._heard else MORE_LEAF):
             omega = self._foresee(said, before, held)
@@ -493,6 +519,22 @@ class CellSolver:
         self.v = self.v.copy()
         self.v[self.active] += primal * self._d_v
 
+    def child_rest(self, rest: Floats) -> list[Floats]:
+        """`rest` of `follow` for every child: how stiff all but the child holds its ties at the last `answer`."""
+        t_count, inputs = self.block.intervals, self._inputs
+        bends = np.zeros((len(self._above()) + len(self.block.decides)) * t_count)
+        own, decided = self._bends
+        bends[self._tie_at[1]] = rest + own
+        bends[inputs.decided_at] = decided
+        below = [
+            (at, np.diag(a.response.y)[len(a.omega) - len(at) :])
+            for a, at in zip(self._heard, inputs.tie_at, strict=True)
+        ]
+        for at, part in below:
+            new = at >= len(self._above()) * t_count
+            bends[at[new]] += part[new]
+        return [np.maximum(bends[at] - part, LEAST_REST * bends[at]) for at, part in below]
+
     def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: list[Floats]) -> list[Floats]:
         """What the children will answer to their new prices and inputs: powers, and prices of inputs (returned)."""
         d_price = (self.child_prices() - before).reshape(len(said), self._first_hinge)
@@ -515,6 +557,11 @@ class CellSolver:
         boundary = d_price.ravel() if d_price.size else np.zeros(b)
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
         self._d_pi = hinges
+        if self._copies:
+            there = self.v.copy()
+            there[self.active[: len(d_v)]] += d_v
+            self._new_tie_price = self._tie_price(self.price) + felt[self._v][1:]
+            self._d_tie = self._copies.step(self._above(there), self._new_tie_price)
         self._du, tau = self._own_step(right, felt[self._u])
         ties = lines + 2 * ports + len(self._inputs.decided)
         self._du.flat[self._free[self._inputs.decided]] = x[lines + 2 * ports : ties]
@@ -532,6 +579,8 @@ class CellSolver:
     def _move(self, primal: float, dual: float) -> None:
         self.pairs.apply(primal, dual)
         self.u = self.u + primal * self._du
+        if self._copies:
+            self._copies.kw = self._copies.kw + primal * self._d_tie
         self.levels_now = self.levels_now + primal * self._d_levels
         self.child_v = self.child_v + primal * self._d_child_v
         self.omega = self.omega + dual * self._d_omega
@@ -540,7 +589,8 @@ class CellSolver:
 
     def true_cost(self) -> float:
         """Own cost [EUR] at the inputs `v`, once those are the true ones."""
-        return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
+        y = self._values(self._above())
+        return self.block.own_cost(self.u, self.levels_now, y[self._first_hinge : self._first_port])
 
     def cost(self) -> float:
         """Own cost [EUR] at the point of the last `answer`; no price of boundary power."""
