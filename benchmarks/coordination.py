@@ -28,6 +28,7 @@ LOSS_CELLS = (10, 100)
 FOLDER = Path("runs/coordination")
 FIRST_PIQP = "PIQP sparse_ldlt"
 OURS = "exact"
+SPREAD, WORKERS = "exact, 2 processes", 2
 GAP, MU = 1e-8, 1e3
 CPU_LIMIT_S = 900
 
@@ -38,7 +39,7 @@ def jobs(cells: tuple[int, ...], intervals: tuple[int, ...]) -> list[tuple[str, 
 
     out = []
     for number, (t, n) in enumerate((t, n) for t in intervals for n in cells):
-        out.append((OURS, n, t))
+        out += [(OURS, n, t), (SPREAD, n, t)]
         if n in LOSS_CELLS and t == intervals[0]:
             out.append(("loss", n, t))
         backends = [f"PIQP {name}" for name in PIQP_BACKENDS] if number == 0 else ["PIQP"]
@@ -55,8 +56,10 @@ def measure(who: str, cells: int, intervals: int) -> dict[str, Any]:
         from benchmarks.losses import losses
 
         return {"rows": losses(tree)}
-    found = _exact(tree) if who == OURS else _central(who, tree)
-    found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    found = _exact(tree) if who == OURS else _spread(tree) if who == SPREAD else _central(who, tree)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    # processes share what they began with, so twice the larger is at most what all had
+    found["peak_gb"] = max(of.ru_maxrss for of in used) * (WORKERS if who == SPREAD else 1) / 1e6
     found["load"] = os.getloadavg()[0]
     return found
 
@@ -95,6 +98,28 @@ def _exact(tree: Any) -> dict[str, Any]:
         out[f"trips_{name}"] = None if at is None else talk.trips(at)
         out[f"critical_{name}"] = None if at is None else talk.critical_s[talk.trips(at) - 1]
     return out
+
+
+def _spread(tree: Any) -> dict[str, Any]:
+    """The same agreement in several processes: what it takes on a clock on the wall."""
+    from benchmarks.processes import agree
+
+    from archipel.coordination.exact import Options
+    from archipel.testing.coordination import paid
+
+    wall, cpu = time.perf_counter(), _cpu_s()
+    solved = agree(tree, Options(gap=GAP, mu=MU), WORKERS)
+    cpu, wall = _cpu_s() - cpu, time.perf_counter() - wall
+    root = solved[0]
+    value = paid(tree, [cell.u for cell in solved]).total
+    status = "solved" if root.converged else "stopped"
+    found = {"status": status, "iterations": root.iterations, "gap": root.gap, "value": value, "gross": root.gross}
+    return {**found, "cpu_s": cpu, "wall_s": wall}
+
+
+def _cpu_s() -> float:
+    """CPU time of this process and of those it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _central(who: str, tree: Any) -> dict[str, Any]:

@@ -43,9 +43,8 @@ def write(rows: Rows, docs: Path) -> None:
 
 def _cases(rows: Rows) -> list[tuple[str, int, int]]:
     split = [name.rsplit("/", 2) for name in rows]
-    return sorted(
-        ((who, int(n), int(t)) for who, n, t in split if who != "loss"), key=lambda c: (c[2], c[1], c[0] != OURS, c[0])
-    )
+    cases = ((who, int(n), int(t)) for who, n, t in split if who != "loss")
+    return sorted(cases, key=lambda case: (case[2], case[1], not case[0].startswith(OURS), case[0]))
 
 
 def _optimum(rows: Rows, cells: int, intervals: int) -> dict[str, Any] | None:
@@ -69,7 +68,8 @@ def table(rows: Rows) -> str:
     ]
     for who, n, t in _cases(rows):
         row = rows[f"{who}/{n}/{t}"]
-        name = "**ours, exact**" if who == OURS else who
+        ours = who.startswith(OURS)
+        name = f"**ours, {who}**" if ours else who
         if row["status"] not in {"solved", "stopped"}:
             lines.append(f"| {n} | {t} | {name} | {row['status']} |" + " |" * 11)
             continue
@@ -79,8 +79,9 @@ def table(rows: Rows) -> str:
         if who == OURS:
             cells += [_or(row["trips_1e-4"]), _or(row["trips_1e-6"]), f"{row['iterations']}", f"{row['gap']:.1e}"]
         else:
-            cells += ["", "", f"{row['iterations']}", ""]
-        cells += [true, f"{row['primal']:.0e}", f"{row['dual']:.0e}", f"{row['cpu_s']:.1f}", f"{row['wall_s']:.0f}"]
+            cells += ["", "", f"{row['iterations']}", f"{row['gap']:.1e}" if ours else ""]
+        residuals = [f"{row[name]:.0e}" if name in row else "" for name in ("primal", "dual")]
+        cells += [true, *residuals, f"{row['cpu_s']:.1f}", f"{row['wall_s']:.0f}"]
         if who == OURS:
             cells += [f"{row['critical_s']:.2f}", f"{row['bytes_mean'] / 1e3:.0f}, {row['bytes_most'] / 1e3:.0f}"]
         else:

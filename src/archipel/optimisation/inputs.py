@@ -34,14 +34,14 @@ class ChildInputs:
         passing = [at[at < above * t_count] + t_count for at in self.tie_at]
         self.active = np.unique(np.concatenate([*felt, *passing]))
         """Own inputs that matter, as places in (voltage, ties) flattened, (V,)."""
-        self._voltages = sum(int((asked < t_count).sum()) for asked in active)
-        self._unknowns = self._voltages + len(self.decided)
+        self.voltages = sum(int((asked < t_count).sum()) for asked in active)
+        self._unknowns = self.voltages + len(self.decided)
         place = np.full((above + len(block.decides)) * t_count, -1)
         row = {n: above + k for k, n in enumerate(block.decides)}
         ours = [row[n] * t_count + t for n, t in (divmod(at, t_count) for at in free[self.decided].tolist())]
         self.decided_at = np.array(ours, dtype=np.int64)
         """The same, as places in `Block.tie_powers` flattened."""
-        place[ours] = self._voltages + np.arange(len(ours))
+        place[ours] = self.voltages + np.arange(len(ours))
         self._parts: list[tuple[Ints, Ints, Ints, Ints]] = []
         first = 0
         for asked, at in zip(active, self.tie_at, strict=True):

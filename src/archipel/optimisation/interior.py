@@ -30,6 +30,7 @@ import numpy as np
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
+from archipel.optimisation.below import Below
 from archipel.optimisation.block import Block
 from archipel.optimisation.copies import TieCopies
 from archipel.optimisation.inputs import ChildInputs
@@ -103,6 +104,10 @@ class Right:
     """Of the hinges: stores' bounds, outputs."""
     inner: Floats
     """Solution of the cell's own elimination for this right-hand side."""
+    injected: Floats
+    """What own controls inject, and"""
+    ports: Floats
+    """what prices of children's voltages and voltages step by, when no channel does."""
 
     def plus(self, other: Right, factor: float) -> Right:
         """`self + factor * other`."""
@@ -130,10 +135,10 @@ class CellSolver:
         self.levels_now = 0.5 * (levels.lo + levels.hi)
         self._stiff_level = np.full(len(levels.lo), _STIFF_LEVEL)
         self.u = inside(0.5 * (block.lo + block.hi) if wish is None else wish, block.lo, block.hi, share)
-        # what acts on rows, one under the other: controls, children's P and Q, levels, the boundary's voltage and ties
-        inputs = 1 + block.outputs.on_tie.shape[1]
-        sizes = np.cumsum([0, len(block.lo), block.children, block.children, len(levels.lo), inputs])
-        self._u, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
+        # what acts on rows, one under the other: controls, ties decided above, children's P and Q, levels, voltage
+        above = block.outputs.on_tie.shape[1]
+        sizes = np.cumsum([0, len(block.lo), above, block.children, block.children, len(levels.lo), 1])
+        self._u, self._w, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
 
     def _flat(self, controls: Floats, levels: Floats) -> Floats:
         """What is free of controls (N, T) and levels (L,), in one row."""
@@ -159,16 +164,18 @@ class CellSolver:
         voltages = [ts[ts < t_count] for ts in active]
         ports = [hinges.stop + child * t_count + ts for child, ts in enumerate(voltages)]
         kept = np.concatenate([np.arange(hinges.stop), *ports]).astype(np.int64)
-        effects = (out.on_control, out.on_p, out.on_q, out.on_level, out.on_v[:, None], out.on_tie)
+        effects = (out.on_control, out.on_tie, out.on_p, out.on_q, out.on_level, out.on_v[:, None])
         a = np.concatenate(effects, axis=1)[kept]
         self._t, self._offset = out.t[kept], out.offset[kept]
         self._rows = Rows(a, self._t, t_count)
         self._limits = Limits(a[hinges], self._t[hinges], t_count)
-        lines = len(self._limits.line_t)
-        self._lines = slice(first, first + lines)
-        t = np.concatenate([self._t[:first], self._limits.line_t, self._t[hinges.stop :]])
-        a = np.concatenate([a[:first], np.zeros((lines, a.shape[1])), a[hinges.stop :]])
-        self._condensed = Rows(a, t, t_count)
+        # channels before the boundary: what goes on by itself needs only the first
+        a = np.concatenate([self._limits.channels, a[:first], a[hinges.stop :]])
+        t = np.concatenate([self._limits.line_t, self._t[:first], self._t[hinges.stop :]])
+        lines = self._lines = len(self._limits.line_t)
+        self._fixed = Rows(a, t, t_count)
+        alone = (lines, lines + first) if not block.children else ()
+        self._alone = [Rows(a[:end], t[:end], t_count) for end in alone]
         self._cut = np.cumsum([len(a) for a in voltages])[:-1]
         beyond = self._t[first:], out.on_v[kept[first:]]
         row, tie = np.nonzero(out.on_tie[kept])
@@ -180,6 +187,13 @@ class CellSolver:
         self._copies = TieCopies(out.on_tie.shape[1], t_count)
         ties = self.active >= t_count
         self._tie_at = np.flatnonzero(ties), self.active[ties] - t_count
+        self._input_at = np.where(ties, self._w.start - 1 + self.active // t_count, self._v.start)
+        self._decided = np.divmod(self._free[self._inputs.decided], t_count)
+        """Controls and intervals of the ties that are decided here."""
+        self._below = None
+        if block.children:
+            parts = slice(0, self._w.stop), self._p, self._q, self._l
+            self._below = Below(self._fixed, parts, self._level_free, self._inputs, self._input_at, self._decided)
 
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
@@ -262,7 +276,7 @@ class CellSolver:
     def _values(self, tie_kw: Floats) -> Floats:
         t_count = self.block.intervals
         levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), t_count))
-        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, self.v[None, :t_count], tie_kw])
+        x = np.concatenate([self.u, tie_kw, self.child_pq[:, 0], self.child_pq[:, 1], levels, self.v[None, :t_count]])
         return self._offset + self._rows.values(x)
 
     def _outputs(self) -> Floats:
@@ -284,24 +298,22 @@ class CellSolver:
     def answer(self, children: list[Answer]) -> Answer:
         """Condense this cell at its present point, given what its children told."""
         self._heard, self._child_omega = children, [child.omega for child in children]
-        self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
         self._copies.hold()
-        self._condense()
+        self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
+        if self._below is not None:
+            told = [child.response for child in children]
+            self._below.hear([r.c for r in told], [r.k for r in told], [r.y for r in told])
+        asked = self._condense(self._inner + self._first_hinge + len(self.active))
         self._empty, self._centre = self._right(0.0), self._unit()
         empty = self._constants(self._empty, [a.empty for a in children], [a.omega for a in children])
         centre = self._constants(self._centre, [a.centre for a in children], None)
-        b = self._first_hinge
-        both = self._eliminated.solve(np.concatenate([self._up, self._gv], axis=1))
-        self._h_up, self._h_gv = both[:, :b], both[:, b:]
-        c = self._big[:b, :b] - self._up.T @ self._h_up
-        k, y = self._up.T @ self._h_gv + self._direct_k, self._gv.T @ self._h_gv + self._direct_y
-        response = Response(0.5 * (c + c.T), k, y)
-        self._bends = np.diag(y)[self._tie_at[0]], self._decided_stiff
-        return Answer(self.boundary(), self.own_omega(), response, empty, centre)
+        r, b = self._eliminated.between(self._outer) - asked, self._first_hinge
+        self._bends = np.diag(r)[b:][self._tie_at[0]], self._decided_stiff
+        return Answer(self.boundary(), self.own_omega(), Response(-r[:b, :b], r[:b, b:], r[b:, b:]), empty, centre)
 
-    def _condense(self) -> None:
-        """Factor the cell's own system at its present point."""
-        b, rows = self._first_hinge, self._condensed
+    def _condense(self, size: int) -> Floats:
+        """Factor the cell's own system at its present point; `size` channels matter, as they stand in `Below`. Returns
+        what is answered directly to boundary price and voltage."""
         self._y, self._e = self._outputs(), self.block.store(self.u)
         self.pairs.mend(self._gaps(self._y, self._e), self._mu)
         self._slope = self.dual_residual()
@@ -309,96 +321,94 @@ class CellSolver:
         stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
         self._decided_stiff = stiff[self._inputs.decided]
         self._m = self._spread(1.0 / stiff)[0]
-        self._m[list(self.block.decides)] = 0.0  # ties reach far into other cells: unknowns of their own
+        self._m[self._decided] = 0.0  # ties reach far into other cells: unknowns of their own
         if len(self.block.keep):
             self._stores.factor(compliance, self._m[: len(self.block.gain)])
-        rows.set(self._lines, self._limits.weigh(compliance[self._outs]))
-        big = self._big = self._joined_response()
-        inputs = self._inputs
-        kb, kv = self._child_k()
-        g, handed, lines, levels = len(rows.t) - b, kb.shape[1], self._lines.stop - b, len(self._level_free)
-        ports, size = len(self.omega), g + handed + levels
-        h = np.zeros((size, size))
-        h[:g, :g] = big[b:, b:]
+        lines, inner = self._lines, self._inner
+        on_lines = self._limits.weigh(compliance[self._outs])
+        big = self._alone_answer(on_lines, size) if self._below is None else self._joined_answer(self._below, size)
+        h = big[:inner, :inner].copy()
         h[range(lines), range(lines)] += 1.0
-        up, gv = np.zeros((size, b)), np.zeros((size, len(self.active)))
-        up[:g] = -big[b:, :b]
-        kv += self._input_k()
-        gv[:g], self._direct_k = kv[b:], kv[:b]
-        ww, gv[g : g + handed], self._direct_y = inputs.joined_y([child.response.y for child in self._heard])
-        if handed:
-            link = -kb[b:]
-            link[lines:, :ports] += np.eye(ports)
-            h[:g, g : g + handed], h[g : g + handed, :g] = link, link.T
-            up[g : g + handed] = kb[:b].T
-            h[g : g + handed, g : g + handed] = -ww
-            own = range(g + ports, g + handed)
-            h[own, own] -= stiff[inputs.decided]
-        if levels:
-            # as unknowns of their own: next to nothing bends a level, and one over that would drown all else
-            on_level = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
-            h[:g, -levels:], h[-levels:, :g] = -on_level[b:], -on_level[b:].T
-            h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
-            up[-levels:] = on_level[:b].T
-        self._up, self._gv = up, gv
-        self._eliminated = Symmetric(h, definite=size == g)
+        # levels as unknowns of their own: next to nothing bends a level, and one over that would drown all else
+        h[range(lines, inner), range(lines, inner)] -= np.concatenate([stiff[len(self._free) :], self._decided_stiff])
+        self._outer = big[:inner, inner:]
+        self._eliminated = Symmetric(h, first=lines)
+        return big[inner:, inner:]
+
+    @property
+    def _inner(self) -> int:
+        """Lines, levels and powers of ties that are decided here."""
+        return self._lines + len(self._level_free) + len(self._inputs.decided)
 
     def _tie_price(self, price: Floats) -> Floats:
         """Price of own ties decided above (ties, T) with boundary prices (2, T)."""
-        return self._rows.felt(np.concatenate([price.ravel(), self.pairs.pi[self._outs], self.omega]))[self._v][1:]
+        return self._rows.felt(np.concatenate([price.ravel(), self.pairs.pi[self._outs], self.omega]))[self._w]
 
-    def _joined_response(self) -> Floats:
-        """Answer of every row to a price on every other, through controls and children: (A, A)."""
-        block, rows = self.block, self._condensed
-        z = rows.padded
-        t_count, slots, _ = z.shape
-        big = np.zeros((t_count, t_count, slots, slots))
-        own = z[:, :, self._u]
-        big[range(t_count), range(t_count)] = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
-        if self._copies.gives.any():
-            ties = z[:, :, self._v][:, :, 1:]
-            big[range(t_count), range(t_count)] += (ties * self._copies.gives.T[:, None, :]) @ ties.transpose(0, 2, 1)
-        if len(block.store_first):
-            reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :]
+    def _alone_answer(self, on_lines: Floats, size: int) -> Floats:
+        """Answer of lines, levels, boundary and voltage to each other without children, as `Below.answer`."""
+        lines, levels, b = self._lines, self._level_free, self._first_hinge
+        inner = lines + len(levels)
+        rows = self._alone[size > inner]
+        rows.set(slice(0, lines), on_lines)
+        moved = self._own_answer(rows, rows.padded[:, :, : self._w.stop])
+        if size == lines:
+            return moved
+        big = np.zeros((size, size))
+        at = rows.padded[rows.t, rows.slot]
+        held = (slice(0, lines), slice(0, lines)), (slice(lines, lines + b), slice(inner, inner + b))
+        for mine, here in held[: 1 + (size > inner)]:
+            for other, there in held[: 1 + (size > inner)]:
+                big[here, there] = moved[mine, other]
+            big[here, lines:inner] = -at[mine, self._l][:, levels]
+            big[lines:inner, here] = big[here, lines:inner].T
+        if size > inner:
+            by_input = -at[:, self._input_at] * (rows.t[:, None] == self.active % self.block.intervals)
+            for mine, here in held:
+                big[here, inner + b :] = by_input[mine]
+                big[inner + b :, here] = by_input[mine].T
+        return big
+
+    def _joined_answer(self, below: Below, size: int) -> Floats:
+        """The same with children: own controls inject what their own price and that of the rest bend them to."""
+        own = below.injection
+        d = self._own_answer(below.injections, own)
+        back = below.answer[below.injected]
+        bent = np.linalg.solve(np.eye(len(d)) - d @ back[:, below.injected], d)
+        self._bent = 0.5 * (bent + bent.T)
+        big = below.answer[:size, :size] + back[:, :size].T @ (self._bent @ back[:, :size])
+        big[: self._lines] = self._limits.on_lines(big[: self._lines])
+        big[:, : self._lines] = self._limits.on_lines(big[:, : self._lines].T).T
+        return big
+
+    def _own_answer(self, rows: Rows, own: Floats) -> Floats:
+        """Answer of rows on own controls and copies of ties (T, S, N) to a price on every other: (A, A)."""
+        block = self.block
+        reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :] if len(block.keep) else own[:, :, :0]
+        if len(block.keep):
             reach = np.add.reduceat(reach, block.store_first, axis=2)
-            seen = self._stores.inverse[:, :, None, :] * reach[None]
-            big -= _over(seen, reach)
-        if len(self._heard):
-            c = np.stack([child.response.c for child in self._heard]).reshape(-1, 2, t_count, 2, t_count)
-            for i, left in enumerate((self._p, self._q)):
-                for j, right in enumerate((self._p, self._q)):
-                    seen = c[:, i, :, j].transpose(2, 1, 0)[:, :, None, :] * z[None, :, :, left]
-                    big += _over(seen, z[:, :, right])
-        flat = big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)
-        return np.asarray(flat[np.ix_(rows.at, rows.at)])
+        by_store = np.ascontiguousarray(reach.transpose(2, 1, 0))
 
-    def _input_k(self) -> Floats:
-        """Effect of own inputs on every row, but for what children make of them: (A, V)."""
-        rows, t_count = self._condensed, self.block.intervals
-        own = rows.padded[rows.t, rows.slot, self._v]
-        return np.asarray(own[:, self.active // t_count] * (rows.t[:, None] == self.active % t_count))
+        def seen(some: slice) -> Floats:
+            worth = np.ascontiguousarray(self._stores.inverse[some].transpose(0, 2, 1))
+            return np.asarray(worth[:, :, None, :] * by_store)
 
-    def _child_k(self) -> tuple[Floats, Floats]:
-        """Answer of every row to what is handed down, unknown (A, voltages and ties) or from above (A, V)."""
-        rows, t_count = self._condensed, self.block.intervals
-        z = rows.padded[rows.t, rows.slot]
-        zp, zq, ks = z[:, self._p], z[:, self._q], [child.response.k for child in self._heard]
-        parts = [zp[:, i, None] * k[:t_count][rows.t] + zq[:, i, None] * k[t_count:][rows.t] for i, k in enumerate(ks)]
-        unknown, from_above = self._inputs.columns(parts, len(rows.t))
-        n, t = np.divmod(self._free[self._inputs.decided], t_count)
-        unknown[:, len(self.omega) :] += z[:, self._u][:, n] * (rows.t[:, None] == t)
-        return unknown, from_above
+        big = rows.square(-reach, seen) if len(block.keep) else np.zeros((len(rows.t), len(rows.t)))
+        gives = np.concatenate([self._m, self._copies.gives])
+        at_once = (own * gives.T[:, None, :]) @ own.transpose(0, 2, 1)
+        pairs, of_interval = rows.pairs
+        big[pairs] += at_once[of_interval]
+        return big
 
     def _right(self, mu: float) -> Right:
         """The step to the central path of `mu`."""
-        asked = self.pairs.asked(mu)
+        asked, none = self.pairs.asked(mu), np.zeros(0)
         push = self._spread(self.pairs.push(asked) - self._slope)
-        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), np.zeros(0))
+        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), none, none, none)
 
     def _unit(self) -> Right:
         """What a unit of `mu` adds to it."""
-        asked = np.ones_like(self.pairs.s)
-        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), np.zeros(0))
+        asked, none = np.ones_like(self.pairs.s), np.zeros(0)
+        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), none, none, none)
 
     def dual_residual(self) -> Floats:
         """Gradient of the Lagrangian by the free controls and levels."""
@@ -406,7 +416,7 @@ class CellSolver:
         felt = self._rows.felt(self._duals())
         slope = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor) + felt[self._u]
         if len(self._inputs.decided):
-            slope.flat[self._free[self._inputs.decided]] += self._inputs.unknown(self._child_omega)[len(self.omega) :]
+            slope[self._decided] += self._inputs.unknown(self._child_omega)[len(self.omega) :]
         if len(block.store_first):
             slope[: len(block.gain)] += block.gain * block.worth(stores.felt(self.pairs.pi[self._held]))[block.store_of]
         level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + felt[self._l].sum(axis=1)
@@ -426,31 +436,49 @@ class CellSolver:
 
     def _constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
         """The constants of the response to `right`; `omega` are the children's prices of inputs, None for a unit of
-        `mu`. Sets `right.inner`."""
-        t_count, b, rows, inputs = self.block.intervals, self._first_hinge, self._condensed, self._inputs
-        ports, m = len(self.omega), [child.m for child in children]
-        x = np.zeros((rows.padded.shape[2], t_count))
-        x[self._u] = self._own_step(right, np.zeros_like(right.push))[0]
-        if children:
-            x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
-        k, price = rows.values(x), inputs.unknown(m)
-        rest = k[b:].copy()
+        `mu`. Sets what is inside of `right`."""
+        lines, levels, b = self._lines, len(self._level_free), self._first_hinge
+        t_count, below = self.block.intervals, self._below
+        x = np.zeros((self._fixed.padded.shape[2], t_count))
+        own = self._own_step(right, np.zeros_like(right.push))[0]
+        copied = np.zeros(len(self._fixed.t))
         if omega is not None and self._copies:
-            x[:] = 0.0
-            x[self._v][1:] = self._copies.step(self._above(), self._tie_price(self.price))
-            rest += rows.values(x)[b:]
-        rest[: self._lines.stop - b] -= self._limits.asked(right.delta[self._outs])
-        if omega is not None and ports:
-            rest[-ports:] -= self.child_v - self._y[self._first_port :]
-            price[:ports] = price[:ports] + inputs.unknown(omega)[:ports] - self.omega
-        price[ports:] -= right.push.flat[self._free[inputs.decided]]
-        right.inner = self._eliminated.solve(np.concatenate([rest, price, -right.level_push[self._level_free]]))
-        return Constants(k[:b] + self._up.T @ right.inner, self._gv.T @ right.inner + inputs.from_above(m))
+            x[self._w] = self._copies.step(self._above(), self._tie_price(self.price))
+            copied = self._fixed.values(x)
+            copied[lines : lines + b] = 0.0  # the boundary is where the power told is already
+            x[self._w] = 0.0
+        if below is None:
+            x[self._u] = own
+            moves = self._fixed.values(x) + copied
+            parts = moves[:lines], np.zeros(levels), moves[lines:], np.zeros(len(self.active))
+            seen = np.concatenate(parts)
+        else:
+            x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
+            m, ports = [child.m for child in children], len(self.omega)
+            price, on_ties = np.split(self._inputs.unknown(m), [ports])
+            drift = np.zeros(ports)
+            if omega is not None:
+                drift = self.child_v - self._y[self._first_port :]
+                price = price + self._inputs.unknown(omega)[:ports] - self.omega
+            on_inputs = on_ties, self._inputs.from_above(m)
+            right.ports, seen = below.rest(self._fixed.values(x) + copied, drift, price, on_inputs)
+            injected = (below.injection[:, :, self._u] @ own.T[:, :, None])[:, :, 0].T.ravel()
+            back = below.answer[below.injected]
+            right.injected = injected + self._bent @ (back[:, below.injected] @ injected - seen[below.injected])
+            seen = (seen - back.T @ right.injected)[: below.injected.start]
+        on_lines = self._limits.on_lines(seen[:lines, None])[:, 0] - self._limits.asked(right.delta[self._outs])
+        push = np.concatenate([right.level_push[self._level_free], right.push[self._decided]])
+        level = seen[lines : lines + len(push)] - push
+        right.inner = self._eliminated.solve(np.concatenate([on_lines, level]))
+        out = seen[lines + len(push) :][: self._outer.shape[1]] - self._outer.T @ right.inner
+        return Constants(out[:b], out[b:])
 
     def own_omega(self) -> Floats:
         """Price of the boundary voltage and of ties as this cell sees it, shape (V,)."""
-        own = self._rows.felt(self._duals())[self._v].ravel()[self.active]
-        return np.asarray(own + self._inputs.from_above(self._child_omega))
+        duals = self._duals()
+        duals[: self._first_hinge] = 0.0
+        own = np.concatenate([self._rows.felt(duals)[self._v], self._tie_price(self.price)]).ravel()
+        return np.asarray(own[self.active] + self._inputs.from_above(self._child_omega))
 
     def _own_step(self, right: Right, price: Floats) -> tuple[Floats, Floats]:
         """Steps of the controls (N, T) and of what stored energy is worth (K, T) when prices step by `price` (N, T)."""
@@ -474,7 +502,8 @@ class CellSolver:
         before, held = self.child_prices(), self.child_held()
         self._mu = mu
         said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
-        self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
+        told = np.concatenate([(price - self.price).ravel(), v_pu - self.v[self.active]])
+        self._expand(self._empty.plus(self._centre, mu), told)
         self.price, self.v = price, self.v.copy()
         self.v[self.active] = v_pu
         if self._copies:
@@ -484,12 +513,11 @@ class CellSolver:
             omega = self._foresee(said, before, held)
             if min(step) == 1.0 and self.pairs.off_centre(mu) < OFF_CENTRE:
                 break
-            self._condense()
+            self._condense(self._inner)
             right = self._right(mu)
             none = [Constants(np.zeros(self._first_hinge), np.zeros(len(o))) for o in omega]
             self._constants(right, none, omega)
-            self._h_up, self._h_gv = np.zeros((len(right.inner), 0)), np.zeros((len(right.inner), 0))
-            self._expand(right, np.zeros(0), np.zeros(0))
+            self._expand(right, None)
             before_it, products = self._point(), float(self.pairs.s @ self.pairs.z)
             step = self._apply(1.0)
             if float(self.pairs.s @ self.pairs.z) > WORSE * max(products, mu * len(self.pairs.s)):
@@ -501,7 +529,7 @@ class CellSolver:
     def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
         """As `follow`, but only look where a full step leads; returns the children's prices and inputs there."""
         self._d_price, self._d_v, self._mu = price - self.price, v_pu - self.v[self.active], mu
-        self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
+        self._expand(self._empty.plus(self._centre, mu), np.concatenate([self._d_price.ravel(), self._d_v]))
         duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
         prices = self._to_children(self._rows.felt(duals))
         there = self.v.copy()
@@ -547,26 +575,33 @@ class CellSolver:
         self._child_omega = omega
         return omega
 
-    def _expand(self, right: Right, d_price: Floats, d_v: Floats) -> None:
-        """Steps of everything inside when boundary price (2, T) and inputs (V,) step."""
-        b, lines = self._first_hinge, self._lines.stop - self._first_hinge
-        x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
-        ports = len(self.omega)
+    def _expand(self, right: Right, told: Floats | None) -> None:
+        """Steps of everything inside when boundary price and inputs step by what was `told` (2T + V,)."""
+        lines, ports = self._lines, len(self.omega)
+        x = right.inner if told is None else right.inner - self._eliminated.solve(self._outer @ told)
         hinges = self._limits.duals(x[:lines], right.delta[self._outs])
-        self._d_omega, self._d_child_v = x[lines : lines + ports], x[lines + ports : lines + 2 * ports]
-        boundary = d_price.ravel() if d_price.size else np.zeros(b)
+        self._d_omega = self._d_child_v = np.zeros(0)
+        if self._below is not None:
+            told_all = np.zeros(self._first_hinge + len(self.active)) if told is None else told
+            outer = np.concatenate([self._limits.on_channels(x[:lines]), x[lines:], told_all])
+            back = self._below.answer[self._below.injected]
+            injected = right.injected + self._bent @ (back[:, : len(outer)] @ outer)
+            inside = right.ports + self._below.follow(np.concatenate([outer, injected]))
+            self._d_omega, self._d_child_v = inside[:ports], inside[ports:]
+        boundary = np.zeros(self._first_hinge) if told is None else told[: self._first_hinge]
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
         self._d_pi = hinges
         if self._copies:
             there = self.v.copy()
-            there[self.active[: len(d_v)]] += d_v
-            self._new_tie_price = self._tie_price(self.price) + felt[self._v][1:]
+            if told is not None:
+                there[self.active] += told[self._first_hinge :]
+            self._new_tie_price = self._tie_price(self.price) + felt[self._w]
             self._d_tie = self._copies.step(self._above(there), self._new_tie_price)
         self._du, tau = self._own_step(right, felt[self._u])
-        ties = lines + 2 * ports + len(self._inputs.decided)
-        self._du.flat[self._free[self._inputs.decided]] = x[lines + 2 * ports : ties]
+        levels = lines + len(self._level_free)
+        self._du[self._decided] = x[levels:]
         self._d_levels = np.zeros_like(self.levels_now)
-        self._d_levels[self._level_free] = x[ties:]
+        self._d_levels[self._level_free] = x[lines:levels]
         held = self._stores.duals(self._du, tau, right.delta[self._held]) if len(self.block.keep) else np.zeros(0)
         self.pairs.step(self._flat(self._du, self._d_levels), np.concatenate([held, hinges]), right.asked)
 
@@ -595,10 +630,3 @@ class CellSolver:
     def cost(self) -> float:
         """Own cost [EUR] at the point of the last `answer`; no price of boundary power."""
         return self.block.own_cost(self.u, self.levels_now, self._y[self._first_hinge : self._first_port])
-
-
-def _over(seen: Floats, rows: Floats) -> Floats:
-    """sum_k seen[t', t, s, k] rows[t', s', k] as (t', t, s, s')."""
-    t_count, slots, k = rows.shape
-    flat = np.ascontiguousarray(seen).reshape(t_count, t_count * slots, k)
-    return np.asarray((flat @ rows.transpose(0, 2, 1)).reshape(t_count, t_count, slots, slots))
