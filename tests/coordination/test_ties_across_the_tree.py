@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from exactly import agreed, programs
 
-from archipel.coordination.exact import Solved
+from archipel.coordination.exact import Options, Solved, solve
+from archipel.coordination.outcome import Upstream
 from archipel.model import Floats
 from archipel.optimisation.block import bill
 from archipel.optimisation.central import Joined, join, solve_piqp
 from archipel.optimisation.interior import CellSolver
 from archipel.testing.coordination import Post, paid
+from archipel.testing.stress import gentle, stress_tree
 from archipel.testing.ties import Tie, random_ties, with_ties
 from archipel.testing.trees import Tree, random_tree
 
@@ -127,6 +129,20 @@ def test_the_bill_of_controls_with_ties_is_the_value_of_the_joined_problem(seed:
     best = solve_piqp(problem, 1e-10)
     ours = bill(list(tree.blocks), list(tree.parents), problem.controls(best.x), tree.price, tree.v_pu)
     assert abs(ours.total - best.value) <= 1e-8 * ours.gross
+
+
+@pytest.mark.parametrize("ties", [1, 3])
+def test_ties_cost_hardly_an_iteration_more_on_a_day_where_limits_bind(ties: int) -> None:
+    def iterations(tree: Tree) -> int:
+        upstream, options = Upstream(tree.price, tree.v_pu), Options(gap=1e-6, mu=1e3)
+        solvers = [CellSolver(block, gentle(block)) for block in tree.blocks]
+        programs = [solve(s, None if i else upstream, options) for i, s in enumerate(solvers)]
+        root = Post(tree, programs).run()[0]
+        assert root.converged
+        assert root.round_trips == root.iterations + 2
+        return root.iterations
+
+    assert iterations(stress_tree(6, 24, 1, ties)) <= iterations(stress_tree(6, 24, 1)) + 3
 
 
 def test_messages_that_are_late_doubled_or_lost_change_nothing() -> None:
