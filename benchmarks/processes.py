@@ -56,11 +56,13 @@ def agree(tree: Tree, options: Options, workers: int) -> list[Solved]:
     share = _Share(tree, options, whose, 0, lambda to, word: posts[to - 1].put(to, word))
     share.run()
     solved: dict[int, Solved] = {}
+    talking = list(ours)
     while len(solved) + len(share.solved) < len(whose):
-        for pipe in wait(ours):
+        for pipe in wait(talking):
             to, word = pipe.recv()  # type: ignore[union-attr]
             if to is None:
                 solved.update(word)
+                talking.remove(pipe)  # its process is done, and the pipe closes
             elif to:
                 posts[to - 1].put(to, word)
             else:
