@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from exactly import agreed, programs
 
-from archipel.coordination.exact import Options, Solved, solve
-from archipel.coordination.outcome import Upstream
+from archipel.coordination.exact import Options, solve
+from archipel.coordination.outcome import Solved, Upstream
 from archipel.model import Floats
 from archipel.optimisation.block import bill
 from archipel.optimisation.central import Joined, join, solve_piqp
 from archipel.optimisation.interior import CellSolver
-from archipel.testing.coordination import Post, paid
+from archipel.testing.coordination import paid
+from archipel.testing.post import Post
 from archipel.testing.stress import gentle, stress_tree
 from archipel.testing.ties import Tie, random_ties, with_ties
 from archipel.testing.trees import Tree, random_tree
@@ -140,7 +141,7 @@ def test_ties_cost_hardly_an_iteration_more_on_a_day_where_limits_bind(ties: int
         root = Post(tree, programs).run()[0]
         assert root.converged
         assert root.round_trips == root.iterations + 2
-        return root.iterations
+        return int(root.iterations)
 
     assert iterations(stress_tree(6, 24, 1, ties)) <= iterations(stress_tree(6, 24, 1)) + 3
 
