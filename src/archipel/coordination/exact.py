@@ -15,6 +15,9 @@ same on both sides at every iteration. That is fast, and not proven to get there
 circles. When the gap is for long no better, all take the same step from then on, as a central method would. Every cell
 remembers the best point; where the gap jumps, and at the end, all go back to it.
 
+Powers of ties across the tree are handed down beside the voltage, and with them how stiff the rest of the tree holds
+them.
+
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
 """
@@ -152,8 +155,8 @@ class _Root:
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
     """A cell's program. `upstream` is given to the root only; `options` matter there only."""
-    root = None if upstream is None else _Root(upstream, options)
     heard = yield Gather()
+    root = None if upstream is None else _Root(upstream, options)
     t_count = solver.block.intervals
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
@@ -191,8 +194,8 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
     else:
         price, v, mu = root.upstream.price, root.upstream.v_pu, root.options.mu
     solver.open(price, v, mu)
-    prices, volts = solver.child_prices(), solver.child_voltages()
-    yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, volts, strict=True)])
+    prices, inputs = solver.child_prices(), solver.child_inputs()
+    yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, inputs, strict=True)])
 
 
 def _iterate(
@@ -214,7 +217,7 @@ def _iterate(
         solver.go_back()
     if "end" in told:
         solver.v[solver.active] = told["end"]
-        ends = zip(solver.child_voltages(), solver.child_active, strict=True)
+        ends = zip(solver.child_inputs(), solver.child_active, strict=True)
         yield Tell([{**told, "end": v[at]} for v, at in ends])
         return 1, lengths, 0.0 if root is None else root.above
     if "back" in told:
@@ -225,15 +228,23 @@ def _iterate(
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
     if "again" in told:
         solver.open_again(price, v, mu)
+        rests: list[Floats] = []
     elif "together" in told:
         news = zip(*solver.aim(price, v, mu), strict=True)
         yield Tell([{**told, "price": p, "v": w} for p, w in news])
         lengths = yield from _keep_step(solver, root)
         return 2, lengths, None
     else:
-        lengths = solver.follow(price, v, mu, most)
+        told = dict(told)
+        rest = told.pop("rest", np.zeros(0))
+        rests = solver.child_rest(rest)
+        lengths = solver.follow(price, v, mu, most, rest)
     news = zip(solver.child_prices(), solver.child_held(), strict=True)
-    yield Tell([{**told, "price": p, "v": w} for p, w in news])
+    bodies = [{**told, "price": p, "v": w} for p, w in news]
+    for body, stiffness in zip(bodies, rests, strict=False):
+        if len(stiffness):
+            body["rest"] = stiffness
+    yield Tell(bodies)
     return 1, lengths, None
 
 

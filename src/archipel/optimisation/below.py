@@ -3,7 +3,8 @@
 What children answer does not change while a cell goes on by itself; only its own controls and the weights of its limits
 do. So the voltages handed to the children and their prices, by far the most unknowns of a cell with children, are
 eliminated once per iteration. Left is a symmetric matrix on fixed channels (`Below.answer`): prices on the channels of
-limits, levels, prices at the boundary, the boundary's voltage, and what own controls inject.
+limits, levels and powers of ties that are decided here, prices at the boundary, the cell's inputs (the boundary's
+voltage and powers of ties that are decided above), and what own controls inject.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import final
 import numpy as np
 
 from archipel.model import Floats, Ints
+from archipel.optimisation.inputs import ChildInputs
 from archipel.optimisation.rows import Rows
 from archipel.optimisation.symmetric import Symmetric
 
@@ -23,13 +25,22 @@ SAME = 1e-10
 
 @final
 class Below:
-    """`rows` are the channels of limits, the boundary's P and Q, and the voltages of children, the last `ports`;
-    `parts` say where controls, children's P and Q, levels and boundary voltage stand among what rows act on."""
+    """`rows` are the channels of limits, the boundary's P and Q, and the voltages of children, as many as `inputs` say;
+    `parts` say where controls, children's P and Q and levels stand among what rows act on, `at_input` where every
+    active input does, and `decided` the controls and intervals of ties that are decided here."""
 
-    def __init__(self, rows: Rows, ports: int, parts: tuple[slice, ...], levels: Ints, active: Ints) -> None:
-        self.rows, self.ports = rows, ports
-        u, self._p, self._q, on_level, v = parts
-        t_count = len(rows.padded)
+    def __init__(
+        self,
+        rows: Rows,
+        parts: tuple[slice, ...],
+        levels: Ints,
+        inputs: ChildInputs,
+        at_input: Ints,
+        decided: tuple[Ints, Ints],
+    ) -> None:
+        t_count, ports = len(rows.padded), inputs.voltages
+        self.rows, self.ports, self._inputs = rows, ports, inputs
+        u, self._p, self._q, on_level = parts
         own = rows.padded[:, :, u]
         size = np.linalg.norm(own, axis=2, keepdims=True)
         _, share, right = np.linalg.svd(own / np.where(size > 0.0, size, 1.0), full_matrices=False)
@@ -42,14 +53,15 @@ class Below:
         touch = (own @ self.injection.transpose(0, 2, 1))[rows.t, rows.slot]
         at = rows.padded[rows.t, rows.slot]
         sources = (
-            at[:, on_level][:, levels],
-            at[:, v] * (here == active),
+            np.concatenate([at[:, on_level][:, levels], at[:, decided[0]] * (here == decided[1])], axis=1),
+            at[:, at_input] * (here == inputs.active % t_count),
             (touch[:, :, None] * (here == np.arange(t_count))[:, None, :]).reshape(len(rows.t), -1),
         )
         held, first = len(rows.t) - ports, len(rows.t) - ports - 2 * t_count
-        sizes = (first, len(levels), 2 * t_count, len(active), sources[2].shape[1])
+        sizes = (first, sources[0].shape[1], 2 * t_count, len(at_input), sources[2].shape[1])
         ends = np.cumsum([0, *sizes]).tolist()
         self.channels, self.levels, self.boundary, self.voltage, self.injected = (slice(*e) for e in pairwise(ends))
+        self._ties = slice(ends[1] + len(levels), ends[2])
         width = [source.shape[1] for source in sources]
         self._act = np.concatenate(sources, axis=1)
         self._held = (self.channels, slice(0, first)), (self.boundary, slice(first, held))
@@ -62,22 +74,24 @@ class Below:
     def hear(self, c: list[Floats], k: list[Floats], y: list[Floats]) -> None:
         """Learn how every child answers: see `interior.Response`."""
         held, ports = self._first_port, self.ports
-        moved, by_voltage = self._powers(c), self._voltages(k)
+        moved, (by_unknown, by_input) = self._powers(c), self._inputs.columns(self._by_input(k), len(self.rows.t))
+        by_voltage, by_tie = by_unknown[:, :ports], by_unknown[:, ports:]
+        ww, wv, vv = self._inputs.joined_y(y)
         saddle = np.zeros((2 * ports, 2 * ports))
         saddle[:ports, :ports] = moved[held:, held:]
         link = np.eye(ports) - by_voltage[held:]
         saddle[:ports, ports:], saddle[ports:, :ports] = link, link.T
-        at = ports
-        for child in y:
-            end = at + len(child)
-            saddle[at:end, at:end] = -child
-            at = end
+        saddle[ports:, ports:] = -ww[:ports, :ports]
         self._saddle = Symmetric(saddle, first=ports)
         act = np.zeros((2 * ports, self._size), order="F")
         for at_row, row in self._held:
             act[:ports, at_row], act[ports:, at_row] = moved[held:, row], -by_voltage[row].T
         for at_source, source in self._sources:
             act[:ports, at_source] = -self._act[held:, source]
+        through = (self._ties, by_tie, ww[:ports, ports:]), (self.voltage, by_input, wv[:ports])
+        for at_tie, by, y_ports in through:
+            act[:ports, at_tie] -= by[held:]
+            act[ports:, at_tie] = -y_ports
         self._act_ports = act
         answer = -self._saddle.between(act)
         for at_row, row in self._held:
@@ -86,17 +100,28 @@ class Below:
             for at_source, source in self._sources:
                 answer[at_row, at_source] -= self._act[row, source]
                 answer[at_source, at_row] -= self._act[row, source].T
+            for at_tie, by, _ in through:
+                answer[at_row, at_tie] -= by[row]
+                answer[at_tie, at_row] -= by[row].T
+        answer[self._ties, self._ties] -= ww[ports:, ports:]
+        answer[self._ties, self.voltage] -= wv[ports:]
+        answer[self.voltage, self._ties] -= wv[ports:].T
+        answer[self.voltage, self.voltage] -= vv
         self.answer = answer
         """With a minus: movement of channels and boundary, and prices of levels, voltage and injections."""
 
-    def rest(self, moves: Floats, drift: Floats, price: Floats) -> tuple[Floats, Floats]:
+    def rest(
+        self, moves: Floats, drift: Floats, price: Floats, on_inputs: tuple[Floats, Floats]
+    ) -> tuple[Floats, Floats]:
         """What happens without a step of any channel when rows move by `moves` (A,), voltages have drifted and prices
-        of voltage are apart (ports,): steps of prices of voltage and voltages, and movement on the channels."""
+        of voltage are apart (ports,), and children's prices of ties decided here and of own inputs step: steps of
+        prices of voltage and voltages, and movement on the channels."""
         held = self._first_port
         inner = self._saddle.solve(np.concatenate([moves[held:] - drift, price]))
         seen = np.zeros(self._size)
         for at_row, row in self._held:
             seen[at_row] = moves[row]
+        seen[self._ties], seen[self.voltage] = on_inputs
         return inner, seen - self._act_ports.T @ inner
 
     def follow(self, step: Floats) -> Floats:
@@ -121,12 +146,9 @@ class Below:
 
         return self.rows.square(left, seen)
 
-    def _voltages(self, k: list[Floats]) -> Floats:
-        """Answer of every row to the children's voltages: (A, voltages)."""
+    def _by_input(self, k: list[Floats]) -> list[Floats]:
+        """Answer of every row to the inputs of every child: (A, V) each."""
         rows, t_count = self.rows, len(self.rows.padded)
         z = rows.padded[rows.t, rows.slot]
         zp, zq = z[:, self._p], z[:, self._q]
-        parts = [
-            zp[:, i, None] * by[:t_count][rows.t] + zq[:, i, None] * by[t_count:][rows.t] for i, by in enumerate(k)
-        ]
-        return np.concatenate(parts, axis=1)
+        return [zp[:, i, None] * by[:t_count][rows.t] + zq[:, i, None] * by[t_count:][rows.t] for i, by in enumerate(k)]
