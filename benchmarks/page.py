@@ -75,7 +75,8 @@ def table(rows: Rows) -> str:
         ours = who in ALL_OURS
         name = f"**ours, {who}**" if ours else who
         if row["status"] not in {"solved", "stopped"}:
-            lines.append(f"| {n} | {t} | {name} | {row['status']} |" + " |" * 11)
+            after = f", {row['cpu_s']:.0f} CPU s" if "cpu_s" in row else ""
+            lines.append(f"| {n} | {t} | {name} | {row['status']}{after} |" + " |" * 11)
             continue
         best = _optimum(rows, n, t)
         true = "" if best is None else f"{(row['value'] - best['value']) / best['gross']:.1e}"
