@@ -28,6 +28,7 @@ MANY = {
     "ev_charger": "vehicle chargers",
     "heat_pump": "heat pumps",
     "sheddable": "loads that can be shed",
+    "dispatchable": "generators with a stock of fuel",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""
