@@ -395,7 +395,7 @@ def test_an_island_that_cannot_live_is_explained(tmp_path: Path) -> None:
     small_scenario(tmp_path)
     append_line(tmp_path, TOML, "[island]\noff_grid = true\nreserve_kwh = 1e6\n")
     (problem,) = check_scenario(tmp_path / TOML)
-    assert (problem.row, problem.column) == ("[island]", "reserve_kwh")
+    assert (problem.table, problem.id) == ("[island]", "reserve_kwh")
     assert "batteries hold" in problem.expected
     replace_text(tmp_path, TOML, 'batteries = "batteries.csv"\n', "")
     (problem,) = check_scenario(tmp_path / TOML)
