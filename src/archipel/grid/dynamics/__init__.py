@@ -1,7 +1,7 @@
 """Dynamics of islands: frequency, voltages and powers of units and loads after something has happened.
 
-`Island` describes, `settled` and `simulate` answer, for one or hundreds of scenarios at once; `reduced` makes the network
-of an island from a grid. Positive sequence; equations and their sources stand beside what they describe.
+`Island` describes, `settled` and `simulate` answer, for one or hundreds of scenarios at once; `reduced` makes the
+network of an island from a grid. Positive sequence; equations and their sources stand beside what they describe.
 """
 
 from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Trip, Tripped

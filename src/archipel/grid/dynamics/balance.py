@@ -73,7 +73,7 @@ def _newton(plant: Plant, watch: Watch, limited: Bools, held: Floats) -> tuple[B
     on, infinite = plant.on[:F], plant.infinite[:, None] & plant.on[:F]
     first, scenario = on.argmax(axis=0), np.arange(S)
     ease = _ease(plant)
-    z = plant.rows_e[:F, :F] if plant.rows_e.ndim == 3 else plant.rows_e[:F, :F, None]
+    z = np.moveaxis(plant.rows_e[:, :F, :F], 0, -1)
     eye = np.eye(F)[:, :, None]
     w = plant.w[first, scenario]
     for _ in range(ROUNDS):
@@ -81,7 +81,7 @@ def _newton(plant: Plant, watch: Watch, limited: Bools, held: Floats) -> tuple[B
         plant.J[:F] = plant.u * plant.e_f
         plant.J[F : plant.N] = plant.u_g * plant.i_g
         plant.load_currents()
-        plant.voltages(plant.rows_e)
+        plant.voltages()
         v = plant.V[:F]
         plant.I[:] = plant.y_f * (plant.J[:F] - v)
         i_conj = plant.I.conj()
@@ -150,4 +150,4 @@ def _ease(plant: Plant) -> Floats:
         if watt:
             answer += plant.rating[plant.F + row] / watt.droop * plant.on[plant.F + row]
     stiff = (plant.stiffness * plant.on[: plant.F]).sum(axis=0)
-    return np.minimum(0.7, 1 / (1 + answer / np.maximum(stiff, 1e-9)))
+    return np.asarray(np.minimum(0.7, 1 / (1 + answer / np.maximum(stiff, 1e-9))))

@@ -17,7 +17,7 @@ import numpy as np
 
 from archipel.grid.branch_model import Complexes
 from archipel.grid.dynamics.island import Island, Start, kron
-from archipel.grid.dynamics.units import Following, Forming, Store
+from archipel.grid.dynamics.units import Following, Forming, Store, Unit
 from archipel.model import Bools, Floats, GridError, Ints
 
 V_PU_CONSTANT_POWER = 0.7
@@ -40,7 +40,7 @@ class Plant:
         self.base = island.network.base_kva
         self.forming = [unit for unit in island.units if isinstance(unit, Forming)]
         self.following = [unit for unit in island.units if isinstance(unit, Following)]
-        self.units = [*self.forming, *self.following]
+        self.units: list[Unit] = [*self.forming, *self.following]
         self.F, self.G, self.L = len(self.forming), len(self.following), len(island.loads)
         self.N, self.K = self.F + self.G, self.F + self.G + self.L
         self.order: Ints = np.array([island.units.index(unit) for unit in self.units], dtype=np.int64)
@@ -144,6 +144,8 @@ class Plant:
         self.J: Complexes = np.zeros((self.K, self.S), dtype=np.complex128)
         self.V: Complexes = np.ones((self.K, self.S), dtype=np.complex128)
         self.I: Complexes = np.zeros(shape, dtype=np.complex128)
+        self._j: Complexes = np.zeros((self.S, self.K), dtype=np.complex128)
+        self._v: Complexes = np.zeros((self.S, self.K), dtype=np.complex128)
 
     def kept(self) -> dict[str, np.ndarray]:
         """A copy of all that moves by itself."""
@@ -159,7 +161,7 @@ class Plant:
         """Matrices anew, after units or loads have changed. Scenarios without a forming unit go dark."""
         on_f = self.on[: self.F]
         self.y_f: Complexes = np.where(on_f, self.y_c, 0.0)
-        self.lit: Bools = on_f.any(axis=0)
+        self.lit: Bools = np.asarray(on_f.any(axis=0))
         self.y_load: Complexes = np.where(self.on[self.N :], np.conj(self.load) * self.z_share, 0.0)
         self.weight = np.where(on_f, np.where(self.infinite[:, None], 1.0, self.m), 0.0)
         with_grid = (on_f & self.infinite[:, None]).any(axis=0)
@@ -172,11 +174,18 @@ class Plant:
         z = np.where(self.lit[: len(y), None, None], z, 0.0)
         rows = z[:, self.terminal[:, None], self.terminal]
         self.same = same
-        self.rows: Complexes = np.ascontiguousarray(rows[0] if same else np.moveaxis(rows, 0, -1))
-        """Voltage at a row's terminal per current at another's: (K, K), or (K, K, S) where scenarios differ."""
         y_column = np.concatenate([self.y_f, np.ones((self.G + self.L, self.S))])
-        self.rows_e: Complexes = self.rows * (y_column[:, 0] if same else y_column)
-        """The same with the voltage of a forming unit in place of its current."""
+        """1 where a row's source is a current."""
+        self.rows_e: Complexes = rows * (y_column[:, :1].T if same else y_column.T[:, None])
+        """Voltage at a row's terminal per source of another, (1, K, K), or (S, K, K) where scenarios differ."""
+        if same:
+            self._rows = self.rows_e[0]
+        else:  # real, parts of a number side by side: the products of small real matrices are the quickest
+            z = np.empty((self.S, self.K, 2, self.K, 2))
+            z[:, :, 0, :, 0] = z[:, :, 1, :, 1] = self.rows_e.real
+            z[:, :, 1, :, 0] = self.rows_e.imag
+            z[:, :, 0, :, 1] = -self.rows_e.imag
+            self._rows_real = z.reshape(self.S, 2 * self.K, 2 * self.K)
         self.constant_power = bool((np.abs(self.load) * (1 - self.z_share) * self.on[self.N :]).any())
         self.update_loads()
 
@@ -200,12 +209,14 @@ class Plant:
         np.multiply(y, v, out=self.J[self.N :])
         np.negative(self.J[self.N :], out=self.J[self.N :])
 
-    def voltages(self, rows: Complexes) -> None:
+    def voltages(self) -> None:
         """V from J."""
         if self.same:
-            np.matmul(rows, self.J, out=self.V)
-        else:
-            np.einsum("ijs,js->is", rows, self.J, out=self.V)
+            np.matmul(self._rows, self.J, out=self.V)
+            return
+        np.copyto(self._j, self.J.T)
+        np.matmul(self._rows_real, self._j.view(np.float64)[:, :, None], out=self._v.view(np.float64)[:, :, None])
+        np.copyto(self.V, self._v.T)
 
     def solve(self, rounds: int = 50) -> None:
         """The network's state at the present voltages and currents of units, to round-off."""
@@ -215,7 +226,7 @@ class Plant:
             np.multiply(self.u, self.e_f, out=self.J[:F])
             np.multiply(self.u_g, self.i_g, out=self.J[F:N])
             self.load_currents()
-            self.voltages(self.rows_e)
+            self.voltages()
             np.subtract(self.J[:F], self.V[:F], out=self.I)
             self.I *= self.y_f
             self.limit()
@@ -225,9 +236,9 @@ class Plant:
     def limit(self) -> None:
         """Holds the current of forming units where it is too large, by a larger impedance in the same direction.
 
-        I = (E - V) / (k z_c), the least k >= 1 with |I| <= i_max: the current keeps its angle and loses its excess. Seen
-        from one unit the rest is V_0 behind z_th, so k solves |z_th + k z_c| = |E - V_0| / i_max; units that are limited
-        together are solved in turns.
+        I = (E - V) / (k z_c), the least k >= 1 with |I| <= i_max: the current keeps its angle and loses its excess.
+        Seen from one unit the rest is V_0 behind z_th, so k solves |z_th + k z_c| = |E - V_0| / i_max; units that are
+        limited together are solved in turns.
 
         Source: A. D. Paquette and D. M. Divan, "Virtual impedance current limiting for inverters in microgrids with
         synchronous generators", IEEE Trans. Ind. Appl. 51(2), 2015, doi:10.1109/TIA.2014.2345877; the adaptive size
@@ -272,7 +283,8 @@ class Plant:
 def stamped(y_net: Complexes, own: Complexes, terminal: Ints) -> Complexes:
     """Network and what stands at its terminals, shape (S, M, M); `own` by row, shape (K, S)."""
     y = np.array(np.broadcast_to(y_net, (own.shape[1], *y_net.shape[-2:])), dtype=np.complex128)
-    np.add.at(y, (slice(None), terminal, terminal), own.T)
+    scenario = np.arange(len(y))[:, None]
+    np.add.at(y, (scenario, terminal, terminal), own.T)
     return y
 
 

@@ -57,7 +57,7 @@ def reduced(
     Raises:
         GridError: A terminal is not in the island, two terminals are one electrical point, or values are no use.
 
-    Source: see `island.kron`; loads as admittances: P. Kundur, "Power System Stability and Control", 1994, section 7.1.1.
+    Source: see `island.kron`; loads as admittances: P. Kundur, "Power System Stability and Control", 1994, 7.1.1.
     """
     if f_hz is not None:
         grid = _at_frequency(grid, f_hz)

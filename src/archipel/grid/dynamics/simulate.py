@@ -12,7 +12,7 @@ from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Tr
 from archipel.grid.dynamics.island import Island, Start
 from archipel.grid.dynamics.plant import Plant
 from archipel.grid.dynamics.stepping import Stepper
-from archipel.grid.dynamics.traces import Frame, Settled, Traces, frame
+from archipel.grid.dynamics.traces import Frame, Settled, Traces, traces
 from archipel.grid.dynamics.watch import Watch
 from archipel.model import Floats, GridError
 
@@ -32,11 +32,11 @@ def settled(island: Island, start: Start | None = None) -> Settled:
     plant = Plant(island, start or Start(), _scenarios(island, start))
     watch = Watch(plant)
     found, s = balance(plant, watch)
-    seen = frame(plant, watch.frequencies(), s)
+    seen = traces(plant, np.zeros(1), [Frame.of(plant, s)], (plant.w_centre, plant.w_centre), ())
     return Settled(
         found=found,
-        f_hz=seen.f_centre_hz,
-        **{name: getattr(seen, name).T for name in Settled.__slots__ if name not in {"found", "f_hz"}},
+        f_hz=seen.f_centre_hz[:, 0],
+        **{name: getattr(seen, name)[:, 0] for name in Settled.__slots__ if name not in {"found", "f_hz"}},
     )
 
 
@@ -85,16 +85,18 @@ def _scenarios(island: Island, start: Start | None) -> int:
     return counts.pop() if counts else 1
 
 
+def _name(event: Event) -> str:
+    if isinstance(event, SetPoint):
+        return event.unit
+    return event.id if isinstance(event, Trip) else event.load
+
+
 def _in_order(plant: Plant, events: Sequence[Event], duration_s: float) -> list[Event]:
     problems = []
     units, loads = {unit.id for unit in plant.units}, {load.id for load in plant.island.loads}
     for event in events:
-        name, known = {
-            SetPoint: lambda e: (e.unit, units),
-            LoadStep: lambda e: (e.load, loads),
-            Connect: lambda e: (e.load, loads),
-            Trip: lambda e: (e.id, units | loads),
-        }[type(event)](event)
+        name = _name(event)
+        known = units if isinstance(event, SetPoint) else units | loads if isinstance(event, Trip) else loads
         if name not in known:
             problems.append(f"{type(event).__name__} at {event.time_s:g} s: there is no {name}")
         if not 0 <= event.time_s <= duration_s:
@@ -121,8 +123,8 @@ class _Run:
         if not found.all():
             bad = np.flatnonzero(~found)
             raise GridError(
-                f"scenario {bad[0]}{f' and {len(bad) - 1} more' if len(bad) > 1 else ''}: has no settled state to start "
-                "from; the units that form its voltage must be able to carry its load within their limits"
+                f"scenario {bad[0]}{f' and {len(bad) - 1} more' if len(bad) > 1 else ''}: has no settled state "
+                "to start from; the units that form its voltage must be able to carry its load within their limits"
             )
         self.lowest, self.highest = plant.w_centre.copy(), plant.w_centre.copy()
 
@@ -167,14 +169,14 @@ class _Run:
         plant = self.plant
         at = slice(None) if event.scenario is None else event.scenario
         if isinstance(event, SetPoint):
-            row = plant.ids.index(event.unit)
+            row = plant.ids.index(_name(event))
             for kw, values in ((event.p_kw, plant.p_set), (event.q_kvar, plant.q_set)):
                 if kw is not None:
                     values[row, at] = -kw / plant.base
             if event.v_pu is not None and row < plant.F:
                 plant.v_set[row, at] = event.v_pu
             return
-        row = plant.ids.index(event.id if isinstance(event, Trip) else event.load)
+        row = plant.ids.index(_name(event))
         load = row - plant.N
         if isinstance(event, Trip):
             plant.on[row, at] = False
@@ -206,7 +208,7 @@ class _Run:
         dt_s = ahead * self.step_s
         watch.spend(s.real, dt_s)
         if plant.L:
-            watch.age_loads(dt_s, watch.frequencies()[plant.N :])
+            watch.age_loads(dt_s, plant.island.f_hz * (1 + plant.w_centre))
         found, self.s = balance(plant, watch)
         if not found.all():
             plant.put_back(kept)
@@ -243,20 +245,7 @@ class _Run:
 
     def _record(self, k: int) -> None:
         self.times.append(k * self.step_s)
-        self.frames.append(frame(self.plant, self.watch.frequencies(), self.s))
+        self.frames.append(Frame.of(self.plant, self.s))
 
     def _traces(self) -> Traces:
-        plant = self.plant
-        f_hz, back = plant.island.f_hz, np.argsort(plant.order)
-        stacked = {
-            name: np.moveaxis(np.stack([getattr(each, name) for each in self.frames]), -1, 0)
-            for name in Frame.__slots__
-        }
-        return Traces(
-            time_s=np.array(self.times),
-            e_kwh=np.where(plant.stored[:, None], plant.e * plant.base, np.nan)[back].T,
-            nadir_hz=f_hz * (1 + self.lowest),
-            peak_hz=f_hz * (1 + self.highest),
-            trips=tuple(self.trips),
-            **stacked,
-        )
+        return traces(self.plant, np.array(self.times), self.frames, (self.lowest, self.highest), tuple(self.trips))

@@ -32,7 +32,6 @@ class Stepper:
     def __init__(self, plant: Plant, step_s: float) -> None:
         self.plant, self.step_s = plant, step_s
         shape, following = (plant.F, plant.S), (plant.G, plant.S)
-        self._to_angle = 2 * np.pi * plant.island.f_hz * step_s
         self._real: Floats = np.empty(shape)
         self._complex: Complexes = np.empty(shape, dtype=np.complex128)
         self._turn: Complexes = np.ones(shape, dtype=np.complex128)
@@ -40,9 +39,12 @@ class Stepper:
         self.s: Complexes = np.zeros(shape, dtype=np.complex128)
         """Power given by forming units in the middle of the last step."""
         self._centre = np.empty(plant.S)
-        self._keep_e = np.exp(-step_s / plant.filter_s)
+        # as wide as the state: an operation that repeats a column costs twice as much
+        self._keep_e = _wide(np.exp(-step_s / plant.filter_s), shape)
+        self._droop_v = _wide(plant.droop_v, shape)
+        self._i_max2 = _wide(plant.i_max[: plant.F] ** 2, shape)
+        self._half_turn = np.full(shape, np.pi * plant.island.f_hz * step_s)
         self._set_swing()
-        self._i_max2 = plant.i_max[: plant.F] ** 2
         self._keep_gate, self._keep_turbine = np.exp(-step_s / plant.valve_s), _decay(step_s, plant.lag_s)
         self._keep_i = np.exp(-step_s / plant.follow_s)
         self._real_g: Floats = np.empty(following)
@@ -54,9 +56,9 @@ class Stepper:
         """w' = (p - D w) / 2H over a step: w = keep w + gain p, exact for a constant p."""
         m, d = self.plant.m, self.plant.d
         with np.errstate(invalid="ignore", divide="ignore"):
-            self._keep_w = np.where(np.isinf(m), 1.0, np.exp(-d * self.step_s / m))
+            self._keep_w = _wide(np.where(np.isinf(m), 1.0, np.exp(-d * self.step_s / m)), self._real.shape)
             gain = np.where(d > 0, -np.expm1(-d * self.step_s / m) / d, self.step_s / m)
-        self._gain_w = np.where(np.isinf(m), 0.0, gain)
+        self._gain_w = _wide(np.where(np.isinf(m), 0.0, gain), self._real.shape)
 
     def run(self, steps: int, lowest: Floats, highest: Floats) -> None:
         """So many steps; `lowest` and `highest` take the extremes of the centre's frequency, each of shape (S,)."""
@@ -77,13 +79,13 @@ class Stepper:
                 np.multiply(plant.u_g, plant.i_g, out=plant.J[F : plant.N])
             if plant.extra:
                 plant.load_currents()
-            plant.voltages(plant.rows_e)
+            plant.voltages()
             np.subtract(J_f, V_f, out=I)
             np.multiply(I, plant.y_f, out=I)
             np.conj(I, out=other)
             np.multiply(I, other, out=turn)
             np.greater(turn.real, self._i_max2, out=self._high)
-            if self._high.any():
+            if np.count_nonzero(self._high):
                 plant.limit()
                 np.conj(I, out=other)
             np.multiply(V_f, other, out=s)
@@ -93,16 +95,17 @@ class Stepper:
             np.multiply(w, self._keep_w, out=w)
             np.add(w, real, out=w)
             # voltage
-            np.multiply(q, plant.droop_v, out=real)
+            np.multiply(q, self._droop_v, out=real)
             np.subtract(e_target, real, out=real)
             np.subtract(e_f, real, out=e_f)
             np.multiply(e_f, self._keep_e, out=e_f)
             np.add(e_f, real, out=e_f)
             # angles, in a frame that turns with the centre of inertia
-            np.einsum("fs,fs->s", plant.weight, w, out=centre)
+            np.multiply(w, plant.weight, out=real)
+            np.add.reduce(real, axis=0, out=centre)
             np.subtract(w, centre, out=real)
             turn.real = 1.0
-            np.multiply(real, self._to_angle / 2, out=turn.imag)
+            np.multiply(real, self._half_turn, out=turn.imag)
             np.multiply(u, turn, out=u)
             np.conj(turn, out=other)
             np.divide(u, other, out=u)
@@ -144,6 +147,10 @@ class Stepper:
         np.subtract(plant.i_g, plant.i_ref, out=plant.i_g)
         np.multiply(plant.i_g, self._keep_i, out=plant.i_g)
         np.add(plant.i_g, plant.i_ref, out=plant.i_g)
+
+
+def _wide(column: Floats, shape: tuple[int, int]) -> Floats:
+    return np.broadcast_to(column, shape).copy()
 
 
 def _decay(step_s: float, lag_s: Floats) -> Floats:

@@ -12,14 +12,17 @@ from archipel.grid.dynamics.events import Tripped
 from archipel.grid.dynamics.plant import Plant
 from archipel.model import Bools, Floats
 
+_CHUNK = 32
+"""Frames read at once: few enough for the processor's cache."""
+
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Traces:
     """What S scenarios of an island did at T times. Load convention: units that give have negative power.
 
-    Times are `record_s` apart while something moves and farther while nothing does. Powers and voltages are those half a
-    step before. NaN where nothing is live or a unit is off.
+    Times are `record_s` apart while something moves and farther while nothing does. Powers and voltages are those half
+    a step before. NaN where nothing is live or a unit is off.
     """
 
     time_s: Floats
@@ -74,40 +77,92 @@ class Settled:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One instant in the island's order and units; columns are scenarios."""
+    """One instant as the plant has it; made often, so it is only copied here and read later."""
 
-    f_hz: Floats
-    f_centre_hz: Floats
-    p_kw: Floats
-    q_kvar: Floats
-    v_pu: Floats
-    i_pu: Floats
-    load_p_kw: Floats
-    load_q_kvar: Floats
-    load_v_pu: Floats
-    losses_kw: Floats
+    w: Floats
+    w_centre: Floats
+    w_following: Floats
+    v: Complexes
+    s: Complexes
+    i_loads: Complexes
+    y_loads: Complexes
+    on: Bools
+    lit: Bools
+
+    @staticmethod
+    def of(plant: Plant, s: Complexes) -> Frame:
+        """The plant now, its units giving `s`."""
+        return Frame(
+            w=plant.w.copy(),
+            w_centre=plant.w_centre.copy(),
+            w_following=plant.x_g / (2 * np.pi * plant.island.f_hz),
+            v=plant.V.copy(),
+            s=s,
+            i_loads=plant.J[plant.N :].copy(),
+            y_loads=plant.y_load,
+            on=plant.on[: plant.N].copy(),
+            lit=plant.lit,
+        )
 
 
-def frame(plant: Plant, f_hz: Floats, s: Complexes) -> Frame:
-    """What meters show when rows measure `f_hz`, shape (K, S), and units give `s`, shape (N, S)."""
-    N, base, back = plant.N, plant.base, np.argsort(plant.order)
-    on, v = plant.on[:N], np.where(plant.lit, np.abs(plant.V), np.nan)
-    # as their currents are in the network's equations, so that what units give is drawn to the last digit
-    loads = np.conj(plant.y_load) * np.abs(plant.V[N:]) ** 2 - plant.V[N:] * np.conj(plant.J[N:])
-    given = np.where(on, s, 0.0)
-    i = np.concatenate([np.abs(plant.I), np.abs(plant.i_g)]) / plant.rating
-    at_terminal: Complexes = np.zeros((plant.y_net.shape[-1], plant.S), dtype=np.complex128)
-    at_terminal[plant.terminal] = plant.V
-    into = np.einsum("...ij,js->is" if plant.y_net.ndim == 2 else "sij,js->is", plant.y_net, at_terminal)
-    return Frame(
-        f_hz=np.where(on, f_hz[:N], np.nan)[back],
-        f_centre_hz=np.where(plant.lit, plant.island.f_hz * (1 + plant.w_centre), np.nan),
-        p_kw=-base * given.real[back],
-        q_kvar=-base * given.imag[back],
-        v_pu=v[:N][back],
-        i_pu=np.where(on, i, 0.0)[back],
-        load_p_kw=base * loads.real,
-        load_q_kvar=base * loads.imag,
-        load_v_pu=v[N:],
-        losses_kw=base * (at_terminal * into.conj()).real.sum(axis=0),
+def traces(
+    plant: Plant, time_s: Floats, frames: list[Frame], extremes: tuple[Floats, Floats], trips: tuple[Tripped, ...]
+) -> Traces:
+    """Frames in the island's order and units; every array becomes (S, T, ...)."""
+    N, L, f_hz, back = plant.N, plant.L, plant.island.f_hz, np.argsort(plant.order)
+    of_units = {name: np.empty((len(frames), N, plant.S)) for name in ("f_hz", "p_kw", "q_kvar", "v_pu", "i_pu")}
+    of_loads = {name: np.empty((len(frames), L, plant.S)) for name in ("load_p_kw", "load_q_kvar", "load_v_pu")}
+    of_all = {name: np.empty((len(frames), plant.S)) for name in ("f_centre_hz", "losses_kw")}
+    for begin in range(0, len(frames), _CHUNK):
+        at = slice(begin, begin + _CHUNK)
+        for name, values in _read(plant, frames[at]).items():
+            if name in of_units:
+                of_units[name][at] = values[:, back]
+            else:
+                (of_loads if name in of_loads else of_all)[name][at] = values
+    return Traces(
+        time_s=time_s,
+        **{name: np.moveaxis(values, -1, 0) for name, values in (of_units | of_loads | of_all).items()},
+        e_kwh=np.where(plant.stored[:, None], plant.e * plant.base, np.nan)[back].T,
+        nadir_hz=f_hz * (1 + extremes[0]),
+        peak_hz=f_hz * (1 + extremes[1]),
+        trips=trips,
     )
+
+
+def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
+    """What meters show, shapes (T, rows, S), units in the plant's order."""
+
+    def all_of(name: str) -> np.ndarray:
+        return np.stack([getattr(frame, name) for frame in frames])
+
+    N, base, f_hz = plant.N, plant.base, plant.island.f_hz
+    on, lit, v, s = all_of("on"), all_of("lit"), all_of("v"), all_of("s")
+    size = np.abs(v)
+    # as their currents are in the network's equations, so that what units give is drawn to the last digit
+    loads = base * v[:, N:] * np.conj(all_of("y_loads") * v[:, N:] - all_of("i_loads"))
+    given = np.where(on, s, 0.0) * -base
+    size_units = np.maximum(size[:, :N], 1e-12) * (base * plant.rating)
+    seen_v = np.where(lit[:, None], size, np.nan)
+    w = np.concatenate([all_of("w"), all_of("w_following")], axis=1)
+    return {
+        "f_hz": np.where(on, f_hz * (1 + w), np.nan),
+        "f_centre_hz": np.where(lit, f_hz * (1 + all_of("w_centre")), np.nan),
+        "p_kw": given.real,
+        "q_kvar": given.imag,
+        "v_pu": seen_v[:, :N],
+        "i_pu": np.abs(given) / size_units,
+        "load_p_kw": loads.real,
+        "load_q_kvar": loads.imag,
+        "load_v_pu": seen_v[:, N:],
+        "losses_kw": _losses(plant, v),
+    }
+
+
+def _losses(plant: Plant, v: Complexes) -> Floats:
+    """What goes into the network at its terminals and does not come out, shape (T, S)."""
+    _, first = np.unique(plant.terminal, return_index=True)
+    at_terminal = v[:, first]
+    shared = plant.y_net.ndim == 2
+    into = plant.y_net @ at_terminal if shared else np.einsum("sij,tjs->tis", plant.y_net, at_terminal)
+    return np.asarray(plant.base * (at_terminal * into.conj()).real.sum(axis=1))

@@ -58,9 +58,10 @@ class Forming:
         d delta/dt = 2 pi f_nominal w       e = v_set + droop_v (q_set - q_f),   T dq_f/dt = q - q_f
 
     Sources: P. Kundur, "Power System Stability and Control", 1994, section 3.9 (swing); W. Du et al., "Model
-    specification of droop-controlled, grid-forming inverters (REGFM_A1)", PNNL-32278, 2023 (voltage behind an impedance,
-    Q-V droop with a filter); S. D'Arco and J. A. Suul, "Equivalence of virtual synchronous machines and
-    frequency-droops", IEEE Trans. Smart Grid 5(1), 2014, doi:10.1109/TSG.2013.2288000 (the droop inverter as this swing).
+    specification of droop-controlled, grid-forming inverters (REGFM_A1)", PNNL-32278, 2023 (voltage behind an
+    impedance, Q-V droop with a filter); S. D'Arco and J. A. Suul, "Equivalence of virtual synchronous machines and
+    frequency-droops for converter-based microgrids", IEEE Trans. Smart Grid 5(1), 2014, doi:10.1109/TSG.2013.2288000
+    (the droop inverter as this swing).
     """
 
     id: str
@@ -103,7 +104,7 @@ def droop(
     filter_s: float = FILTER_S,
     **more: object,
 ) -> Forming:
-    """A droop inverter: `w = droop (p_set - p_f)`, `T dp_f/dt = p - p_f`, which is a swing of H = T/(2 droop), D = 1/droop.
+    """A droop inverter: `w = droop (p_set - p_f)`, `T dp_f/dt = p - p_f`: a swing of H = T/(2 droop), D = 1/droop.
 
     `more` are fields of `Forming`. Source: D'Arco and Suul, see there. A droop or filter of zero leaves a unit that
     `Island` refuses.
@@ -183,7 +184,7 @@ class Following:
         T di/dt = i_ref - i       i_ref = conj((p + j q) / |v|), in the frame of its phase-locked loop
         d theta/dt = x + 2 zeta w0 e,   dx/dt = w0^2 e,   e = sin(angle(v) - theta)
 
-    p and q come from the set-points and the curves of its grid code, reactive power first (IEEE 1547-2018, 4.6 and 5.2).
+    p and q come from the set-points and the curves of its grid code, reactive power first (IEEE 1547-2018, 4.6, 5.2).
     Source of the loop: S.-K. Chung, "A phase tracking system for three phase utility interface inverters", IEEE Trans.
     Power Electron. 15(3), 2000, doi:10.1109/63.844502.
     """

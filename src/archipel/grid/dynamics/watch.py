@@ -45,6 +45,7 @@ class Watch:
         self._value = self._sign * np.array([[limit.value] for _, limit in self._rules]).reshape(-1, 1)
         self._after = np.array([[limit.after_s] for _, limit in self._rules]).reshape(-1, 1)
         self._of_f: Bools = np.array([limit.quantity == "f_hz" for _, limit in self._rules], dtype=np.bool_)[:, None]
+        self._loads_answer = any(load.share_per_hz for load in plant.island.loads)
         self.timer = np.zeros((len(self._rules), plant.S))
         """How long each limit has been passed."""
 
@@ -63,12 +64,14 @@ class Watch:
     def look(self, time_s: float, dt_s: float, s: np.ndarray) -> list[Tripped]:
         """After `dt_s` more seconds in which units gave the powers `s`. Returns what tripped."""
         plant = self.plant
-        f, v = self.frequencies(), np.abs(plant.V)
         self.spend(s.real, dt_s)
         self._limit_powers(s.real, dt_s)
-        if plant.L:
-            self.age_loads(dt_s, f[plant.N :])
+        if self._loads_answer or (plant.pickup != 1).any():
+            self.age_loads(dt_s, plant.island.f_hz * (1 + plant.w_centre))
             plant.update_loads()
+        if not (plant.G or self._rules):
+            return self._spent(time_s) + self._dark(time_s)
+        f, v = self.frequencies(), np.abs(plant.V)
         if plant.G:
             self.refer(f[plant.F : plant.N], v[plant.F : plant.N], dt_s)
         return self._trip(time_s, dt_s, f, v)
@@ -94,8 +97,8 @@ class Watch:
     def _limit_powers(self, p: Floats, dt_s: float) -> None:
         """Forming units beyond their limits let their frequency move until others take over.
 
-        An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. Source: overload
-        mitigation of REGFM_A1, W. Du et al., PNNL-32278, 2023 (there per frequency, here per power: times 1/droop).
+        An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. Source:
+        overload mitigation of REGFM_A1, W. Du et al., PNNL-32278, 2023 (there per frequency, here per power: times 1/droop).
         """
         plant, F = self.plant, self.plant.F
         least, most = (limit[:F] for limit in self.room())
@@ -134,11 +137,12 @@ class Watch:
                 asked = p_set + rating[at] * watt.change(f[at], plant.island.f_hz, p_set / rating[at])
                 asked = _lagged(plant.p_ref[at], np.clip(asked, least[at], most[at]), dt_s, watt.lag_s)
             plant.p_ref[at] = asked
-            ceiling = rating[at] * code.volt_watt(v[at]) if code.volt_watt else np.inf
-            if code.volt_watt:
+            ceiling = np.full_like(p_set, np.inf)
+            if code.volt_watt is not None:
+                ceiling = rating[at] * code.volt_watt(v[at])
                 before = np.where(np.isfinite(plant.most_ref[at]), plant.most_ref[at], ceiling)
                 plant.most_ref[at] = ceiling = _lagged(before, ceiling, dt_s, code.volt_watt.lag_s)
-            if code.volt_var:
+            if code.volt_var is not None:
                 q_asked = rating[at] * code.volt_var(v[at])
                 q_set = _lagged(plant.q_ref[at], q_asked, dt_s, code.volt_var.lag_s)
             plant.q_ref[at] = q_set
@@ -197,8 +201,10 @@ class Watch:
     def _dark(self, time_s: float) -> list[Tripped]:
         """Without a unit that forms a voltage those that follow one have nothing to follow."""
         plant = self.plant
+        gone: list[Tripped] = []
+        if not plant.G:
+            return gone
         dark = ~plant.on[: plant.F].any(axis=0)
-        gone = []
         for row, scenario in np.argwhere(plant.on[plant.F : plant.N] & dark):
             plant.on[plant.F + row, scenario] = False
             plant.i_g[row, scenario] = plant.i_ref[row, scenario] = 0.0
