@@ -140,7 +140,7 @@ def _forming_problems(unit: Forming) -> Iterator[str]:
     if not unit.inertia_s > 0:
         yield (
             f"{unit.id}: found an inertia of {unit.inertia_s:g} s; without one the frequency would jump. Give a "
-            "virtual machine 0.1 s or more; a droop inverter has half its filter over its droop, so give both above zero"
+            "virtual machine 0.1 s or more; a droop inverter has half its filter over its droop: give both above zero"
         )
     stiff = unit.damping_pu + (1 / unit.governor.droop if unit.governor and unit.governor.droop else 0.0)
     if np.isfinite(unit.inertia_s) and not 0 < stiff < np.inf:

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from archipel.grid.dynamics.balance import balance
-from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Trip, Tripped
+from archipel.grid.dynamics.events import Event, LoadStep, SetPoint, Trip, Tripped
 from archipel.grid.dynamics.island import Island, Start
 from archipel.grid.dynamics.plant import Plant
 from archipel.grid.dynamics.stepping import Stepper

@@ -98,7 +98,7 @@ class Watch:
         """Forming units beyond their limits let their frequency move until others take over.
 
         An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. Source:
-        overload mitigation of REGFM_A1, W. Du et al., PNNL-32278, 2023 (there per frequency, here per power: times 1/droop).
+        overload mitigation of REGFM_A1, W. Du et al., PNNL-32278, 2023 (there on frequency, here on power: over droop).
         """
         plant, F = self.plant, self.plant.F
         least, most = (limit[:F] for limit in self.room())
