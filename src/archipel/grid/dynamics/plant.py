@@ -47,8 +47,8 @@ class Plant:
         """Row of every unit of ours in the island's order."""
         self.ids = [*(unit.id for unit in self.units), *(load.id for load in island.loads)]
         terminal = np.array([each.terminal for each in (*self.units, *island.loads)], dtype=np.int64)
-        used, self.terminal = np.unique(terminal, return_inverse=True)
-        self.y_net: Complexes = kron(island.network.y_pu, used)
+        self.used, self.terminal = np.unique(terminal, return_inverse=True)
+        self.y_net: Complexes = kron(island.network.y_pu, self.used)
         self.rating = _column([unit.rating_kva for unit in self.units]) / self.base
         self._parameters()
         self._set_points(start)
@@ -147,6 +147,17 @@ class Plant:
         self._j: Complexes = np.zeros((self.S, self.K), dtype=np.complex128)
         self._v: Complexes = np.zeros((self.S, self.K), dtype=np.complex128)
 
+    def at_terminals(self) -> Complexes:
+        """Voltages at all terminals of the network, shape (M, S); those where nothing stands follow from the others."""
+        y = self.island.network.y_pu
+        rest = np.setdiff1d(np.arange(y.shape[-1]), self.used)
+        v: Complexes = np.zeros((y.shape[-1], self.S), dtype=np.complex128)
+        v[self.used[self.terminal]] = self.V
+        if len(rest):
+            into = y[..., rest[:, None], self.used] @ v[self.used].T[:, :, None]
+            v[rest] = -np.linalg.solve(y[..., rest[:, None], rest], into)[:, :, 0].T
+        return v
+
     def kept(self) -> dict[str, np.ndarray]:
         """A copy of all that moves by itself."""
         return {name: getattr(self, name).copy() for name in _MOVING}
@@ -193,8 +204,8 @@ class Plant:
         """What loads draw beside the impedance in the matrix: per voltage, and as constant power."""
         on = self.on[self.N :]
         drawn = np.where(on, (self.load.real * self.multiple + 1j * self.load.imag * self.pickup), 0.0)
-        self.y_extra: Complexes = np.conj(drawn) * self.z_share - self.y_load
-        self.s_constant: Complexes = np.conj(drawn) * (1 - self.z_share)
+        self.y_extra: Complexes = np.asarray(np.conj(drawn) * self.z_share - self.y_load)
+        self.s_constant: Complexes = np.asarray(np.conj(drawn) * (1 - self.z_share))
         self.extra = bool(self.constant_power or (np.abs(self.y_extra) > 1e-15).any())
 
     def load_currents(self) -> None:

@@ -33,11 +33,8 @@ def settled(island: Island, start: Start | None = None) -> Settled:
     watch = Watch(plant)
     found, s = balance(plant, watch)
     seen = traces(plant, np.zeros(1), [Frame.of(plant, s)], (plant.w_centre, plant.w_centre), ())
-    return Settled(
-        found=found,
-        f_hz=seen.f_centre_hz[:, 0],
-        **{name: getattr(seen, name)[:, 0] for name in Settled.__slots__ if name not in {"found", "f_hz"}},
-    )
+    own = {"found": found, "f_hz": seen.f_centre_hz[:, 0], "terminal_v_pu": plant.at_terminals().T}
+    return Settled(**own, **{name: getattr(seen, name)[:, 0] for name in Settled.__slots__ if name not in own})
 
 
 def simulate(

@@ -72,6 +72,8 @@ class Settled:
     load_q_kvar: Floats
     load_v_pu: Floats
     losses_kw: Floats
+    terminal_v_pu: Complexes
+    """Complex voltages at the network's terminals, shape (S, M); `Reduced.v_pu` takes their transpose further."""
 
 
 @final
