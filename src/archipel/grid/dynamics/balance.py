@@ -18,7 +18,7 @@ import numpy as np
 
 from archipel.grid.branch_model import Complexes
 from archipel.grid.dynamics.plant import Plant
-from archipel.grid.dynamics.watch import Watch
+from archipel.grid.dynamics.watch import PUSH_MAX, Watch
 from archipel.model import Bools, Floats, Ints
 
 ROUNDS = 400
@@ -31,33 +31,35 @@ _POWER_TOLERANCE = 1e-9
 def balance(plant: Plant, watch: Watch) -> tuple[Bools, Complexes]:
     """Moves the plant into its settled state. Returns where one was found, (S,), and the powers units give, (N, S).
 
-    None is found where every forming unit is at a power limit, where a current limit would be passed and where the
-    rounds ran out. A dark scenario is as settled as can be.
+    None is found where every forming unit is at a power limit and nothing else answers to frequency, where a current
+    limit would be passed and where the rounds ran out. A dark scenario is as settled as can be.
     """
     F = plant.F
     least, most = (limit[:F] for limit in watch.room())
     on = plant.on[:F]
+    plant.p_push[:] = 0.0
     at_limit: Ints = np.zeros((F, plant.S), dtype=np.int64)
+    all_held: Bools = np.zeros(plant.S, dtype=np.bool_)
     for _ in range(2 * F + 1):
-        held = np.where(at_limit > 0, most, least)
-        found, s = _newton(plant, watch, at_limit != 0, held)
+        found, s = _newton(plant, watch, at_limit != 0, np.where(at_limit > 0, most, least))
         p, by_droop = s.real, plant.p_set[:F] - plant.w * plant.stiffness
         new = np.where(p > most + _POWER_TOLERANCE, 1, np.where(p < least - _POWER_TOLERANCE, -1, 0))
         still = np.where(at_limit > 0, by_droop > most, by_droop < least)
         new = np.where(at_limit != 0, at_limit * still, new) * on
+        all_held |= plant.lit & ((new != 0).sum(axis=0) == on.sum(axis=0))
+        new[:, all_held] = at_limit[:, all_held]
         if (new == at_limit).all():
             break
-        if (all_held := (new != 0).sum(axis=0) == on.sum(axis=0)).any():
-            new[:, all_held] = at_limit[:, all_held]  # somebody must carry the rest; told as not found
-            found &= ~(all_held & plant.lit)
-            if (new == at_limit).all():
-                break
         at_limit = new
-    p = s.real
+    if all_held.any():
+        held = np.where(all_held, np.where(p > (most + least) / 2, most, least), np.where(at_limit > 0, most, least))
+        found, s = _held_by_others(plant, watch, all_held, at_limit != 0, held)
+        p = s.real
     found &= ((p <= most + 1e-6) & (p >= least - 1e-6) | ~on).all(axis=0)
     found &= (np.abs(plant.I) <= plant.i_max[:F] * (1 + 1e-9)).all(axis=0)
     found |= ~plant.lit
-    plant.p_push[:] = np.where(at_limit != 0, p - (plant.p_set[:F] - plant.w * plant.stiffness), 0.0)
+    plant.p_push[:] = np.where(on & ~plant.infinite[:, None], p - (plant.p_set[:F] - plant.w * plant.stiffness), 0.0)
+    plant.p_push[np.abs(plant.p_push) < _POWER_TOLERANCE] = 0.0
     plant.p_push[plant.governed] = 0.0
     gate = np.clip(
         plant.p_set[:F][plant.governed] - plant.gate_gain * plant.w[plant.governed],
@@ -66,6 +68,26 @@ def balance(plant: Plant, watch: Watch) -> tuple[Bools, Complexes]:
     )
     plant.gate[:], plant.turbine[:] = gate, gate
     return found, watch.powers(s)
+
+
+def _held_by_others(plant: Plant, watch: Watch, which: Bools, limited: Bools, held: Floats) -> tuple[Bools, Complexes]:
+    """All forming units at their limits: frequency goes where followers and loads take up what is left.
+
+    Set-points are pushed until the droops meet the limits at the frequency w that results: a secant on w.
+    """
+    aim = plant.w_centre.copy()
+    w_before, miss_before = aim, np.zeros_like(aim)
+    for turn in range(30):
+        plant.p_push[:] = np.where(which, held - (plant.p_set[: plant.F] - aim * plant.stiffness), 0.0)
+        found, s = _newton(plant, watch, limited & ~which, held)
+        miss = np.where(which, plant.w_centre - aim, 0.0)
+        if (np.abs(miss) < 1e-9).all():
+            break
+        slope = np.where(aim != w_before, (miss - miss_before) / np.where(aim != w_before, aim - w_before, 1.0), 0.0)
+        step = np.where(np.abs(slope) > 1e-3, -miss / np.where(slope == 0, 1.0, slope), miss) if turn else miss
+        w_before, miss_before = aim, miss
+        aim = np.clip(aim + step, -PUSH_MAX, PUSH_MAX)
+    return found & (np.abs(miss) < 1e-7), s
 
 
 def _newton(plant: Plant, watch: Watch, limited: Bools, held: Floats) -> tuple[Bools, Complexes]:
@@ -92,7 +114,7 @@ def _newton(plant: Plant, watch: Watch, limited: Bools, held: Floats) -> tuple[B
         d_i = plant.y_f[:, None, None] * (np.moveaxis(eye * d_j[:, None], 0, 1) - d_v)
         d_s = d_v * i_conj[:, None, None] + v[:, None, None] * d_i.conj()
         free = on & ~limited & ~infinite
-        wanted = np.where(free, plant.p_set[:F] - w * plant.stiffness, held)
+        wanted = np.where(free, plant.p_set[:F] + plant.p_push - w * plant.stiffness, held)
         p_off = np.where(on & ~infinite, s.real - np.where(np.isfinite(wanted), wanted, 0.0), 0.0)
         p_off = np.where(infinite, w - plant.w_own, p_off)
         e_off = plant.e_f - plant.v_set - plant.droop_v * (plant.q_set[:F] - s.imag)

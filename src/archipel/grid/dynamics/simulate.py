@@ -13,7 +13,7 @@ from archipel.grid.dynamics.island import Island, Start
 from archipel.grid.dynamics.plant import Plant
 from archipel.grid.dynamics.stepping import Stepper
 from archipel.grid.dynamics.traces import Frame, Settled, Traces, traces
-from archipel.grid.dynamics.watch import Watch
+from archipel.grid.dynamics.watch import STORE_S, Watch
 from archipel.model import Floats, GridError
 
 LOOK_S = 0.01
@@ -22,6 +22,9 @@ QUIET_S = 0.25
 """How often it is asked whether the island has come to rest."""
 QUIET_F_HZ, QUIET_PU = 1e-4, 1e-4
 """At rest: frequency, voltages and powers (on rating) are this near to the settled state, and no relay counts."""
+
+
+_INSTANT = ("p_kw", "q_kvar", "v_pu", "load_p_kw", "load_q_kvar", "load_v_pu", "losses_kw")
 
 
 def settled(island: Island, start: Start | None = None) -> Settled:
@@ -33,8 +36,12 @@ def settled(island: Island, start: Start | None = None) -> Settled:
     watch = Watch(plant)
     found, s = balance(plant, watch)
     seen = traces(plant, np.zeros(1), [Frame.of(plant, s)], (plant.w_centre, plant.w_centre), ())
-    own = {"found": found, "f_hz": seen.f_centre_hz[:, 0], "terminal_v_pu": plant.at_terminals().T}
-    return Settled(**own, **{name: getattr(seen, name)[:, 0] for name in Settled.__slots__ if name not in own})
+    return Settled(
+        found=found,
+        f_hz=seen.f_centre_hz[:, 0],
+        terminal_v_pu=plant.at_terminals().T,
+        **{name: getattr(seen, name)[:, 0] for name in _INSTANT},
+    )
 
 
 def simulate(
@@ -234,7 +241,8 @@ class _Run:
             left = np.where(p > 0, plant.e * plant.efficiency, (plant.e_max - plant.e) / plant.efficiency)
             busy = plant.on[: plant.N] & plant.stored[:, None] & (np.abs(p) > 1e-9)
             if busy.any():
-                shortest_s = min(shortest_s, float((left[busy] / np.abs(p[busy])).min()) * 3600.0 / 2)
+                soft_s = (left[busy] / np.abs(p[busy])) * 3600.0 - STORE_S  # until its power begins to fall with it
+                shortest_s = min(shortest_s, max(float(soft_s.min()), STORE_S / 20))
         if shortest_s * 0.999 > room * self.step_s:
             return room
         quiet = self.per_look * round(QUIET_S / LOOK_S)

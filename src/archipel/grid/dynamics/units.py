@@ -109,7 +109,7 @@ def droop(
     `more` are fields of `Forming`. Source: D'Arco and Suul, see there. A droop or filter of zero leaves a unit that
     `Island` refuses.
     """
-    stiff = 1.0 / droop if droop else float("inf")
+    stiff = 1.0 / droop if droop > 0 else 0.0
     return Forming(
         id=id,
         terminal=terminal,

@@ -57,9 +57,8 @@ class Watch:
 
     def powers(self, s_forming: np.ndarray) -> np.ndarray:
         """Power given by all units, shape (N, S)."""
-        plant = self.plant
-        at = slice(plant.F, plant.N)
-        return np.concatenate([s_forming, plant.V[at] * np.conj(plant.u_g * plant.i_g)])
+        at = slice(self.plant.F, self.plant.N)
+        return np.concatenate([s_forming, self.plant.V[at] * np.conj(self.plant.J[at])])
 
     def look(self, time_s: float, dt_s: float, s: np.ndarray) -> list[Tripped]:
         """After `dt_s` more seconds in which units gave the powers `s`. Returns what tripped."""
