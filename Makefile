@@ -5,7 +5,7 @@
 # make days      set up, then every day the figures are measured on (hours; goes on where it was stopped)
 # make rehearsal a day of a district as processes (24 minutes), beside the same plans made in one process
 # make kills     kill -9 of a hundred random cells of a district of processes
-# make campaign  set up, then the long tests (marked slow)
+# make campaign  set up, then the long tests (marked slow), and all others with new draws
 # make lock      take the newest versions that pyproject.toml allows, and write them down
 # make clean     remove what make made
 #
@@ -47,7 +47,8 @@ tests: $(DEV)
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 campaign: $(DEV)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --hypothesis-profile=new
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal --hypothesis-profile=new
 
 days: $(DEV)
 	$(BIN)/python -m benchmarks.days

@@ -67,7 +67,7 @@ def agree(tree: Tree, options: Options) -> Talk:
     talk.solved = _run(tree, programs, talk)
     for solver in solvers:
         held = solver.child_held()
-        for v, at, mine in zip(solver.child_voltages(), solver.child_active, held, strict=True):
+        for v, at, mine in zip(solver.child_inputs(), solver.child_active, held, strict=True):
             talk.v_pu_apart = max(talk.v_pu_apart, float(np.abs(v[at] - mine).max(initial=0.0)))
         talk.dual_residual = max(talk.dual_residual, float(np.abs(solver.dual_residual()).max(initial=0.0)))
     return talk

@@ -28,6 +28,8 @@ LOSS_CELLS = (10, 100)
 FOLDER = Path("runs/coordination")
 FIRST_PIQP = "PIQP sparse_ldlt"
 OURS = "exact"
+SPREAD, WORKERS = "exact, 2 processes", 2
+ROBUST = "robust"
 GAP, MU = 1e-8, 1e3
 CPU_LIMIT_S = 900
 
@@ -38,7 +40,9 @@ def jobs(cells: tuple[int, ...], intervals: tuple[int, ...]) -> list[tuple[str, 
 
     out = []
     for number, (t, n) in enumerate((t, n) for t in intervals for n in cells):
-        out.append((OURS, n, t))
+        out += [(OURS, n, t), (SPREAD, n, t)]
+        if n in LOSS_CELLS and t == intervals[0]:
+            out.append((ROBUST, n, t))
         if n in LOSS_CELLS and t == intervals[0]:
             out.append(("loss", n, t))
         backends = [f"PIQP {name}" for name in PIQP_BACKENDS] if number == 0 else ["PIQP"]
@@ -55,8 +59,11 @@ def measure(who: str, cells: int, intervals: int) -> dict[str, Any]:
         from benchmarks.losses import losses
 
         return {"rows": losses(tree)}
-    found = _exact(tree) if who == OURS else _central(who, tree)
-    found["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    ours = {OURS: _exact, SPREAD: _spread, ROBUST: _robust}
+    found = ours[who](tree) if who in ours else _central(who, tree)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    # processes share what they began with, so twice the larger is at most what all had
+    found["peak_gb"] = max(of.ru_maxrss for of in used) * (WORKERS if who == SPREAD else 1) / 1e6
     found["load"] = os.getloadavg()[0]
     return found
 
@@ -95,6 +102,54 @@ def _exact(tree: Any) -> dict[str, Any]:
         out[f"trips_{name}"] = None if at is None else talk.trips(at)
         out[f"critical_{name}"] = None if at is None else talk.critical_s[talk.trips(at) - 1]
     return out
+
+
+def _spread(tree: Any) -> dict[str, Any]:
+    """The same agreement in several processes: what it takes on a clock on the wall."""
+    from benchmarks.processes import agree
+
+    from archipel.coordination.exact import Options
+    from archipel.testing.coordination import paid
+
+    wall, cpu = time.perf_counter(), _cpu_s()
+    solved = agree(tree, Options(gap=GAP, mu=MU), WORKERS)
+    cpu, wall = _cpu_s() - cpu, time.perf_counter() - wall
+    root = solved[0]
+    value = paid(tree, [cell.u for cell in solved]).total
+    status = "solved" if root.converged else "stopped"
+    found = {"status": status, "iterations": root.iterations, "gap": root.gap, "value": value, "gross": root.gross}
+    return {**found, "cpu_s": cpu, "wall_s": wall}
+
+
+def _robust(tree: Any) -> dict[str, Any]:
+    """The robust way on the same day, every message carried; where it stops is its own choice."""
+    import numpy as np
+
+    from archipel.coordination.outcome import Start, Upstream
+    from archipel.coordination.robust import DEFAULT
+    from archipel.testing.coordination import paid
+    from archipel.testing.post import Post
+
+    t = len(tree.v_pu)
+    start = Start(np.stack([np.zeros(t), np.zeros(t), np.full(t, np.nan)]), np.full((2, t), np.nan))
+    above = Upstream(tree.price, tree.v_pu)
+    programs = [
+        DEFAULT.program(block, 0.5 * (block.lo + block.hi), None if i else above, start, np.ones(t))
+        for i, block in enumerate(tree.blocks)
+    ]
+    post = Post(tree, programs)
+    wall, cpu = time.perf_counter(), time.process_time()
+    solved = post.run()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    root, value = solved[0], paid(tree, [cell.u for cell in solved]).total
+    found = {"status": "solved" if root.converged else "stopped", "iterations": root.iterations, "gap": root.gap}
+    found |= {"value": value, "gross": root.gross, "cpu_s": cpu, "wall_s": wall, "trips": root.round_trips}
+    return {**found, "primal": root.primal_kw, "dual": root.dual_eur_per_kwh, "bytes": post.bytes}
+
+
+def _cpu_s() -> float:
+    """CPU time of this process and of those it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _central(who: str, tree: Any) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def answer_clarabel(joined: Joined, tolerance: float = TOLERANCE) -> Answer:
     return Answer(words, np.array(found.x), int(found.iterations), float(found.r_prim), float(found.r_dual))
 
 
-def _highs(method: str) -> Callable[[Joined], Answer]:
-    def solve(joined: Joined) -> Answer:
+def _highs(method: str) -> Callable[..., Answer]:
+    def solve(joined: Joined, tolerance: float = TOLERANCE) -> Answer:
         # without its extras HiGHS takes another solver silently, and that one does not get anywhere
         if method == "hipo" and importlib.util.find_spec("highspy_extras") is None:
             return Answer("highspy-extras is not installed", np.zeros(len(joined.cost)), 0, np.nan, np.nan)
@@ -100,7 +100,7 @@ def _highs(method: str) -> Callable[[Joined], Answer]:
         highs.setOptionValue("solver", method)
         highs.setOptionValue("threads", 1)
         for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "ipm_optimality_tolerance"):
-            highs.setOptionValue(name, TOLERANCE)
+            highs.setOptionValue(name, tolerance)
         highs.passModel(model)
         highs.run()
         info, status = highs.getInfo(), highs.getModelStatus()
@@ -113,10 +113,11 @@ def _highs(method: str) -> Callable[[Joined], Answer]:
     return solve
 
 
+answer_highs_linear = _highs("ipm")
+"""Of the linear part alone: HiGHS' interior point takes no quadratic costs."""
 PIQP_BACKENDS = ("sparse_ldlt", "sparse_ldlt_eq_cond", "sparse_ldlt_ineq_cond", "sparse_ldlt_cond", "sparse_multistage")
 SOLVERS: dict[str, Callable[[Joined], Answer]] = {
     **{f"PIQP {name}": _piqp(name) for name in PIQP_BACKENDS},
     "Clarabel": answer_clarabel,
     "HiGHS HiPO": _highs("hipo"),
-    "HiGHS IPX, linear part": _highs("ipm"),
 }

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import coordination, page
+from benchmarks import coordination, page, processes
 from benchmarks.clocked import Talk, agree
 from benchmarks.weather import Weather, endure
 
@@ -45,6 +45,19 @@ def test_trips_and_bytes_are_those_of_real_messages(day: tuple[Tree, Talk]) -> N
     assert len(talk.solved[0].gaps) == talk.solved[0].iterations
     assert talk.trips(1) == 2
     assert talk.trips(talk.solved[0].iterations) < len(talk.critical_s) + 1
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_cells_in_several_processes_agree_bit_for_bit_as_in_one(day: tuple[Tree, Talk], workers: int) -> None:
+    tree, talk = day
+    share = processes.shares(tree, workers)
+    assert sorted(set(share)) == list(range(workers))
+    assert share[0] == 0
+    together = processes.agree(tree, Options(gap=1e-3, mu=1e3, iterations=5), workers)
+    for found, alone in zip(together, talk.solved, strict=True):
+        np.testing.assert_array_equal(found.u, alone.u)
+        np.testing.assert_array_equal(found.price, alone.price)
+        assert found.gaps == alone.gaps
 
 
 def test_time_on_the_critical_path_only_goes_forward(day: tuple[Tree, Talk]) -> None:

@@ -32,7 +32,10 @@ def test_the_example_of_the_readme_is_five_lines_and_runs(
     assert len([line for line in example.splitlines() if line.strip()]) == 5
     monkeypatch.chdir(tmp_path)
     shorten(monkeypatch, steps=1)
-    exec(compile(example, "README.md", "exec"), {})
+    names: dict[str, object] = {}
+    exec(compile(example, "README.md", "exec"), names)
+    (further,) = blocks(ROOT / "docs" / "explanation" / "what-a-price-is-made-of.md", "python")
+    exec(compile(further, "what-a-price-is-made-of.md", "exec"), names)
     said = capsys.readouterr().out
     (folder,) = Path("runs").iterdir()
     assert "Cost of the run" in said

@@ -15,6 +15,9 @@ same on both sides at every iteration. That is fast, and not proven to get there
 circles. When the gap is for long no better, all take the same step from then on, as a central method would. Every cell
 remembers the best point; where the gap jumps, and at the end, all go back to it.
 
+Powers of ties across the tree are handed down beside the voltage, and with them how stiff the rest of the tree holds
+them.
+
 What a cell reveals: how its boundary power answers to price and voltage, never what is behind it. The gap is
 certified: see `CellSolver.gap`.
 """
@@ -89,12 +92,13 @@ class _Sums:
 
 CLOSE, FAR, VERY_FAR = 0.01, 0.1, 0.3
 """Share of the mean product to aim at next: when all steps were long, most were, or few."""
-LAG = 1e5
-"""Where the residuals hide this much more than the products, `mu` waits for them."""
+LAG, PATIENT, NEAR = 1e5, 8, 300.0
+"""Where the residuals hide this much more than the products, `mu` waits for them; after so many iterations without a
+better gap it keeps nearer to them. (100 cells over 96 intervals need that, smaller days are quicker without.)"""
 STUCK, SHORTER = 0.9, 0.5
 """When the gap is below 1, above this share of the best of the last three, and hardly made of products, steps have this
 length at most: full ones may go round in circles."""
-LOST, BACK = 10, 0.1
+LOST, BACK = 20, 0.1
 """After so many iterations without a better gap, cells open again where they are, at a `mu` whose products hide this
 share of the gap, and from then on all take the same step."""
 JUMP, END = 100.0, 1e-3
@@ -125,7 +129,7 @@ class _Root:
         self.better = gap < before or len(self.gaps) == 1  # the first point is one to go back to, whatever it is
         if self.better:
             self.best, self.above = float(np.nan_to_num(gap, nan=np.inf)), above
-        lost = self.best < END and self.no_better >= 2 * LOST
+        lost = self.best < END and self.no_better >= LOST
         jumped = before < END and (gap > JUMP * before or bool(np.isnan(gap)))
         end = gap < self.options.gap or len(self.gaps) >= self.options.iterations or lost or (jumped and self.together)
         if jumped:
@@ -136,7 +140,7 @@ class _Root:
         """The next `mu`, how long a step may be, and whether to open again."""
         mean = min(sums.primal, sums.dual) / sums.cells
         share = CLOSE if sums.shortest > 0.8 else FAR if sums.shortest > 0.1 and mean > 0.9 else VERY_FAR
-        if sums.gap > LAG * sums.products:
+        if sums.gap > (NEAR if self.no_better >= PATIENT else LAG) * sums.products:
             share = 1.0
         now = sums.products / sums.pairs
         if self.no_better >= LOST and not self.together:
@@ -151,8 +155,8 @@ class _Root:
 
 def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Requests:
     """A cell's program. `upstream` is given to the root only; `options` matter there only."""
-    root = None if upstream is None else _Root(upstream, options)
     heard = yield Gather()
+    root = None if upstream is None else _Root(upstream, options)
     t_count = solver.block.intervals
     pq = np.stack([body["pq"] for body in heard]) if heard else np.zeros((0, 2, t_count))
     solver.know_children(pq, [body["active"].astype(np.int64) for body in heard])
@@ -190,8 +194,8 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
     else:
         price, v, mu = root.upstream.price, root.upstream.v_pu, root.options.mu
     solver.open(price, v, mu)
-    prices, volts = solver.child_prices(), solver.child_voltages()
-    yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, volts, strict=True)])
+    prices, inputs = solver.child_prices(), solver.child_inputs()
+    yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, inputs, strict=True)])
 
 
 def _iterate(
@@ -213,7 +217,7 @@ def _iterate(
         solver.go_back()
     if "end" in told:
         solver.v[solver.active] = told["end"]
-        ends = zip(solver.child_voltages(), solver.child_active, strict=True)
+        ends = zip(solver.child_inputs(), solver.child_active, strict=True)
         yield Tell([{**told, "end": v[at]} for v, at in ends])
         return 1, lengths, 0.0 if root is None else root.above
     if "back" in told:
@@ -224,15 +228,23 @@ def _iterate(
     price, v, mu, most = told["price"], told["v"], float(told["mu"]), float(told["most"])
     if "again" in told:
         solver.open_again(price, v, mu)
+        rests: list[Floats] = []
     elif "together" in told:
         news = zip(*solver.aim(price, v, mu), strict=True)
         yield Tell([{**told, "price": p, "v": w} for p, w in news])
         lengths = yield from _keep_step(solver, root)
         return 2, lengths, None
     else:
-        lengths = solver.follow(price, v, mu, most)
+        told = dict(told)
+        rest = told.pop("rest", np.zeros(0))
+        rests = solver.child_rest(rest)
+        lengths = solver.follow(price, v, mu, most, rest)
     news = zip(solver.child_prices(), solver.child_held(), strict=True)
-    yield Tell([{**told, "price": p, "v": w} for p, w in news])
+    bodies = [{**told, "price": p, "v": w} for p, w in news]
+    for body, stiffness in zip(bodies, rests, strict=False):
+        if len(stiffness):
+            body["rest"] = stiffness
+    yield Tell(bodies)
     return 1, lengths, None
 
 

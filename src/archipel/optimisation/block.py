@@ -1,9 +1,10 @@
 """One cell's part of the schedule problem, and nothing of any other cell.
 
-Controls u of the cell's own columns, powers (P, Q) of its child cells, and the voltage v at its boundary drive
-affine *outputs*, each belonging to one interval:
+Controls u of the cell's own columns, powers (P, Q) of its child cells, the voltage v at its boundary and the powers w
+of ties that end here drive affine *outputs*, each belonging to one interval:
 
     y[a] = offset[a] + on_control[a] . u[:, t_a] + on_p[a] . P[:, t_a] + on_q[a] . Q[:, t_a] + on_v[a] * v[t_a]
+           + on_tie[a] . w[:, t_a]
 
 The outputs are, in this order: the boundary's own P (T of them) and Q (T), the *hinges* (R) and the voltages handed
 to the children (one per child and interval). A hinge costs `price * max(0, y - bound)`: limits have a high price,
@@ -13,11 +14,14 @@ fees a low one. Because every limit is a hinge, every problem has an answer, and
                                       v             |
             +-----------------  this block  ------------------+
                  lambda, v |          ^ P, Q of each child
+
+A *tie* joins two cells across the tree. Its power is a control of the lowest cell above both ends (or of the upper end,
+where it is above the other) and is handed down beside the voltage, through every cell on the way to the ends.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -45,13 +49,22 @@ class Outputs:
     """Effect of the boundary voltage [per pu], shape (A,)."""
     offset: Floats
     """Shape (A,)."""
+    on_tie: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    """Effect of the power of each tie that is decided above [per kW], shape (A, ties); (A, 0) when left out."""
 
-    def value(self, u: Floats, level: Floats, pq: Floats, v_pu: Floats) -> Floats:
-        """All outputs (A,) at controls (N, T), levels (L,), child powers (children, 2, T), boundary voltage (T,)."""
+    def __post_init__(self) -> None:
+        if not self.on_tie.size:
+            object.__setattr__(self, "on_tie", np.zeros((len(self.t), self.on_tie.shape[1])))
+
+    def value(self, u: Floats, level: Floats, pq: Floats, v_pu: Floats, tie_kw: Floats | None = None) -> Floats:
+        """All outputs (A,) at controls (N, T), levels (L,), child powers (children, 2, T), boundary voltage (T,) and
+        powers of the ties that are decided above (ties, T), zero when left out."""
         rows = np.arange(len(self.t))
         y = self.offset + self.on_v * v_pu[self.t] + self.on_level @ level + (self.on_control @ u)[rows, self.t]
         if len(pq):
             y = y + (self.on_p @ pq[:, 0] + self.on_q @ pq[:, 1])[rows, self.t]
+        if tie_kw is not None and len(tie_kw):
+            y = y + (self.on_tie @ tie_kw)[rows, self.t]
         return np.asarray(y)
 
 
@@ -126,6 +139,19 @@ class Block:
     stiff: Floats
     anchor: Floats
     """Moves away from `anchor` cost 1/2 stiff (u - anchor)^2 on top; no part of any bill. Shape (N, T)."""
+    decides: tuple[int, ...] = ()
+    """Controls that are powers of ties [kW]. They have no store."""
+    hands_down: tuple[tuple[int, ...], ...] = ()
+    """For every child its ties, as places in this cell's: first those decided above, then those it `decides`. Empty
+    where no tie passes."""
+
+    def tie_powers(self, u: Floats, above_kw: Floats) -> Floats:
+        """Powers of all ties of this cell [kW], from its controls (N, T) and those decided above (ties, T)."""
+        return np.concatenate([above_kw, u[list(self.decides)]])
+
+    def ties_of(self, child: int) -> list[int]:
+        """The child's ties, as places in `tie_powers`."""
+        return list(self.hands_down[child]) if self.hands_down else []
 
     def store(self, u: Floats) -> Floats:
         """Stores at the end of every interval, shape (K, T)."""
@@ -243,8 +269,8 @@ def fold(block: Block, pq: Floats) -> Block:
     if block.children:
         offset = offset + (out.on_p[keep] * pq[:, 0, t].T + out.on_q[keep] * pq[:, 1, t].T).sum(axis=1)
     none = np.zeros((len(t), 0))
-    folded = Outputs(t, out.on_control[keep], none, none, out.on_level[keep], out.on_v[keep], offset)
-    return replace(block, outputs=folded, children=0)
+    folded = Outputs(t, out.on_control[keep], none, none, out.on_level[keep], out.on_v[keep], offset, out.on_tie[keep])
+    return replace(block, outputs=folded, children=0, decides=(), hands_down=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,19 +292,23 @@ def bill(blocks: list[Block], parents: list[int], u: list[Floats], root_price: F
     pq: list[Floats] = [np.zeros((2, t_count))] * len(blocks)
     volts: list[Floats] = [root_v] * len(blocks)
     child_pq = [np.zeros((0, 2, t_count))] * len(blocks)
+    ties = [np.zeros((0, t_count))] * len(blocks)
+    for i, block in enumerate(blocks):
+        for row, child in enumerate(kids[i]):
+            ties[child] = block.tie_powers(u[i], ties[i])[block.ties_of(row)]
     for i in reversed(range(len(blocks))):
         child_pq[i] = np.stack([pq[j] for j in kids[i]]) if kids[i] else child_pq[i]
-        y = blocks[i].outputs.value(u[i], blocks[i].levels.lo, child_pq[i], np.zeros(t_count))
+        y = blocks[i].outputs.value(u[i], blocks[i].levels.lo, child_pq[i], np.zeros(t_count), ties[i])
         pq[i] = y[: 2 * t_count].reshape(2, t_count)
     total = limits = 0.0
     for i, block in enumerate(blocks):
         level = block.levels.lo
         hinge = slice(2 * t_count, 2 * t_count + len(block.hinges.bound))
-        y = block.outputs.value(u[i], level, child_pq[i], volts[i])
+        y = block.outputs.value(u[i], level, child_pq[i], volts[i], ties[i])
         if len(level):
             beyond = np.maximum(y[hinge] - block.hinges.bound, 0.0)[:, None] * (block.outputs.on_level[hinge] < 0)
             level = level + beyond.max(axis=0, initial=0.0)
-            y = block.outputs.value(u[i], level, child_pq[i], volts[i])
+            y = block.outputs.value(u[i], level, child_pq[i], volts[i], ties[i])
         for row, child in enumerate(kids[i]):
             at = hinge.stop + row * t_count
             volts[child] = y[at : at + t_count]

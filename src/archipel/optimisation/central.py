@@ -146,6 +146,7 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
         level = block.levels
         level_at.append(variables(len(level.lo), 0.0, level.cost, level.lo, level.hi))
     kids: list[list[int]] = [[j for j, p in enumerate(parents) if p == i] for i in range(len(blocks))]
+    tie_at = _ties_above(blocks, kids, control_at)
     own_row, hinge_row = [], []
     for i, block in enumerate(blocks):
         _add_stores(block, control_at[i], variables, eq, le)
@@ -157,6 +158,7 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
         u_cols = control_at[i] + np.arange(n)[None, :] * t_count + out.t[:, None]
         kid = np.array([boundary_at[j] for j in kids[i]], dtype=np.int64)
         p_cols = kid[None, :] + out.t[:, None]
+        tie_cols = np.array(tie_at[i], dtype=np.int64)[None, :] + out.t[:, None]
         v_known, v_at = (root_v, -1) if i == 0 else (np.zeros(t_count), -1)
         if i:
             up = parents[i]
@@ -169,6 +171,7 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
             rows.add(r, level_at[i] + np.arange(out.on_level.shape[1])[None, :], sign * out.on_level[which])  # noqa: B023
             rows.add(r, p_cols[which], sign * out.on_p[which])  # noqa: B023
             rows.add(r, p_cols[which] + t_count, sign * out.on_q[which])  # noqa: B023
+            rows.add(r, tie_cols[which], sign * out.on_tie[which])  # noqa: B023
             if v_at >= 0:  # noqa: B023
                 rows.add(r[:, 0], v_at + out.t[which], sign * out.on_v[which])  # noqa: B023
 
@@ -203,6 +206,16 @@ def join(blocks: tuple[Block, ...], parents: list[int], root_price: Floats, root
         hinge_row=tuple(hinge_row),
         blocks=blocks,
     )
+
+
+def _ties_above(blocks: tuple[Block, ...], kids: list[list[int]], control_at: list[int]) -> list[list[int]]:
+    """First variable of every tie that is decided above each block."""
+    at: list[list[int]] = [[] for _ in blocks]
+    for i, block in enumerate(blocks):
+        every = at[i] + [control_at[i] + n * block.intervals for n in block.decides]
+        for row, child in enumerate(kids[i]):
+            at[child] = [every[place] for place in block.ties_of(row)]
+    return at
 
 
 def _add_stores(block: Block, control_at: int, variables, eq: _Rows, le: _Rows) -> None:  # type: ignore[no-untyped-def]

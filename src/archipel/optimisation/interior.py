@@ -6,6 +6,8 @@ boundary power answers to price and voltage (`Response`):
     dPQ    = -C dlambda + K dv + k        C: (2T, 2T), K: (2T, V), Y: (V, V)
     domega =  K' dlambda + Y dv + m       omega: price of the boundary voltage, V of the T intervals matter
 
+Powers of ties that are decided above stand in v beside the voltage, (1 + ties, T) flattened, of which V places matter.
+
 This is exact: the first step of an iteration is that of a central interior point method on the joined problem (message
 passing on the clique tree, S. Khoshfetrat Pakazad, A. Hansson, M. S. Andersen, "Distributed primal-dual interior-point
 methods for solving tree-structured coupled convex problems using message-passing", Optim. Methods Softw. 32(3), 2017,
@@ -28,7 +30,10 @@ import numpy as np
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.barrier import FIXED_RANGE, Barrier, inside
+from archipel.optimisation.below import Below
 from archipel.optimisation.block import Block
+from archipel.optimisation.copies import TieCopies
+from archipel.optimisation.inputs import ChildInputs
 from archipel.optimisation.rows import Limits, Rows
 from archipel.optimisation.stores import Stores
 from archipel.optimisation.symmetric import Symmetric
@@ -47,6 +52,8 @@ OFF_CENTRE = 0.1
 """A cell whose products of slack and dual differ by less from `mu`, and whose last step was full, rests."""
 MORE_LEAF, MORE_INNER = 1, 3
 """Further steps of a cell without and with children before it speaks again; measured in decision 0013."""
+LEAST_REST = 1e-6
+"""No tie takes the rest of the tree for softer than this share of all that bends it."""
 
 
 @final
@@ -76,7 +83,7 @@ class Answer:
     pq: Floats
     """(P, Q) at its boundary, (2, T)."""
     omega: Floats
-    """Price of the boundary voltage as it sees it, (V,)."""
+    """Price of the boundary voltage and of ties as it sees it, (V,)."""
     response: Response
     empty: Constants
     """Of a step to `mu` 0."""
@@ -97,6 +104,10 @@ class Right:
     """Of the hinges: stores' bounds, outputs."""
     inner: Floats
     """Solution of the cell's own elimination for this right-hand side."""
+    injected: Floats
+    """What own controls inject, and"""
+    ports: Floats
+    """what prices of children's voltages and voltages step by, when no channel does."""
 
     def plus(self, other: Right, factor: float) -> Right:
         """`self + factor * other`."""
@@ -124,9 +135,10 @@ class CellSolver:
         self.levels_now = 0.5 * (levels.lo + levels.hi)
         self._stiff_level = np.full(len(levels.lo), _STIFF_LEVEL)
         self.u = inside(0.5 * (block.lo + block.hi) if wish is None else wish, block.lo, block.hi, share)
-        # what rows act on, one under the other: controls, children's P and Q, levels, the boundary's voltage
-        sizes = np.cumsum([0, len(block.lo), block.children, block.children, len(levels.lo), 1])
-        self._u, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
+        # what acts on rows, one under the other: controls, ties decided above, children's P and Q, levels, voltage
+        above = block.outputs.on_tie.shape[1]
+        sizes = np.cumsum([0, len(block.lo), above, block.children, block.children, len(levels.lo), 1])
+        self._u, self._w, self._p, self._q, self._l, self._v = (slice(*ends) for ends in pairwise(sizes.tolist()))
 
     def _flat(self, controls: Floats, levels: Floats) -> Floats:
         """What is free of controls (N, T) and levels (L,), in one row."""
@@ -141,45 +153,66 @@ class CellSolver:
     # ---------------------------------------------------------------- opening
 
     def know_children(self, pq: Floats, active: list[Ints]) -> None:
-        """Learn the children's powers (children, 2, T) and the intervals in which each asks for its voltage."""
+        """Learn the children's powers (children, 2, T), while no tie carries power, and which of its inputs each asks
+        for: places in its voltage (T,) and its ties (ties, T), flattened."""
         block, t_count = self.block, self.block.intervals
         out = block.outputs
         self.child_pq, self.child_active = pq.copy(), active
         first = self._first_hinge = 2 * t_count
         hinges = slice(first, first + len(block.hinges.bound))
         self._first_port = hinges.stop
-        ports = [hinges.stop + child * t_count + ts for child, ts in enumerate(active)]
+        voltages = [ts[ts < t_count] for ts in active]
+        ports = [hinges.stop + child * t_count + ts for child, ts in enumerate(voltages)]
         kept = np.concatenate([np.arange(hinges.stop), *ports]).astype(np.int64)
-        a = np.concatenate([out.on_control, out.on_p, out.on_q, out.on_level, out.on_v[:, None]], axis=1)[kept]
+        effects = (out.on_control, out.on_tie, out.on_p, out.on_q, out.on_level, out.on_v[:, None])
+        a = np.concatenate(effects, axis=1)[kept]
         self._t, self._offset = out.t[kept], out.offset[kept]
         self._rows = Rows(a, self._t, t_count)
         self._limits = Limits(a[hinges], self._t[hinges], t_count)
-        lines = len(self._limits.line_t)
-        self._lines = slice(first, first + lines)
-        t = np.concatenate([self._t[:first], self._limits.line_t, self._t[hinges.stop :]])
-        a = np.concatenate([a[:first], np.zeros((lines, a.shape[1])), a[hinges.stop :]])
-        self._condensed = Rows(a, t, t_count)
-        self._cut = np.cumsum([len(a) for a in active])[:-1]
+        # channels before the boundary: what goes on by itself needs only the first
+        a = np.concatenate([self._limits.channels, a[:first], a[hinges.stop :]])
+        t = np.concatenate([self._limits.line_t, self._t[:first], self._t[hinges.stop :]])
+        lines = self._lines = len(self._limits.line_t)
+        self._fixed = Rows(a, t, t_count)
+        alone = (lines, lines + first) if not block.children else ()
+        self._alone = [Rows(a[:end], t[:end], t_count) for end in alone]
+        self._cut = np.cumsum([len(a) for a in voltages])[:-1]
         beyond = self._t[first:], out.on_v[kept[first:]]
-        self.active = np.unique(beyond[0][beyond[1] != 0.0])
-        """Intervals in which something inside depends on the boundary voltage."""
+        row, tie = np.nonzero(out.on_tie[kept])
+        felt = [beyond[0][beyond[1] != 0.0], (1 + tie) * t_count + self._t[row]]
+        self._inputs = ChildInputs(block, active, self._free, felt)
+        self.active = self._inputs.active
+        """Inputs on which something inside depends, as places in (voltage, ties) flattened."""
+        self.v = np.zeros((1 + out.on_tie.shape[1]) * t_count)
+        self._copies = TieCopies(out.on_tie.shape[1], t_count)
+        ties = self.active >= t_count
+        self._tie_at = np.flatnonzero(ties), self.active[ties] - t_count
+        self._input_at = np.where(ties, self._w.start - 1 + self.active // t_count, self._v.start)
+        self._decided = np.divmod(self._free[self._inputs.decided], t_count)
+        """Controls and intervals of the ties that are decided here."""
+        self._below = None
+        if block.children:
+            parts = slice(0, self._w.stop), self._p, self._q, self._l
+            self._below = Below(self._fixed, parts, self._level_free, self._inputs, self._input_at, self._decided)
 
     def boundary(self) -> Floats:
         """Own (P, Q) at the boundary, shape (2, T). The boundary voltage does not enter."""
         t_count = self.block.intervals
-        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, np.zeros(t_count))
+        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, np.zeros(t_count), self._above())
         return np.asarray(y[: 2 * t_count].reshape(2, t_count))
 
     def open(self, price: Floats, v_pu: Floats, mu: float) -> None:
-        """Start on the central path of `mu` with boundary prices (2, T) and voltage (T,)."""
+        """Start on the central path of `mu` with boundary prices (2, T) and inputs (voltage, ties) flattened."""
         self.price, self.v, self._mu = price.copy(), v_pu.copy(), mu
+        self._copies.kw = self._above().copy()
         y = self._outputs()
         self.pairs.open(self._flat(self.u, self.levels_now), self._gaps(y, self.block.store(self.u)), mu)
         self.child_v = y[self._first_port :]
         self.omega = np.zeros(len(self.child_v))
+        self._child_omega = [np.zeros(len(at)) for at in self.child_active]
 
     def open_again(self, price: Floats, v_pu: Floats, mu: float) -> None:
-        """Start anew from the present point, a little off the bounds, with boundary prices (2, T) and voltage (V,)."""
+        """Start anew from the present point, a little off the bounds, with boundary prices (2, T) and inputs (V,)."""
         self.u = inside(self.u, self.block.lo, self.block.hi, OFF_BOUNDS)
         levels = self.block.levels
         self.levels_now = inside(self.levels_now, levels.lo, levels.hi, OFF_BOUNDS)
@@ -198,26 +231,37 @@ class CellSolver:
 
     def _point(self) -> tuple[Floats, ...]:
         pairs = self.pairs
-        changed = self.v.copy(), self.child_pq.copy(), pairs.s.copy(), pairs.z.copy()
+        changed = self._copies.kw, self.v.copy(), self.child_pq.copy(), pairs.s.copy(), pairs.z.copy()
         return self.u, self.levels_now, self.price, self.child_v, self.omega, *changed
 
     def _return(self, point: tuple[Floats, ...]) -> None:
         pairs = self.pairs
         self.u, self.levels_now, self.price, self.child_v, self.omega, *changed = point
-        self.v, self.child_pq, pairs.s, pairs.z = changed
+        self._copies.kw, self.v, self.child_pq, pairs.s, pairs.z = changed
 
     def child_prices(self) -> Floats:
         """Prices (children, 2, T) at the children's boundaries."""
         return self._to_children(self._rows.felt(self._duals()))
 
-    def child_voltages(self) -> Floats:
-        """Voltage at every child's boundary, shape (children, T)."""
-        y = self.block.outputs.value(self.u, self.levels_now, self.child_pq, self.v)
-        return np.asarray(y[self._first_port :].reshape(self.block.children, self.block.intervals))
+    def child_inputs(self) -> list[Floats]:
+        """Voltage (T,) and ties (ties, T) of every child, flattened."""
+        block, t_count, above = self.block, self.block.intervals, self._above()
+        y = block.outputs.value(self.u, self.levels_now, self.child_pq, self.v[:t_count], above)
+        ties, voltages = block.tie_powers(self.u, above), y[self._first_port :].reshape(block.children, t_count)
+        return [np.concatenate([v, ties[block.ties_of(child)].ravel()]) for child, v in enumerate(voltages)]
 
     def child_held(self) -> list[Floats]:
-        """The voltage that every child is to take for its own, where it matters."""
-        return list(np.split(self.child_v, self._cut)) if self.block.children else []
+        """The inputs that every child is to take for its own, where they matter: (V,) each."""
+        return self._told(self.child_v, self.u, self.v)
+
+    def _told(self, child_v: Floats, u: Floats, v: Floats) -> list[Floats]:
+        ties = self.block.tie_powers(u, self._above(v))
+        parts = np.split(child_v, self._cut) if self.block.children else []
+        return [np.concatenate([part, ties.flat[at]]) for part, at in zip(parts, self._inputs.tie_at, strict=True)]
+
+    def _above(self, v: Floats | None = None) -> Floats:
+        """Powers of ties decided above (ties, T)."""
+        return (self.v if v is None else v).reshape(-1, self.block.intervals)[1:]
 
     def inner_prices(self) -> tuple[Floats, Floats]:
         """Prices of the hinges (R,) and of the voltages handed to the children (children, T)."""
@@ -229,13 +273,14 @@ class CellSolver:
                 voltage[child, t[child]] = price
         return self.pairs.pi[self._outs].copy(), voltage
 
-    def _values(self, v: Floats) -> Floats:
-        levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), len(v)))
-        x = np.concatenate([self.u, self.child_pq[:, 0], self.child_pq[:, 1], levels, v[None]])
+    def _values(self, tie_kw: Floats) -> Floats:
+        t_count = self.block.intervals
+        levels = np.broadcast_to(self.levels_now[:, None], (len(self.levels_now), t_count))
+        x = np.concatenate([self.u, tie_kw, self.child_pq[:, 0], self.child_pq[:, 1], levels, self.v[None, :t_count]])
         return self._offset + self._rows.values(x)
 
     def _outputs(self) -> Floats:
-        return self._values(self.v)
+        return self._values(self._copies.kw)
 
     def _gaps(self, y: Floats, e: Floats) -> Floats:
         """How far stores and outputs are beyond their bounds."""
@@ -252,106 +297,126 @@ class CellSolver:
 
     def answer(self, children: list[Answer]) -> Answer:
         """Condense this cell at its present point, given what its children told."""
-        self._heard = children
+        self._heard, self._child_omega = children, [child.omega for child in children]
+        self._copies.hold()
         self.child_pq = np.stack([child.pq for child in children]) if children else self.child_pq
-        self._condense()
+        if self._below is not None:
+            told = [child.response for child in children]
+            self._below.hear([r.c for r in told], [r.k for r in told], [r.y for r in told])
+        asked = self._condense(self._inner + self._first_hinge + len(self.active))
         self._empty, self._centre = self._right(0.0), self._unit()
         empty = self._constants(self._empty, [a.empty for a in children], [a.omega for a in children])
         centre = self._constants(self._centre, [a.centre for a in children], None)
-        b = self._first_hinge
-        both = self._eliminated.solve(np.concatenate([self._up, self._gv], axis=1))
-        self._h_up, self._h_gv = both[:, :b], both[:, b:]
-        c = self._big[:b, :b] - self._up.T @ self._h_up
-        response = Response(0.5 * (c + c.T), self._up.T @ self._h_gv, self._gv.T @ self._h_gv)
-        return Answer(self.boundary(), self.own_omega(), response, empty, centre)
+        r, b = self._eliminated.between(self._outer) - asked, self._first_hinge
+        self._bends = np.diag(r)[b:][self._tie_at[0]], self._decided_stiff
+        return Answer(self.boundary(), self.own_omega(), Response(-r[:b, :b], r[:b, b:], r[b:, b:]), empty, centre)
 
-    def _condense(self) -> None:
-        """Factor the cell's own system at its present point."""
-        b, rows = self._first_hinge, self._condensed
+    def _condense(self, size: int) -> Floats:
+        """Factor the cell's own system at its present point; `size` channels matter, as they stand in `Below`. Returns
+        what is answered directly to boundary price and voltage."""
         self._y, self._e = self._outputs(), self.block.store(self.u)
         self.pairs.mend(self._gaps(self._y, self._e), self._mu)
         self._slope = self.dual_residual()
         stiff, compliance = self.pairs.weigh()
         stiff = stiff + self._flat(self.block.quad + self.block.stiff, self._stiff_level)
+        self._decided_stiff = stiff[self._inputs.decided]
         self._m = self._spread(1.0 / stiff)[0]
+        self._m[self._decided] = 0.0  # ties reach far into other cells: unknowns of their own
         if len(self.block.keep):
             self._stores.factor(compliance, self._m[: len(self.block.gain)])
-        rows.set(self._lines, self._limits.weigh(compliance[self._outs]))
-        big = self._big = self._joined_response()
-        kb = self._child_k()
-        g, voltages, lines, levels = len(rows.t) - b, kb.shape[1], self._lines.stop - b, len(self._level_free)
-        size = g + voltages + levels
-        h = np.zeros((size, size))
-        h[:g, :g] = big[b:, b:]
+        lines, inner = self._lines, self._inner
+        on_lines = self._limits.weigh(compliance[self._outs])
+        big = self._alone_answer(on_lines, size) if self._below is None else self._joined_answer(self._below, size)
+        h = big[:inner, :inner].copy()
         h[range(lines), range(lines)] += 1.0
-        up, gv = np.zeros((size, b)), np.zeros((size, len(self.active)))
-        up[:g] = -big[b:, :b]
-        gv[:g] = rows.padded[rows.t[b:], rows.slot[b:], self._v] * (rows.t[b:, None] == self.active)
-        if voltages:
-            link = -kb[b:]
-            link[lines:] += np.eye(voltages)
-            h[:g, g : g + voltages], h[g : g + voltages, :g] = link, link.T
-            up[g : g + voltages] = kb[:b].T
-            at = g
-            for child in self._heard:
-                end = at + len(child.response.y)
-                h[at:end, at:end] = -child.response.y
-                at = end
-        if levels:
-            # as unknowns of their own: next to nothing bends a level, and one over that would drown all else
-            on_level = rows.padded[rows.t, rows.slot, self._l][:, self._level_free]
-            h[:g, -levels:], h[-levels:, :g] = -on_level[b:], -on_level[b:].T
-            h[range(-levels, 0), range(-levels, 0)] = -stiff[len(self._free) :]
-            up[-levels:] = on_level[:b].T
-        self._up, self._gv = up, gv
-        self._eliminated = Symmetric(h, definite=size == g)
+        # levels as unknowns of their own: next to nothing bends a level, and one over that would drown all else
+        h[range(lines, inner), range(lines, inner)] -= np.concatenate([stiff[len(self._free) :], self._decided_stiff])
+        self._outer = big[:inner, inner:]
+        self._eliminated = Symmetric(h, first=lines)
+        return big[inner:, inner:]
 
-    def _joined_response(self) -> Floats:
-        """Answer of every row to a price on every other, through controls and children: (A, A)."""
-        block, rows = self.block, self._condensed
-        z = rows.padded
-        t_count, slots, _ = z.shape
-        big = np.zeros((t_count, t_count, slots, slots))
-        own = z[:, :, self._u]
-        big[range(t_count), range(t_count)] = (own * self._m.T[:, None, :]) @ own.transpose(0, 2, 1)
-        if len(block.store_first):
-            reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :]
+    @property
+    def _inner(self) -> int:
+        """Lines, levels and powers of ties that are decided here."""
+        return self._lines + len(self._level_free) + len(self._inputs.decided)
+
+    def _tie_price(self, price: Floats) -> Floats:
+        """Price of own ties decided above (ties, T) with boundary prices (2, T)."""
+        return self._rows.felt(np.concatenate([price.ravel(), self.pairs.pi[self._outs], self.omega]))[self._w]
+
+    def _alone_answer(self, on_lines: Floats, size: int) -> Floats:
+        """Answer of lines, levels, boundary and voltage to each other without children, as `Below.answer`."""
+        lines, levels, b = self._lines, self._level_free, self._first_hinge
+        inner = lines + len(levels)
+        rows = self._alone[size > inner]
+        rows.set(slice(0, lines), on_lines)
+        moved = self._own_answer(rows, rows.padded[:, :, : self._w.stop])
+        if size == lines:
+            return moved
+        big = np.zeros((size, size))
+        at = rows.padded[rows.t, rows.slot]
+        held = (slice(0, lines), slice(0, lines)), (slice(lines, lines + b), slice(inner, inner + b))
+        for mine, here in held[: 1 + (size > inner)]:
+            for other, there in held[: 1 + (size > inner)]:
+                big[here, there] = moved[mine, other]
+            big[here, lines:inner] = -at[mine, self._l][:, levels]
+            big[lines:inner, here] = big[here, lines:inner].T
+        if size > inner:
+            by_input = -at[:, self._input_at] * (rows.t[:, None] == self.active % self.block.intervals)
+            for mine, here in held:
+                big[here, inner + b :] = by_input[mine]
+                big[inner + b :, here] = by_input[mine].T
+        return big
+
+    def _joined_answer(self, below: Below, size: int) -> Floats:
+        """The same with children: own controls inject what their own price and that of the rest bend them to."""
+        own = below.injection
+        d = self._own_answer(below.injections, own)
+        back = below.answer[below.injected]
+        bent = np.linalg.solve(np.eye(len(d)) - d @ back[:, below.injected], d)
+        self._bent = 0.5 * (bent + bent.T)
+        big = below.answer[:size, :size] + back[:, :size].T @ (self._bent @ back[:, :size])
+        big[: self._lines] = self._limits.on_lines(big[: self._lines])
+        big[:, : self._lines] = self._limits.on_lines(big[:, : self._lines].T).T
+        return big
+
+    def _own_answer(self, rows: Rows, own: Floats) -> Floats:
+        """Answer of rows on own controls and copies of ties (T, S, N) to a price on every other: (A, A)."""
+        block = self.block
+        reach = own[:, :, : len(block.gain)] * self._stores.gain_m.T[:, None, :] if len(block.keep) else own[:, :, :0]
+        if len(block.keep):
             reach = np.add.reduceat(reach, block.store_first, axis=2)
-            seen = self._stores.inverse[:, :, None, :] * reach[None]
-            big -= _over(seen, reach)
-        if len(self._heard):
-            c = np.stack([child.response.c for child in self._heard]).reshape(-1, 2, t_count, 2, t_count)
-            for i, left in enumerate((self._p, self._q)):
-                for j, right in enumerate((self._p, self._q)):
-                    seen = c[:, i, :, j].transpose(2, 1, 0)[:, :, None, :] * z[None, :, :, left]
-                    big += _over(seen, z[:, :, right])
-        flat = big.transpose(1, 2, 0, 3).reshape(t_count * slots, -1)
-        return np.asarray(flat[np.ix_(rows.at, rows.at)])
+        by_store = np.ascontiguousarray(reach.transpose(2, 1, 0))
 
-    def _child_k(self) -> Floats:
-        """Answer of every row to the children's voltages: (A, voltages)."""
-        rows, t_count = self._condensed, self.block.intervals
-        z = rows.padded[rows.t, rows.slot]
-        zp, zq, ks = z[:, self._p], z[:, self._q], [child.response.k for child in self._heard]
-        parts = [zp[:, i, None] * k[:t_count][rows.t] + zq[:, i, None] * k[t_count:][rows.t] for i, k in enumerate(ks)]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((len(rows.t), 0))
+        def seen(some: slice) -> Floats:
+            worth = np.ascontiguousarray(self._stores.inverse[some].transpose(0, 2, 1))
+            return np.asarray(worth[:, :, None, :] * by_store)
+
+        big = rows.square(-reach, seen) if len(block.keep) else np.zeros((len(rows.t), len(rows.t)))
+        gives = np.concatenate([self._m, self._copies.gives])
+        at_once = (own * gives.T[:, None, :]) @ own.transpose(0, 2, 1)
+        pairs, of_interval = rows.pairs
+        big[pairs] += at_once[of_interval]
+        return big
 
     def _right(self, mu: float) -> Right:
         """The step to the central path of `mu`."""
-        asked = self.pairs.asked(mu)
+        asked, none = self.pairs.asked(mu), np.zeros(0)
         push = self._spread(self.pairs.push(asked) - self._slope)
-        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), np.zeros(0))
+        return Right(asked, *push, self.pairs.delta(asked, self._gaps(self._y, self._e)), none, none, none)
 
     def _unit(self) -> Right:
         """What a unit of `mu` adds to it."""
-        asked = np.ones_like(self.pairs.s)
-        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), np.zeros(0))
+        asked, none = np.ones_like(self.pairs.s), np.zeros(0)
+        return Right(asked, *self._spread(self.pairs.push(asked)), self.pairs.delta(asked, None), none, none, none)
 
     def dual_residual(self) -> Floats:
         """Gradient of the Lagrangian by the free controls and levels."""
         block, stores = self.block, self._stores
         felt = self._rows.felt(self._duals())
         slope = block.cost + block.quad * self.u + block.stiff * (self.u - block.anchor) + felt[self._u]
+        if len(self._inputs.decided):
+            slope[self._decided] += self._inputs.unknown(self._child_omega)[len(self.omega) :]
         if len(block.store_first):
             slope[: len(block.gain)] += block.gain * block.worth(stores.felt(self.pairs.pi[self._held]))[block.store_of]
         level_slope = block.levels.cost + _STIFF_LEVEL * self.levels_now + felt[self._l].sum(axis=1)
@@ -361,34 +426,59 @@ class CellSolver:
         """Most that the cost at the last `answer` can be above the least [EUR], this cell's part.
 
         The Lagrangian of any duals is a lower bound of the cost once every control may move over its whole range and
-        every voltage by `SPAN_V_PU`.
+        every voltage by `SPAN_V_PU`. A tie's power is the same in all its cells, and its price there part of its slope.
         """
-        apart = np.concatenate([np.zeros(0), *(child.omega for child in self._heard)]) - self.omega
+        apart = self._inputs.unknown(self._child_omega)[: len(self.omega)] - self.omega
         held = float(self.omega @ (self.child_v - self._y[self._first_port :]) + SPAN_V_PU * np.abs(apart).sum())
+        if self._copies:
+            held += float((self._tie_price(np.zeros_like(self.price)) * (self._copies.kw - self._above())).sum())
         return self.pairs.gap(self._gaps(self._y, self._e)) + float(np.abs(self._slope) @ self._range) + held
 
     def _constants(self, right: Right, children: list[Constants], omega: list[Floats] | None) -> Constants:
-        """The constants of the response to `right`; `omega` are the children's prices of voltage, None for a unit of
-        `mu`. Sets `right.inner`."""
-        t_count, b, rows = self.block.intervals, self._first_hinge, self._condensed
-        x = np.zeros((rows.padded.shape[2], t_count))
-        x[self._u] = self._own_step(right, np.zeros_like(right.push))[0]
-        if children:
+        """The constants of the response to `right`; `omega` are the children's prices of inputs, None for a unit of
+        `mu`. Sets what is inside of `right`."""
+        lines, levels, b = self._lines, len(self._level_free), self._first_hinge
+        t_count, below = self.block.intervals, self._below
+        x = np.zeros((self._fixed.padded.shape[2], t_count))
+        own = self._own_step(right, np.zeros_like(right.push))[0]
+        copied = np.zeros(len(self._fixed.t))
+        if omega is not None and self._copies:
+            x[self._w] = self._copies.step(self._above(), self._tie_price(self.price))
+            copied = self._fixed.values(x)
+            copied[lines : lines + b] = 0.0  # the boundary is where the power told is already
+            x[self._w] = 0.0
+        if below is None:
+            x[self._u] = own
+            moves = self._fixed.values(x) + copied
+            parts = moves[:lines], np.zeros(levels), moves[lines:], np.zeros(len(self.active))
+            seen = np.concatenate(parts)
+        else:
             x[self._p], x[self._q] = np.stack([child.k.reshape(2, t_count) for child in children], axis=1)
-        k, price = rows.values(x), np.concatenate([np.zeros(0), *(child.m for child in children)])
-        rest = k[b:].copy()
-        rest[: self._lines.stop - b] -= self._limits.asked(right.delta[self._outs])
-        if omega is not None and len(self.omega):
-            rest[-len(self.omega) :] -= self.child_v - self._y[self._first_port :]
-            price = price + np.concatenate(omega) - self.omega
-        right.inner = self._eliminated.solve(np.concatenate([rest, price, -right.level_push[self._level_free]]))
-        return Constants(k[:b] + self._up.T @ right.inner, self._gv.T @ right.inner)
+            m, ports = [child.m for child in children], len(self.omega)
+            price, on_ties = np.split(self._inputs.unknown(m), [ports])
+            drift = np.zeros(ports)
+            if omega is not None:
+                drift = self.child_v - self._y[self._first_port :]
+                price = price + self._inputs.unknown(omega)[:ports] - self.omega
+            on_inputs = on_ties, self._inputs.from_above(m)
+            right.ports, seen = below.rest(self._fixed.values(x) + copied, drift, price, on_inputs)
+            injected = (below.injection[:, :, self._u] @ own.T[:, :, None])[:, :, 0].T.ravel()
+            back = below.answer[below.injected]
+            right.injected = injected + self._bent @ (back[:, below.injected] @ injected - seen[below.injected])
+            seen = (seen - back.T @ right.injected)[: below.injected.start]
+        on_lines = self._limits.on_lines(seen[:lines, None])[:, 0] - self._limits.asked(right.delta[self._outs])
+        push = np.concatenate([right.level_push[self._level_free], right.push[self._decided]])
+        level = seen[lines : lines + len(push)] - push
+        right.inner = self._eliminated.solve(np.concatenate([on_lines, level]))
+        out = seen[lines + len(push) :][: self._outer.shape[1]] - self._outer.T @ right.inner
+        return Constants(out[:b], out[b:])
 
     def own_omega(self) -> Floats:
-        """Price of the boundary voltage as this cell sees it, shape (V,)."""
+        """Price of the boundary voltage and of ties as this cell sees it, shape (V,)."""
         duals = self._duals()
         duals[: self._first_hinge] = 0.0
-        return np.asarray(self._rows.felt(duals)[self._v][0, self.active])
+        own = np.concatenate([self._rows.felt(duals)[self._v], self._tie_price(self.price)]).ravel()
+        return np.asarray(own[self.active] + self._inputs.from_above(self._child_omega))
 
     def _own_step(self, right: Right, price: Floats) -> tuple[Floats, Floats]:
         """Steps of the controls (N, T) and of what stored energy is worth (K, T) when prices step by `price` (N, T)."""
@@ -402,29 +492,32 @@ class CellSolver:
 
     # ---------------------------------------------------------------- downwards
 
-    def follow(self, price: Floats, v_pu: Floats, mu: float, most: float) -> tuple[float, float]:
-        """Go where the parent tells: to boundary prices (2, T) and voltage (V,), towards the central path of `mu`.
+    def follow(self, price: Floats, v_pu: Floats, mu: float, most: float, rest: Floats) -> tuple[float, float]:
+        """Go where the parent tells: to boundary prices (2, T) and inputs (V,), towards the central path of `mu`.
+        `rest` says how stiff the rest of the tree holds every tie that is an input, (ties of V,).
 
         Returns the lengths of the first step, of slacks and of duals, `most` at most. Then the cell goes on by itself;
         its children are taken to answer as they said.
         """
-        before, held = self.child_prices(), self.child_v
+        before, held = self.child_prices(), self.child_held()
         self._mu = mu
         said = [(a.empty.k + mu * a.centre.k, a.empty.m + mu * a.centre.m) for a in self._heard]
-        self._expand(self._empty.plus(self._centre, mu), price - self.price, v_pu - self.v[self.active])
+        told = np.concatenate([(price - self.price).ravel(), v_pu - self.v[self.active]])
+        self._expand(self._empty.plus(self._centre, mu), told)
         self.price, self.v = price, self.v.copy()
         self.v[self.active] = v_pu
+        if self._copies:
+            self._copies.let_go(rest, self._tie_at[1], self._new_tie_price)
         lengths = step = self._apply(most)
         for _ in range(MORE_INNER if self._heard else MORE_LEAF):
             omega = self._foresee(said, before, held)
             if min(step) == 1.0 and self.pairs.off_centre(mu) < OFF_CENTRE:
                 break
-            self._condense()
+            self._condense(self._inner)
             right = self._right(mu)
             none = [Constants(np.zeros(self._first_hinge), np.zeros(len(o))) for o in omega]
             self._constants(right, none, omega)
-            self._h_up, self._h_gv = np.zeros((len(right.inner), 0)), np.zeros((len(right.inner), 0))
-            self._expand(right, np.zeros(0), np.zeros(0))
+            self._expand(right, None)
             before_it, products = self._point(), float(self.pairs.s @ self.pairs.z)
             step = self._apply(1.0)
             if float(self.pairs.s @ self.pairs.z) > WORSE * max(products, mu * len(self.pairs.s)):
@@ -434,12 +527,14 @@ class CellSolver:
         return lengths
 
     def aim(self, price: Floats, v_pu: Floats, mu: float) -> tuple[Floats, list[Floats]]:
-        """As `follow`, but only look where a full step leads; returns the children's prices and voltages there."""
+        """As `follow`, but only look where a full step leads; returns the children's prices and inputs there."""
         self._d_price, self._d_v, self._mu = price - self.price, v_pu - self.v[self.active], mu
-        self._expand(self._empty.plus(self._centre, mu), self._d_price, self._d_v)
+        self._expand(self._empty.plus(self._centre, mu), np.concatenate([self._d_price.ravel(), self._d_v]))
         duals = np.concatenate([price.ravel(), self.pairs.pi[self._outs] + self._d_pi, self.omega + self._d_omega])
         prices = self._to_children(self._rows.felt(duals))
-        return prices, list(np.split(self.child_v + self._d_child_v, self._cut)) if self.block.children else []
+        there = self.v.copy()
+        there[self.active] = v_pu
+        return prices, self._told(self.child_v + self._d_child_v, self.u + self._du, there)
 
     def longest(self) -> tuple[float, float]:
         """How far this cell can go where it aims."""
@@ -452,30 +547,61 @@ class CellSolver:
         self.v = self.v.copy()
         self.v[self.active] += primal * self._d_v
 
-    def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: Floats) -> list[Floats]:
-        """What the children will answer to their new prices and voltages: powers, and prices of voltage (returned)."""
+    def child_rest(self, rest: Floats) -> list[Floats]:
+        """`rest` of `follow` for every child: how stiff all but the child holds its ties at the last `answer`."""
+        t_count, inputs = self.block.intervals, self._inputs
+        bends = np.zeros((len(self._above()) + len(self.block.decides)) * t_count)
+        own, decided = self._bends
+        bends[self._tie_at[1]] = rest + own
+        bends[inputs.decided_at] = decided
+        below = [
+            (at, np.diag(a.response.y)[len(a.omega) - len(at) :])
+            for a, at in zip(self._heard, inputs.tie_at, strict=True)
+        ]
+        for at, part in below:
+            new = at >= len(self._above()) * t_count
+            bends[at[new]] += part[new]
+        return [np.maximum(bends[at] - part, LEAST_REST * bends[at]) for at, part in below]
+
+    def _foresee(self, said: list[tuple[Floats, Floats]], before: Floats, held: list[Floats]) -> list[Floats]:
+        """What the children will answer to their new prices and inputs: powers, and prices of inputs (returned)."""
         d_price = (self.child_prices() - before).reshape(len(said), self._first_hinge)
-        d_v = np.split(self.child_v - held, self._cut)
+        d_v = [now - then for now, then in zip(self.child_held(), held, strict=True)]
         omega = []
         for i, ((k, m), heard) in enumerate(zip(said, self._heard, strict=True)):
             r = heard.response
             self.child_pq[i] = heard.pq + (k - r.c @ d_price[i] + r.k @ d_v[i]).reshape(2, -1)
             omega.append(heard.omega + m + r.k.T @ d_price[i] + r.y @ d_v[i])
+        self._child_omega = omega
         return omega
 
-    def _expand(self, right: Right, d_price: Floats, d_v: Floats) -> None:
-        """Steps of everything inside when boundary price (2, T) and voltage (V,) step."""
-        b, lines = self._first_hinge, self._lines.stop - self._first_hinge
-        x = right.inner + self._h_up @ d_price.ravel() + self._h_gv @ d_v
-        ports = len(self.omega)
+    def _expand(self, right: Right, told: Floats | None) -> None:
+        """Steps of everything inside when boundary price and inputs step by what was `told` (2T + V,)."""
+        lines, ports = self._lines, len(self.omega)
+        x = right.inner if told is None else right.inner - self._eliminated.solve(self._outer @ told)
         hinges = self._limits.duals(x[:lines], right.delta[self._outs])
-        self._d_omega, self._d_child_v = x[lines : lines + ports], x[lines + ports : lines + 2 * ports]
-        boundary = d_price.ravel() if d_price.size else np.zeros(b)
+        self._d_omega = self._d_child_v = np.zeros(0)
+        if self._below is not None:
+            told_all = np.zeros(self._first_hinge + len(self.active)) if told is None else told
+            outer = np.concatenate([self._limits.on_channels(x[:lines]), x[lines:], told_all])
+            back = self._below.answer[self._below.injected]
+            injected = right.injected + self._bent @ (back[:, : len(outer)] @ outer)
+            inside = right.ports + self._below.follow(np.concatenate([outer, injected]))
+            self._d_omega, self._d_child_v = inside[:ports], inside[ports:]
+        boundary = np.zeros(self._first_hinge) if told is None else told[: self._first_hinge]
         felt = self._rows.felt(np.concatenate([boundary, hinges, self._d_omega]))
         self._d_pi = hinges
+        if self._copies:
+            there = self.v.copy()
+            if told is not None:
+                there[self.active] += told[self._first_hinge :]
+            self._new_tie_price = self._tie_price(self.price) + felt[self._w]
+            self._d_tie = self._copies.step(self._above(there), self._new_tie_price)
         self._du, tau = self._own_step(right, felt[self._u])
+        levels = lines + len(self._level_free)
+        self._du[self._decided] = x[levels:]
         self._d_levels = np.zeros_like(self.levels_now)
-        self._d_levels[self._level_free] = x[lines + 2 * ports :]
+        self._d_levels[self._level_free] = x[lines:levels]
         held = self._stores.duals(self._du, tau, right.delta[self._held]) if len(self.block.keep) else np.zeros(0)
         self.pairs.step(self._flat(self._du, self._d_levels), np.concatenate([held, hinges]), right.asked)
 
@@ -488,6 +614,8 @@ class CellSolver:
     def _move(self, primal: float, dual: float) -> None:
         self.pairs.apply(primal, dual)
         self.u = self.u + primal * self._du
+        if self._copies:
+            self._copies.kw = self._copies.kw + primal * self._d_tie
         self.levels_now = self.levels_now + primal * self._d_levels
         self.child_v = self.child_v + primal * self._d_child_v
         self.omega = self.omega + dual * self._d_omega
@@ -495,16 +623,10 @@ class CellSolver:
     # ---------------------------------------------------------------- what it costs
 
     def true_cost(self) -> float:
-        """Own cost [EUR] at the voltage `v`, once that is the true one."""
-        return self.block.own_cost(self.u, self.levels_now, self._outputs()[self._first_hinge : self._first_port])
+        """Own cost [EUR] at the inputs `v`, once those are the true ones."""
+        y = self._values(self._above())
+        return self.block.own_cost(self.u, self.levels_now, y[self._first_hinge : self._first_port])
 
     def cost(self) -> float:
         """Own cost [EUR] at the point of the last `answer`; no price of boundary power."""
         return self.block.own_cost(self.u, self.levels_now, self._y[self._first_hinge : self._first_port])
-
-
-def _over(seen: Floats, rows: Floats) -> Floats:
-    """sum_k seen[t', t, s, k] rows[t', s', k] as (t', t, s, s')."""
-    t_count, slots, k = rows.shape
-    flat = np.ascontiguousarray(seen).reshape(t_count, t_count * slots, k)
-    return np.asarray((flat @ rows.transpose(0, 2, 1)).reshape(t_count, t_count, slots, slots))

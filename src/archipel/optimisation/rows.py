@@ -10,12 +10,16 @@ a limit is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from archipel.model import Floats, Ints
 
+_AT_ONCE = 2**17
+"""Numbers that fit beside the processor: more at once take longer."""
 RANK = 1e-10
 """Directions smaller than this share of an interval's largest are none."""
 
@@ -28,14 +32,35 @@ class Rows:
         self.t = t
         self.slot = _slots(t, t_count)
         self.slots = int(self.slot.max(initial=-1)) + 1
-        self.at = t * self.slots + self.slot
-        """Place of every row in a flattened rectangle (T x S)."""
         self.padded = np.zeros((t_count, self.slots, coefficients.shape[1]))
         self.padded[t, self.slot] = coefficients
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints, Ints]]:
+        """All pairs of rows of one interval, and where they stand in (T, S, S)."""
+        row_at = np.full(self.padded.shape[:2], -1)
+        row_at[self.t, self.slot] = np.arange(len(self.t))
+        beside = row_at[self.t]
+        row, slot = np.nonzero(beside >= 0)
+        return (row, beside[row, slot]), (self.t[row], self.slot[row], slot)
 
     def set(self, rows: slice, coefficients: Floats) -> None:
         """Other coefficients for some rows."""
         self.padded[self.t[rows], self.slot[rows]] = coefficients
+
+    def square(self, left: Floats, seen: Callable[[slice], Floats]) -> Floats:
+        """What every row answers to every other, (A, A): of `left` (T, S, K) times `seen`, what K things in a few
+        intervals t make of a price on slot and interval, (t, K, S, T)."""
+        t_count, slots, things = left.shape
+        out = np.empty((slots, t_count, slots * t_count))
+        few = max(_AT_ONCE // max(things * slots * t_count, 1), 1)
+        for begin in range(0, t_count, few):
+            some = slice(begin, begin + few)
+            found = seen(some)
+            out[:, some] = (left[some] @ found.reshape(len(found), things, slots * t_count)).transpose(1, 0, 2)
+        flat, at = out.reshape(slots * t_count, slots * t_count), self.slot * t_count + self.t
+        # rows that fill the rectangle slot by slot are there already
+        return flat if np.array_equal(at, np.arange(len(flat))) else flat.take(at, 0).take(at, 1)
 
     def values(self, x: Floats) -> Floats:
         """Of things x (F, T), per row (A,)."""
@@ -62,17 +87,32 @@ class Limits:
         count = int(there.sum(axis=1).max(initial=0))
         there = self._there = there[:, :count]
         self._basis = left[:, :, :count] * there[:, None, :]
-        self._channels = (size[:, :count] * there)[:, :, None] * right[:, :count]
-        self.line_t, self._line = np.nonzero(there)
-        """Interval of every line."""
+        self._line, self.line_t = np.nonzero(there.T)
+        """Interval of every line, first lines of all intervals first."""
+        self.channels = (size[:, :count] * there)[:, :, None] * right[:, :count]
+        self.channels = self.channels[self.line_t, self._line]
+        """What the lines are made of, of the same interval and fixed, (L, F)."""
 
     def weigh(self, compliance: Floats) -> Floats:
         """Coefficients of the lines (L, F) when the hinges have these compliances (R,)."""
         self._weight = np.zeros(self._basis.shape[:2])
         self._weight[self._t, self._slot] = 1.0 / np.sqrt(compliance)
-        q, r = np.linalg.qr(self._weight[:, :, None] * self._basis)
+        q, self._r = np.linalg.qr(self._weight[:, :, None] * self._basis)
         self._q = q * self._there[:, None, :]
-        return np.asarray((r @ self._channels)[self.line_t, self._line])
+        return self.on_lines(self.channels)
+
+    def on_lines(self, by_channel: Floats) -> Floats:
+        """Of the lines, (L, B), what is known of the channels, (L, B)."""
+        return self._mixed(self._r, by_channel)
+
+    def on_channels(self, q: Floats) -> Floats:
+        """What prices on the lines (L,) are on the channels, (L,)."""
+        return self._mixed(self._r.transpose(0, 2, 1), q[:, None])[:, 0]
+
+    def _mixed(self, by: Floats, values: Floats) -> Floats:
+        spread = np.zeros((*self._there.shape, values.shape[1]))
+        spread[self.line_t, self._line] = values
+        return np.asarray((by @ spread)[self.line_t, self._line])
 
     def asked(self, delta: Floats) -> Floats:
         """What `delta` of the hinges (R,) asks of the lines (L,)."""

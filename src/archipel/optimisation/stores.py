@@ -89,15 +89,16 @@ def chain_inverse(give: Floats, soft: Floats, keep: Floats) -> Floats:
     """
     rest, soft, keep = give.T.copy(), soft.T.copy(), keep.T
     t_count, count = rest.shape
-    d = rest + soft
+    d, passed = rest + soft, keep[1:] ** 2 * soft[:-1]
     for t in range(1, t_count):
-        rest[t] += keep[t] ** 2 * soft[t - 1] * rest[t - 1] / d[t - 1]
+        rest[t] += passed[t - 1] * (rest[t - 1] / d[t - 1])
         d[t] = rest[t] + soft[t]
     back = keep[1:] * soft[:-1] / d[:-1]
-    out = np.empty((t_count, t_count, count))
+    out = np.zeros((t_count, t_count, count))
     out[-1, -1] = 1.0 / d[-1]
     for t in range(t_count - 2, -1, -1):
-        out[t, t + 1 :] = back[t] * out[t + 1, t + 1 :]
-        out[t + 1 :, t] = out[t, t + 1 :]
+        np.multiply(back[t], out[t + 1, t + 1 :], out=out[t, t + 1 :])
         out[t, t] = 1.0 / d[t] + back[t] * out[t, t + 1]
+    later, earlier = np.tril_indices(t_count, -1)
+    out[later, earlier] = out[earlier, later]
     return out

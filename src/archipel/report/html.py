@@ -14,6 +14,7 @@ from archipel.report import charts
 from archipel.report.figures import GROUPS, MEANING, best_of, fitted, grouped, shown
 from archipel.report.glance import glance
 from archipel.report.network_map import network_map
+from archipel.report.payments import payments_table
 from archipel.report.price_parts import price_parts
 from archipel.report.run import Run
 from archipel.report.tie_flows import tie_flows
@@ -54,6 +55,7 @@ def report(run: Run) -> str:
         _section("Where the power came from, and where it went", _ABOUT_BALANCE, charts.balance(run)),
         _section("Upstream and prices", _ABOUT_UPSTREAM, _two(charts.upstream(run, scenario), charts.prices(run))),
         *_optional("What a price is made of", _ABOUT_PARTS, price_parts(run, scenario)),
+        *_optional("What cells would pay at local prices", _ABOUT_PAYMENTS, payments_table(run, scenario)),
         _section("Voltage", _ABOUT_VOLTAGE, charts.voltages(run, scenario)),
         _section("Loading of lines and transformers", _ABOUT_LOADING, charts.loadings(run, scenario)),
         _section("Between the cells", _ABOUT_TIES, tie_flows(run, scenario)),
@@ -87,6 +89,12 @@ _ABOUT_PARTS = (
     "The price at the boundary where the network moved it most. Energy is the day-ahead price; losses, congestion "
     "(limits of lines, transformers and the connection) and voltage limits are what one more kilowatt there costs the "
     "grid; below zero, what it spares it. Fees are those of the network and the charge on the day's peak."
+)
+_ABOUT_PAYMENTS = (
+    "EUR, of the distributed run. Every cell pays for what comes in over its own boundary at the price agreed there "
+    "and is paid for what it passes on to cells below at theirs, beside the day-ahead price for its own net import. "
+    "Below zero, it earns. Both add up to what the area pays upstream: what cells pay for losses, scarce lines, "
+    "voltage and fees is received by the cells above, whose network it is."
 )
 _ABOUT_VOLTAGE = "Every node of the AC power flow. The strictest limit of each level is drawn, unless it is far away."
 _ABOUT_LOADING = (

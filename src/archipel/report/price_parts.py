@@ -25,7 +25,8 @@ def price_parts(run: Run, scenario: Scenario) -> str:
     for strategy in ("distributed", "central"):
         if strategy in run.strategies and run.steps(strategy):
             parts = _parts(run, strategy)
-            told = np.flatnonzero(np.isfinite(parts).all(axis=(0, 2)))
+            # a plan agreed by the robust way tells no parts: its hours are left white
+            told = np.flatnonzero(np.isfinite(parts.sum(axis=0)).any(axis=1))
             if len(told):
                 return _drawn(run, scenario, strategy, parts, told)
     return ""
@@ -40,11 +41,11 @@ def _parts(run: Run, strategy: str) -> Floats:
 def _drawn(run: Run, scenario: Scenario, strategy: str, parts: Floats, told: np.ndarray) -> str:
     """All parts at the left; at the right those of the network alone, which are small beside energy and fees."""
     of_network = [PRICE_PARTS.index(name) for name in OF_NETWORK]
-    moved = np.abs(parts[of_network][:, told].sum(axis=0)).mean(axis=1)
+    moved = np.nanmean(np.abs(parts[of_network][:, told].sum(axis=0)), axis=1)
     tie = int(told[np.argmax(moved)])
     stack = {name: parts[PRICE_PARTS.index(name), tie] for name in COLOUR}
     cell = scenario.archipelago.tie[tie].lower
-    mean = {name: f"{name} {value.mean():.2f}" for name, value in stack.items()}
+    mean = {name: f"{name} {np.nanmean(value):.2f}" for name, value in stack.items()}
     pictures = (
         (tuple(COLOUR), f"{cell}, {strategy}; mean of the time shown: {mean['energy']}, {mean['fees']} EUR/MWh"),
         (OF_NETWORK, f"the network's part of it alone: {', '.join(mean[name] for name in OF_NETWORK)} EUR/MWh"),
@@ -61,8 +62,8 @@ def _drawn(run: Run, scenario: Scenario, strategy: str, parts: Floats, told: np.
 def _stacked(run: Run, strategy: str, stack: dict[str, Floats], label: str) -> str:
     """Parts above zero stacked upwards, parts below zero downwards, and their sum."""
     values = np.stack(list(stack.values()))
-    top = float(np.maximum(values, 0.0).sum(axis=0).max(initial=0.0))
-    low = float(np.minimum(values, 0.0).sum(axis=0).min(initial=0.0))
+    top = float(np.nanmax(np.maximum(values, 0.0).sum(axis=0), initial=0.0))
+    low = float(np.nanmin(np.minimum(values, 0.0).sum(axis=0), initial=0.0))
     room = 0.06 * max(top - low, 0.1)
     time, dt_h = thinned_time(run.time(strategy), run.dt_h(strategy))
     plot = Plot(time, dt_h, low - room * (low < 0), top + room, "EUR/MWh", label, width=620, height=250)
@@ -70,7 +71,7 @@ def _stacked(run: Run, strategy: str, stack: dict[str, Floats], label: str) -> s
     for name, value in stack.items():
         for up in (True, False):
             part = np.maximum(value, 0.0) if up else np.minimum(value, 0.0)
-            if np.abs(part).max(initial=0.0) > SEEN_EUR_PER_MWH:
+            if np.nanmax(np.abs(part), initial=0.0) > SEEN_EUR_PER_MWH:
                 plot.area(level[up], level[up] + part, COLOUR[name])
             level[up] = level[up] + part
         plot.tell(name, COLOUR[name], value, 2)

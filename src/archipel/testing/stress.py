@@ -28,6 +28,7 @@ from archipel.model import Floats, Ints
 from archipel.optimisation.block import Block, Hinges, Levels, Outputs, control_order, flatten
 from archipel.optimisation.central import Joined
 from archipel.optimisation.columns import Columns, Store, tiny_quad
+from archipel.testing.ties import Tie, with_ties
 from archipel.testing.trees import Tree
 
 HORIZON_H: dict[int, Floats] = {
@@ -48,6 +49,8 @@ FACETS = np.arange(8) * np.pi / 4.0
 BINDS_KW = 1e-3
 """A limit binds when less than this is left."""
 LV_PER_FEEDER = 9.5
+TIE_SHARE = 0.2
+"""Rating of a tie, as a share of the smaller transformer at its ends."""
 OHM_MV, OHM_LV = 1e3 / 20e3**2, 1e3 / 400.0**2
 """Voltage drop of 1 kW over 1 ohm [pu]."""
 
@@ -76,11 +79,12 @@ def _bump(hour: Floats, middle: float, width: float) -> Floats:
     return np.asarray(np.exp(-(((hour - middle) / width) ** 2)))
 
 
-def stress_tree(cells: int, intervals: int, seed: int = 1) -> Tree:
+def stress_tree(cells: int, intervals: int, seed: int = 1, ties: int = 0) -> Tree:
     """A day of `cells` low-voltage cells over 24, 36 or 96 `intervals` (see `HORIZON_H`).
 
     The root and its feeders come on top: at least two, else one for about ten cells. The same seed gives the same
-    devices and network over every horizon. Raises ValueError for another number of intervals or less than two cells.
+    devices and network over every horizon. `ties` join low-voltage cells behind different feeders, each rated at 20 %
+    of the smaller transformer. Raises ValueError for another number of intervals or less than two cells.
     """
     if intervals not in HORIZON_H or cells < 2:
         raise ValueError(f"expected 2 cells or more and {sorted(HORIZON_H)} intervals, found {cells} and {intervals}")
@@ -102,7 +106,17 @@ def stress_tree(cells: int, intervals: int, seed: int = 1) -> Tree:
         make = _substation if i == 0 else _feeder if i <= feeders else _low_voltage
         blocks.append(make(np.random.default_rng([seed, cells, i]), day, float(rating[i]), rating[kids]))
     price = np.stack([day.price_eur_per_kwh * day.dt_h, np.zeros(day.count)])
-    return Tree(tuple(blocks), tuple(parents), price, np.full(day.count, V_ROOT))
+    tree = Tree(tuple(blocks), tuple(parents), price, np.full(day.count, V_ROOT))
+    return with_ties(tree, _ties(np.random.default_rng([seed, cells, ties]), parents, rating, feeders, ties))
+
+
+def _ties(rng: np.random.Generator, parents: list[int], rating: Floats, feeders: int, count: int) -> list[Tie]:
+    found: list[Tie] = []
+    while len(found) < count:
+        one, other = (1 + feeders + rng.choice(len(parents) - 1 - feeders, 2, replace=False)).tolist()
+        if parents[one] != parents[other]:
+            found.append(Tie(one, other, TIE_SHARE * float(min(rating[one], rating[other]))))
+    return found
 
 
 def binding(joined: Joined, x: Floats) -> Counter[str]:
