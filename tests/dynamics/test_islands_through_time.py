@@ -174,10 +174,10 @@ def test_networks_may_differ_by_scenario() -> None:
 
 
 def test_leaving_out_time_in_which_nothing_moves_changes_nothing_else() -> None:
-    step = [LoadStep(time_s=1.0, load="load", p_kw=600.0), LoadStep(time_s=300.0, load="load", p_kw=300.0)]
-    quick = simulate(mixed(), step, duration_s=400.0, step_s=0.01, record_s=0.1)
-    slow = simulate(mixed(), step, duration_s=400.0, step_s=0.01, record_s=0.1, quasi_static=False)
-    assert len(quick.time_s) < len(slow.time_s) / 4
+    step = [LoadStep(time_s=1.0, load="load", p_kw=600.0), LoadStep(time_s=100.0, load="load", p_kw=300.0)]
+    quick = simulate(mixed(), step, duration_s=110.0, step_s=0.01, record_s=0.1)
+    slow = simulate(mixed(), step, duration_s=110.0, step_s=0.01, record_s=0.1, quasi_static=False)
+    assert np.diff(quick.time_s).max() > 50.0
     there = np.searchsorted(slow.time_s, quick.time_s - 1e-6)
     assert np.abs(slow.time_s[there] - quick.time_s).max() < 1e-6
     assert np.abs(quick.f_centre_hz[0] - slow.f_centre_hz[0, there]).max() < 2 * QUIET_F_HZ
@@ -221,7 +221,7 @@ def test_a_load_picked_up_cold_draws_more_and_less_and_less() -> None:
     at_voltage = asked * traces.load_v_pu[0, :, 0] ** 2
     late = traces.time_s > 1.05
     assert np.abs(traces.load_p_kw[0, late, 0] - at_voltage[late]).max() < 0.1
-    assert len(traces.time_s) < 1500, "pick-up that fades slowly needs no steps"
+    assert len(traces.time_s) < 1000, "pick-up that holds or fades slowly needs no steps"
 
 
 def test_a_load_that_answers_to_frequency_draws_so_much_less_per_hertz() -> None:

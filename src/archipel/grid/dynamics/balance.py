@@ -151,7 +151,6 @@ def _settle_others(plant: Plant, watch: Watch, w: Floats, ease: Floats) -> Float
     f = plant.island.f_hz * (1 + w)
     if plant.L:
         watch.age_loads(0.0, f)
-        plant.update_loads()
     if not plant.G:
         return np.zeros(plant.S)
     v = plant.V[plant.F : plant.N]
@@ -159,9 +158,9 @@ def _settle_others(plant: Plant, watch: Watch, w: Floats, ease: Floats) -> Float
     plant.u_g[:] = np.where(size > 0, v / np.maximum(size, 1e-12), 1.0)
     plant.x_g[:] = 2 * np.pi * plant.island.f_hz * w
     watch.refer(np.broadcast_to(f, size.shape), size, np.inf)
-    change = ease * (plant.i_ref - plant.i_g)
-    plant.i_g += change
-    return np.asarray(np.abs(change).max(axis=0))
+    off = plant.i_ref - plant.i_g
+    plant.i_g += ease * off
+    return np.asarray(np.abs(off).max(axis=0))
 
 
 def _ease(plant: Plant) -> Floats:
@@ -171,5 +170,6 @@ def _ease(plant: Plant) -> Floats:
         watt = unit.code.frequency_watt
         if watt:
             answer += plant.rating[plant.F + row] / watt.droop * plant.on[plant.F + row]
-    stiff = (plant.stiffness * plant.on[: plant.F]).sum(axis=0)
+    stiffness = np.where(plant.infinite[:, None], np.inf, plant.stiffness)
+    stiff = np.where(plant.on[: plant.F], stiffness, 0.0).sum(axis=0)
     return np.asarray(np.minimum(0.7, 1 / (1 + answer / np.maximum(stiff, 1e-9))))

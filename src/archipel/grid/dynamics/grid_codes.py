@@ -1,7 +1,7 @@
 """What grid codes ask of sources, as data: curves, response times, limits at which to trip.
 
-Values: IEEE Std 1547-2018, default settings of tables 8 (volt-var), 10 (volt-watt), 11 to 13 and 18 (trips), 22 to 24
-(frequency droop), as EPRI's `opender` has them; VDE-AR-N 4105:2018-11, 5.7.2.4 (Q(U)), 5.7.4.2 (P(f)) and 6.5 (trips).
+Values: IEEE Std 1547-2018, default settings of tables 8 (volt-var), 10 (volt-watt), 11 to 13 and 18 (trips), 14 to 16
+(cessation), 22 to 24 (frequency droop), as EPRI's `opender` has them; VDE-AR-N 4105:2018-11, 5.7.2.4 (Q(U)), 5.7.4.2 (P(f)) and 6.5 (trips).
 Network operators choose other values inside the codes' ranges: `dataclasses.replace` makes them.
 """
 
@@ -115,14 +115,15 @@ _TRIPS_1547 = {
     "II": _limits(("v_pu", "above", 1.10, 2.0), ("v_pu", "below", 0.70, 10.0), ("v_pu", "below", 0.45, 0.16)),
     "III": _limits(("v_pu", "above", 1.10, 13.0), ("v_pu", "below", 0.88, 21.0), ("v_pu", "below", 0.50, 2.0)),
 }
-_CEASE_1547 = {"I": (0.50, 1.20), "II": (0.30, 1.20), "III": (0.50, 1.20)}
+_CEASE_1547 = {"I": (0.50, 1.20), "II": (0.30, 1.20), "III": (0.50, 1.10)}
+"""Tables 14 to 16: cease to energise (I, II) and momentary cessation (III)."""
 VOLT_VAR_1547 = {
     "A": Curve((0.90, 1.00, 1.00, 1.10), (0.25, 0.0, 0.0, -0.25), 10.0),
     "B": Curve((0.92, 0.98, 1.02, 1.08), (0.44, 0.0, 0.0, -0.44), 5.0),
 }
 """Off by default in the standard; `ieee_1547(volt_var=True)` turns it on."""
-VOLT_WATT_1547 = Curve((1.06, 1.10), (1.0, 0.2), 10.0)
-"""Off by default in the standard. P2 is the lesser of 20 % of rating and the least power the source can give."""
+VOLT_WATT_1547 = Curve((1.06, 1.10), (1.0, 0.0), 10.0)
+"""Off by default in the standard. P2 is the lesser of 20 % of rating and the least power the source can give: none."""
 
 
 def ieee_1547(

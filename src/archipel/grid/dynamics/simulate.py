@@ -22,6 +22,8 @@ QUIET_S = 0.25
 """How often it is asked whether the island has come to rest."""
 QUIET_F_HZ, QUIET_PU = 1e-4, 1e-4
 """At rest: frequency, voltages and powers (on rating) are this near to the settled state, and no relay counts."""
+SLOW_PU = 1e-3
+"""Moving faster than this in `QUIET_S` is not at rest, wherever it is. Pick-up that fades in minutes is slower."""
 
 
 _INSTANT = ("p_kw", "q_kvar", "v_pu", "load_p_kw", "load_q_kvar", "load_v_pu", "losses_kw")
@@ -199,7 +201,7 @@ class _Run:
         now = self._place()
         moved = np.abs(now - self._place_before).max() if self._place_before is not None else np.inf
         self._place_before = now
-        if moved > QUIET_PU or watch.beyond().any() or (ahead := self._still(room)) == 0:
+        if moved > SLOW_PU or watch.beyond().any() or (ahead := self._still(room)) == 0:
             return 0
         kept = plant.kept()
         found, s = balance(plant, watch)

@@ -67,7 +67,6 @@ class Watch:
         self._limit_powers(s.real, dt_s)
         if self._loads_answer or (plant.pickup != 1).any():
             self.age_loads(dt_s, plant.island.f_hz * (1 + plant.w_centre))
-            plant.update_loads()
         if not (plant.G or self._rules):
             return self._spent(time_s) + self._dark(time_s)
         f, v = self.frequencies(), np.abs(plant.V)
@@ -120,6 +119,7 @@ class Watch:
         plant.pickup_s = held
         plant.pickup = 1 + (plant.pickup - 1) * np.exp(-fading / plant.decay_s)
         plant.multiple = plant.pickup * (1 + plant.share_per_hz * (f - plant.island.f_hz))
+        plant.update_loads()
 
     def refer(self, f: Floats, v: Floats, dt_s: float) -> None:
         """References of following units after `dt_s`; an infinite time gives the settled ones."""
