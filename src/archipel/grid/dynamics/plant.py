@@ -26,7 +26,7 @@ LIMIT_ROUNDS = 60
 _LIMIT_TOLERANCE = 1e-10
 
 _MOVING = (
-    "w", "w_centre", "u", "e_f", "p_m", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_ref", "q_ref",
+    "w", "w_centre", "u", "e_f", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_ref", "q_ref",
     "most_ref", "multiple", "pickup", "pickup_s", "e", "k", "J", "V", "I",
 )  # fmt: skip
 
@@ -117,14 +117,12 @@ class Plant:
 
     def _state(self) -> None:
         shape = (self.F, self.S)
-        self.w = np.broadcast_to(self.w_own, shape).copy()
-        """Frequency over nominal less one."""
+        self.state: Floats = np.stack([np.broadcast_to(self.w_own, shape), self.v_set])
+        """Frequency over nominal less one, and the filtered size of a forming unit's voltage: a step moves both in one go."""
+        self.w, self.e_f = self.state
         self.w_centre = np.zeros(self.S)
         self.u: Complexes = np.ones(shape, dtype=np.complex128)
         """Direction of a forming unit's voltage, against a frame that turns with the centre of inertia."""
-        self.e_f = self.v_set.copy()
-        """Filtered size of it."""
-        self.p_m = self.p_set[: self.F].copy()
         self.gate = self.p_set[: self.F][self.governed].copy()
         self.turbine = self.gate.copy()
         self.p_push = np.zeros(shape)
@@ -144,8 +142,8 @@ class Plant:
         self.J: Complexes = np.zeros((self.K, self.S), dtype=np.complex128)
         self.V: Complexes = np.ones((self.K, self.S), dtype=np.complex128)
         self.I: Complexes = np.zeros(shape, dtype=np.complex128)
-        self._j: Complexes = np.zeros((self.S, self.K), dtype=np.complex128)
-        self._v: Complexes = np.zeros((self.S, self.K), dtype=np.complex128)
+        self._j = {rows: np.zeros((self.S, rows), dtype=np.complex128) for rows in (self.N, self.K)}
+        self._v = {rows: np.zeros((self.S, rows), dtype=np.complex128) for rows in (self.N, self.K)}
 
     def at_terminals(self) -> Complexes:
         """Voltages at all terminals of the network, shape (M, S); those where nothing stands follow from the others."""
@@ -189,14 +187,7 @@ class Plant:
         """1 where a row's source is a current."""
         self.rows_e: Complexes = rows * (y_column[:, :1].T if same else y_column.T[:, None])
         """Voltage at a row's terminal per source of another, (1, K, K), or (S, K, K) where scenarios differ."""
-        if same:
-            self._rows = self.rows_e[0]
-        else:  # real, parts of a number side by side: the products of small real matrices are the quickest
-            z = np.empty((self.S, self.K, 2, self.K, 2))
-            z[:, :, 0, :, 0] = z[:, :, 1, :, 1] = self.rows_e.real
-            z[:, :, 1, :, 0] = self.rows_e.imag
-            z[:, :, 0, :, 1] = -self.rows_e.imag
-            self._rows_real = z.reshape(self.S, 2 * self.K, 2 * self.K)
+        self._rows = {rows: self._product(self.rows_e[:, :rows, :rows]) for rows in (self.N, self.K)}
         self.constant_power = bool((np.abs(self.load) * (1 - self.z_share) * self.on[self.N :]).any())
         self.update_loads()
 
@@ -220,14 +211,29 @@ class Plant:
         np.multiply(y, v, out=self.J[self.N :])
         np.negative(self.J[self.N :], out=self.J[self.N :])
 
-    def voltages(self) -> None:
-        """V from J."""
+    def _product(self, z: Complexes) -> np.ndarray:
+        """A matrix all scenarios share; or one for each, real with the parts of a number side by side: the products of
+        small real matrices are the quickest.
+        """
         if self.same:
-            np.matmul(self._rows, self.J, out=self.V)
+            return np.ascontiguousarray(z[0])
+        n = z.shape[1]
+        parts = np.empty((self.S, n, 2, n, 2))
+        parts[:, :, 0, :, 0] = parts[:, :, 1, :, 1] = z.real
+        parts[:, :, 1, :, 0] = z.imag
+        parts[:, :, 0, :, 1] = -z.imag
+        return parts.reshape(self.S, 2 * n, 2 * n)
+
+    def voltages(self, *, loads: bool = True) -> None:
+        """V from J. Where loads give no current (`extra`) those of units need nothing else, which saves time."""
+        rows = self.K if loads else self.N
+        if self.same:
+            np.matmul(self._rows[rows], self.J[:rows], out=self.V[:rows])
             return
-        np.copyto(self._j, self.J.T)
-        np.matmul(self._rows_real, self._j.view(np.float64)[:, :, None], out=self._v.view(np.float64)[:, :, None])
-        np.copyto(self.V, self._v.T)
+        j, v = self._j[rows], self._v[rows]
+        np.copyto(j, self.J[:rows].T)
+        np.matmul(self._rows[rows], j.view(np.float64)[:, :, None], out=v.view(np.float64)[:, :, None])
+        np.copyto(self.V[:rows], v.T)
 
     def solve(self, rounds: int = 50) -> None:
         """The network's state at the present voltages and currents of units, to round-off."""

@@ -117,9 +117,10 @@ def _in_order(plant: Plant, events: Sequence[Event], duration_s: float) -> list[
 @final
 class _Run:
     def __init__(self, plant: Plant, step_s: float, record_s: float, quasi_static: bool) -> None:
-        self.plant, self.watch, self.stepper = plant, Watch(plant), Stepper(plant, step_s)
+        self.plant, self.watch = plant, Watch(plant)
         self.step_s, self.quasi_static = step_s, quasi_static
         self.per_look = round(LOOK_S / step_s)
+        self.stepper = Stepper(plant, step_s, self.per_look)
         self.per_record = self.per_look * max(1, round(record_s / LOOK_S))
         self.times: list[float] = []
         self.frames: list[Frame] = []

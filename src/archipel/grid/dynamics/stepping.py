@@ -29,22 +29,22 @@ PLL_DAMPING = 0.7
 class Stepper:
     """Advances a plant by steps of one length. Its arrays are written in place; nothing is allocated in a step."""
 
-    def __init__(self, plant: Plant, step_s: float) -> None:
+    def __init__(self, plant: Plant, step_s: float, most_steps: int) -> None:
         self.plant, self.step_s = plant, step_s
         shape, following = (plant.F, plant.S), (plant.G, plant.S)
         self._real: Floats = np.empty(shape)
         self._complex: Complexes = np.empty(shape, dtype=np.complex128)
-        self._turn: Complexes = np.ones(shape, dtype=np.complex128)
         self._high: Bools = np.empty(shape, dtype=np.bool_)
+        self._e: Complexes = np.zeros(shape, dtype=np.complex128)
+        self._turn: Complexes = np.ones(shape, dtype=np.complex128)
+        self._both = np.empty((2, *shape))
+        self._seen = np.empty((most_steps, *shape))
         self.s: Complexes = np.zeros(shape, dtype=np.complex128)
         """Power given by forming units in the middle of the last step."""
-        self._centre = np.empty(plant.S)
         # as wide as the state: an operation that repeats a column costs twice as much
-        self._keep_e = _wide(np.exp(-step_s / plant.filter_s), shape)
-        self._droop_v = _wide(plant.droop_v, shape)
         self._i_max2 = _wide(plant.i_max[: plant.F] ** 2, shape)
         self._half_turn = np.full(shape, np.pi * plant.island.f_hz * step_s)
-        self._set_swing()
+        self._set_state()
         self._keep_gate, self._keep_turbine = np.exp(-step_s / plant.valve_s), _decay(step_s, plant.lag_s)
         self._keep_i = np.exp(-step_s / plant.follow_s)
         self._real_g: Floats = np.empty(following)
@@ -52,79 +52,82 @@ class Stepper:
         self._complex_g: Complexes = np.empty(following, dtype=np.complex128)
         self._turn_g: Complexes = np.ones(following, dtype=np.complex128)
 
-    def _set_swing(self) -> None:
-        """w' = (p - D w) / 2H over a step: w = keep w + gain p, exact for a constant p."""
+    def _set_state(self) -> None:
+        """w' = (p_m - p - D w) / 2H and T e' = v_set + droop_v (q_set - q) - e over a step, exact for constant p and q.
+
+        state = keep state + gain (p_m, v_set + droop_v q_set) - answer (p, q)
+        """
         m, d = self.plant.m, self.plant.d
         with np.errstate(invalid="ignore", divide="ignore"):
-            self._keep_w = _wide(np.where(np.isinf(m), 1.0, np.exp(-d * self.step_s / m)), self._real.shape)
-            gain = np.where(d > 0, -np.expm1(-d * self.step_s / m) / d, self.step_s / m)
-        self._gain_w = _wide(np.where(np.isinf(m), 0.0, gain), self._real.shape)
+            keep_w = np.where(np.isinf(m), 1.0, np.exp(-d * self.step_s / m))
+            gain_w = np.where(d > 0, -np.expm1(-d * self.step_s / m) / d, self.step_s / m)
+        gain_w = np.where(np.isinf(m), 0.0, gain_w)
+        keep_e = np.exp(-self.step_s / self.plant.filter_s)
+        shape = self._real.shape
+        self._keep = np.stack([_wide(keep_w, shape), _wide(keep_e, shape)])
+        self._gain = np.stack([_wide(gain_w, shape), _wide(1 - keep_e, shape)])
+        self._answer = np.stack([_wide(gain_w, shape), _wide((1 - keep_e) * self.plant.droop_v, shape)])
 
     def run(self, steps: int, lowest: Floats, highest: Floats) -> None:
-        """So many steps; `lowest` and `highest` take the extremes of the centre's frequency, each of shape (S,)."""
+        """So many steps; `lowest` and `highest` take the extremes of the centre's frequency, each of shape (S,).
+
+        At most `most_steps`: set-points and the speed of the frame stand still meanwhile.
+        """
         plant, F = self.plant, self.plant.F
         # the state's arrays under short names: this loop is the speed of the whole
-        u, w, e_f, J_f, V_f, I = plant.u, plant.w, plant.e_f, plant.J[:F], plant.V[:F], plant.I  # noqa: E741
+        u, state, J_f, V_f, I = plant.u, plant.state, plant.J[:F], plant.V[:F], plant.I  # noqa: E741
+        w, e_f, e_real, both = plant.w, plant.e_f, self._e.real, self._both
         real, turn, other, s = self._real, self._turn, self._complex, self.s
-        p, q, p_set, centre = s.real, s.imag, plant.p_m, plant.w_centre
         governed, following = len(plant.governed) > 0, plant.G > 0
-        if not governed:
-            np.add(plant.p_set[:F], plant.p_push, out=p_set)
-        e_target = plant.v_set - plant.droop_v * -plant.q_set[:F]
-        for _ in range(steps):
+        drive = self._gain * np.stack([plant.p_set[:F] + plant.p_push, plant.v_set + plant.droop_v * plant.q_set[:F]])
+        for step in range(steps):
             if governed:
-                self._govern()
-            np.multiply(u, e_f, out=J_f)
+                self._govern(drive[0])
+            e_real[:] = e_f
+            np.multiply(u, self._e, out=J_f)
             if following:
                 np.multiply(plant.u_g, plant.i_g, out=plant.J[F : plant.N])
             if plant.extra:
                 plant.load_currents()
-            plant.voltages()
+            plant.voltages(loads=plant.extra or step == steps - 1)
             np.subtract(J_f, V_f, out=I)
             np.multiply(I, plant.y_f, out=I)
             np.conj(I, out=other)
-            np.multiply(I, other, out=turn)
-            np.greater(turn.real, self._i_max2, out=self._high)
+            np.multiply(I, other, out=s)
+            np.greater(s.real, self._i_max2, out=self._high)
             if np.count_nonzero(self._high):
                 plant.limit()
                 np.conj(I, out=other)
             np.multiply(V_f, other, out=s)
-            # frequency
-            np.subtract(p_set, p, out=real)
-            np.multiply(real, self._gain_w, out=real)
-            np.multiply(w, self._keep_w, out=w)
-            np.add(w, real, out=w)
-            # voltage
-            np.multiply(q, self._droop_v, out=real)
-            np.subtract(e_target, real, out=real)
-            np.subtract(e_f, real, out=e_f)
-            np.multiply(e_f, self._keep_e, out=e_f)
-            np.add(e_f, real, out=e_f)
-            # angles, in a frame that turns with the centre of inertia
-            np.multiply(w, plant.weight, out=real)
-            np.add.reduce(real, axis=0, out=centre)
-            np.subtract(w, centre, out=real)
-            turn.real = 1.0
+            # frequency and voltage
+            np.multiply(s.real, self._answer[0], out=both[0])
+            np.multiply(s.imag, self._answer[1], out=both[1])
+            np.subtract(drive, both, out=both)
+            np.multiply(state, self._keep, out=state)
+            np.add(state, both, out=state)
+            # angles, in a frame that turns as the centre of inertia did at the last look
+            np.subtract(w, plant.w_centre, out=real)
             np.multiply(real, self._half_turn, out=turn.imag)
             np.multiply(u, turn, out=u)
             np.conj(turn, out=other)
             np.divide(u, other, out=u)
             if following:
                 self._follow()
-            np.minimum(lowest, centre, out=lowest)
-            np.maximum(highest, centre, out=highest)
+            self._seen[step] = w
+        centre = (self._seen[:steps] * plant.weight).sum(axis=1)
+        plant.w_centre[:] = centre[-1]
+        np.minimum(lowest, centre.min(axis=0), out=lowest)
+        np.maximum(highest, centre.max(axis=0), out=highest)
 
-    def _govern(self) -> None:
+    def _govern(self, drive: Floats) -> None:
         """Half a step ahead of the frequency it answers to, as power is of frequency."""
         plant = self.plant
         at = plant.governed
-        p_set = plant.p_set[: plant.F]
-        ask = p_set[at] - plant.gate_gain * plant.w[at]
+        ask = plant.p_set[at] - plant.gate_gain * plant.w[at]
         plant.gate += (ask - plant.gate) * (1 - self._keep_gate)
         np.clip(plant.gate, plant.p_least[at], plant.p_most[at], out=plant.gate)
         plant.turbine += (plant.gate - plant.turbine) * (1 - self._keep_turbine)
-        np.add(p_set, plant.p_push, out=plant.p_m)
-        plant.p_m[at] = plant.turbine + plant.lead * (plant.gate - plant.turbine)
+        drive[at] = self._gain[0, at] * (plant.turbine + plant.lead * (plant.gate - plant.turbine))
 
     def _follow(self) -> None:
         plant, real, other, turn = self.plant, self._real_g, self._complex_g, self._turn_g
@@ -138,8 +141,7 @@ class Stepper:
         np.multiply(real, PLL_RAD_S**2 * self.step_s, out=real)
         np.add(plant.x_g, real, out=plant.x_g)
         np.add(self._w_g, plant.x_g, out=self._w_g)
-        np.multiply(plant.w_centre, 2 * np.pi * plant.island.f_hz, out=self._centre)
-        np.subtract(self._w_g, self._centre, out=self._w_g)
+        np.subtract(self._w_g, plant.w_centre * (2 * np.pi * plant.island.f_hz), out=self._w_g)
         np.multiply(self._w_g, self.step_s / 2, out=turn.imag)
         np.multiply(plant.u_g, turn, out=plant.u_g)
         np.conj(turn, out=other)
