@@ -22,11 +22,11 @@ from archipel.model import Bools, Floats, GridError, Ints
 
 V_PU_CONSTANT_POWER = 0.7
 """Below this voltage a load of constant power draws as an impedance does (the usual PQBRAK of transient programs)."""
-LIMIT_ROUNDS = 60
+LIMIT_ROUNDS = 200
 _LIMIT_TOLERANCE = 1e-10
 
 _MOVING = (
-    "w", "w_centre", "u", "e_f", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_ref", "q_ref",
+    "w", "w_centre", "u", "e_f", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_droop", "q_ref",
     "most_ref", "multiple", "pickup", "pickup_s", "e", "k", "J", "V", "I",
 )  # fmt: skip
 
@@ -131,7 +131,8 @@ class Plant:
         self.x_g = np.zeros((self.G, self.S))
         self.i_g: Complexes = np.zeros((self.G, self.S), dtype=np.complex128)
         self.i_ref: Complexes = np.zeros((self.G, self.S), dtype=np.complex128)
-        self.p_ref, self.q_ref = self.p_set[self.F :].copy(), self.q_set[self.F :].copy()
+        self.p_droop, self.q_ref = np.zeros((self.G, self.S)), self.q_set[self.F :].copy()
+        """What frequency adds to a following unit's set-point, and its reactive power."""
         self.most_ref = np.full((self.G, self.S), np.inf)
         self.multiple = np.ones((self.L, self.S))
         self.pickup = np.ones((self.L, self.S))
@@ -165,6 +166,12 @@ class Plant:
         for name, value in kept.items():
             getattr(self, name)[...] = value
         self.update_loads()
+
+    def switch_off(self, row: int, scenario: int | slice) -> None:
+        """Takes a unit or load off; `rebuild` has to follow."""
+        self.on[row, scenario] = False
+        if self.F <= row < self.N:
+            self.i_g[row - self.F, scenario] = self.i_ref[row - self.F, scenario] = 0.0
 
     def rebuild(self) -> None:
         """Matrices anew, after units or loads have changed. Scenarios without a forming unit go dark."""
@@ -207,9 +214,14 @@ class Plant:
         v = self.V[self.N :]
         y = self.y_extra
         if self.constant_power:
-            y = y + self.s_constant / np.maximum((v * v.conj()).real, V_PU_CONSTANT_POWER**2)
+            y = y + self._y_constant(v, self.s_constant)
         np.multiply(y, v, out=self.J[self.N :])
         np.negative(self.J[self.N :], out=self.J[self.N :])
+
+    @staticmethod
+    def _y_constant(v: Complexes, s_conj: Complexes) -> Complexes:
+        """Loads of constant power as admittances at these voltages."""
+        return np.asarray(s_conj / np.maximum((v * v.conj()).real, V_PU_CONSTANT_POWER**2))
 
     def _product(self, z: Complexes) -> np.ndarray:
         """A matrix all scenarios share; or one for each, real with the parts of a number side by side: the products of
@@ -268,16 +280,18 @@ class Plant:
         at = np.flatnonzero(high)
         F, t = self.F, self.terminal
         e, y_f, k = (self.u * self.e_f)[:, at], self.y_f[:, at], self.k[:, at]
-        other = self.J[F:, at]
-        passive = np.concatenate([np.zeros((F + self.G, len(at))), self.y_load[:, at]])
-        y_net = self.y_net
-        for _ in range(LIMIT_ROUNDS):
-            y = y_f / k
-            own = passive.copy()
-            own[:F] = y
+        injected = self.J[:, at]
+        injected[self.N :] = 0.0  # loads are admittances here, so that no voltage has to carry a current that is not there
+        own = np.zeros((self.K, len(at)), dtype=np.complex128)
+        v, y_net = self.V[:, at], self.y_net
+        for turn in range(LIMIT_ROUNDS):
+            y = own[:F] = y_f / k
+            y_extra = self.y_extra[:, at] + self._y_constant(v[self.N :], self.s_constant[:, at])
+            own[self.N :] = self.y_load[:, at] + y_extra
+            injected[:F] = y * e
             z = np.linalg.inv(stamped(y_net if y_net.ndim == 2 else y_net[at], own, t))
             rows = z[:, t[:, None], t]
-            v = np.einsum("sij,js->is", rows, np.concatenate([y * e, other]))
+            v = np.einsum("sij,js->is", rows, injected)
             current = y * (e - v[:F])
             size = np.abs(current)
             if (size <= limit * (1 + _LIMIT_TOLERANCE)).all() and (
@@ -291,10 +305,12 @@ class Plant:
             z_c = 1 / np.where(off, 1, y_f)
             reach = np.abs(e - (v[:F] - z_th * current)) / limit
             a, b, c = np.abs(z_c) ** 2, (z_th * z_c.conj()).real, np.abs(z_th) ** 2 - reach**2
-            k = np.where(off, 1.0, np.maximum(1.0, (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a))
+            new = np.where(off, 1.0, np.maximum(1.0, (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a))
+            k = new if turn < LIMIT_ROUNDS // 4 else np.sqrt(new * k)  # turns that circle come to rest half way
         else:
             raise GridError("currents of several limited units did not come to rest; give them more impedance")
         self.V[:, at], self.I[:, at], self.k[:, at] = v, current, k
+        self.J[self.N :, at] = -y_extra * v[self.N :]
 
 
 def stamped(y_net: Complexes, own: Complexes, terminal: Ints) -> Complexes:

@@ -186,9 +186,7 @@ class _Run:
         row = plant.ids.index(_name(event))
         load = row - plant.N
         if isinstance(event, Trip):
-            plant.on[row, at] = False
-            if plant.F <= row < plant.N:
-                plant.i_g[row - plant.F, at] = plant.i_ref[row - plant.F, at] = 0.0
+            plant.switch_off(row, at)
         elif isinstance(event, LoadStep):
             plant.load[load, at] = (event.p_kw + 1j * event.q_kvar) / plant.base
         else:

@@ -131,11 +131,10 @@ class Watch:
             p_set, q_set = plant.p_set[F:][at], plant.q_set[F:][at]
             p_set = np.clip(p_set, least[at], most[at])
             watt = code.frequency_watt
-            asked = p_set
             if watt is not None:
                 asked = p_set + rating[at] * watt.change(f[at], plant.island.f_hz, p_set / rating[at])
-                asked = _lagged(plant.p_ref[at], np.clip(asked, least[at], most[at]), dt_s, watt.lag_s)
-            plant.p_ref[at] = asked
+                change = np.clip(asked, least[at], most[at]) - p_set
+                plant.p_droop[at] = _lagged(plant.p_droop[at], change, dt_s, watt.lag_s)
             ceiling = np.full_like(p_set, np.inf)
             if code.volt_watt is not None:
                 ceiling = rating[at] * code.volt_watt(v[at])
@@ -146,7 +145,7 @@ class Watch:
                 q_set = _lagged(plant.q_ref[at], q_asked, dt_s, code.volt_var.lag_s)
             plant.q_ref[at] = q_set
             alive = (v[at] >= code.cease[0]) & (v[at] <= code.cease[1]) & plant.on[F:N][at]
-            p = np.clip(asked, least[at], np.minimum(most[at], ceiling))
+            p = np.clip(p_set + plant.p_droop[at], least[at], np.minimum(most[at], ceiling))
             plant.i_ref[at] = self._currents(p, q_set, v[at], at, alive)
 
     def _currents(self, p: Floats, q: Floats, v: Floats, at: Ints, alive: Bools) -> np.ndarray:
@@ -167,7 +166,7 @@ class Watch:
                 for rule, scenario in np.argwhere(due):
                     row, limit = self._rules[rule]
                     if plant.on[row, scenario]:
-                        plant.on[row, scenario] = False
+                        plant.switch_off(row, int(scenario))
                         over = f"{limit.quantity} {limit.side} {limit.value:g} for {limit.after_s:g} s"
                         gone.append(Tripped(int(scenario), time_s, plant.ids[row], over))
                 self.timer[due] = 0.0
@@ -193,7 +192,7 @@ class Watch:
         for row, scenario in np.argwhere(over & plant.on[: plant.N] & plant.stored[:, None]):
             empty = plant.e[row, scenario] < 0
             plant.e[row, scenario] = 0.0 if empty else plant.e_max[row, 0]
-            plant.on[row, scenario] = False
+            plant.switch_off(int(row), int(scenario))
             gone.append(Tripped(int(scenario), time_s, plant.ids[row], "store empty" if empty else "store full"))
         return gone
 
@@ -205,8 +204,7 @@ class Watch:
             return gone
         dark = ~plant.on[: plant.F].any(axis=0)
         for row, scenario in np.argwhere(plant.on[plant.F : plant.N] & dark):
-            plant.on[plant.F + row, scenario] = False
-            plant.i_g[row, scenario] = plant.i_ref[row, scenario] = 0.0
+            plant.switch_off(int(plant.F + row), int(scenario))
             gone.append(Tripped(int(scenario), time_s, plant.ids[plant.F + row], "no source forms a voltage"))
         return gone
 
