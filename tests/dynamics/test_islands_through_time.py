@@ -14,7 +14,6 @@ from archipel.grid.dynamics import (
     Following,
     Governor,
     Island,
-    IslandInvalid,
     Limit,
     Load,
     LoadStep,
@@ -33,7 +32,6 @@ from archipel.grid.dynamics import (
     vsm,
 )
 from archipel.grid.dynamics.simulate import QUIET_F_HZ
-from archipel.model import GridError
 
 
 def unbalance_kw(traces: Traces) -> float:
@@ -286,50 +284,3 @@ def test_a_new_set_point_moves_power_and_frequency() -> None:
     assert (big + 450.0) / 600.0 == pytest.approx(small / 300.0, abs=1e-6), (
         "away from both set-points by the same share"
     )
-
-
-# what cannot be
-
-
-def test_an_island_without_a_source_is_refused_with_what_to_do() -> None:
-    pv = Following(id="pv", terminal=0, rating_kva=100.0)
-    with pytest.raises(IslandInvalid, match=r"none of them forms a voltage.*add a droop inverter"):
-        Island(ring(2), (pv,), (load(),))
-
-
-def test_everything_that_is_wrong_is_said_at_once() -> None:
-    with pytest.raises(IslandInvalid) as told:
-        Island(
-            Network(np.zeros((2, 2), dtype=complex)),
-            (
-                vsm("no inertia", 0, 100.0, inertia_s=0.0, damping_pu=50.0),
-                vsm("no damping", 1, 100.0, inertia_s=1.0, damping_pu=0.0),
-                droop("no droop", 0, 100.0, droop=0.0),
-                droop("far", 7, -1.0),
-                droop("far", 0, 10.0, store=Store(e_kwh=9.0, e_kwh_max=5.0)),
-            ),
-            (load(z_share=2.0),),
-        )
-    text = str(told.value)
-    assert text.startswith(f"{len(told.value.problems)} problems found:")
-    for part in ("not all connected", "no inertia: found an inertia of 0 s", "no damping: found a damping of 0",
-                 "no droop: found", "far: found terminal 7", "far: found a rating of -1.0", "far: the id stands for",
-                 "found 9.0 of 5.0 kWh", "constant-impedance share of 2.0"):  # fmt: skip
-        assert part in text
-
-
-def test_an_island_that_cannot_carry_its_load_has_no_settled_state_and_says_which() -> None:
-    start = Start(load_p_kw=np.array([[400.0], [5000.0]]))
-    assert settled(two_droops(), start).found.tolist() == [True, False]
-    with pytest.raises(GridError, match="scenario 1: has no settled state"):
-        simulate(two_droops(), duration_s=1.0, start=start)
-
-
-def test_events_that_name_nothing_and_steps_that_fit_nothing_are_refused() -> None:
-    events = [Trip(time_s=0.1, id="nobody"), Trip(time_s=9.0, id="big"), Trip(time_s=0.1, id="big", scenario=3)]
-    with pytest.raises(GridError, match=r"(?s)there is no nobody.*not in the run.*no scenario 3"):
-        simulate(two_droops(), events, duration_s=1.0)
-    with pytest.raises(GridError, match=r"expected 0\.001 to 0\.01 s"):
-        simulate(two_droops(), duration_s=1.0, step_s=0.003)
-    with pytest.raises(GridError, match=r"start\.p_kw: found shape"):
-        settled(two_droops(), Start(p_kw=np.zeros((3, 5))))

@@ -1,7 +1,8 @@
 """What grid codes ask of sources, as data: curves, response times, limits at which to trip.
 
 Values: IEEE Std 1547-2018, default settings of tables 8 (volt-var), 10 (volt-watt), 11 to 13 and 18 (trips), 14 to 16
-(cessation), 22 to 24 (frequency droop), as EPRI's `opender` has them; VDE-AR-N 4105:2018-11, 5.7.2.4 (Q(U)), 5.7.4.2 (P(f)) and 6.5 (trips).
+(cessation), 22 to 24 (frequency droop), as EPRI's `opender` has them; VDE-AR-N 4105:2018-11, 5.7.2.4 (Q(U)), 5.7.4.2
+(P(f)) and 6.5 (trips).
 Network operators choose other values inside the codes' ranges: `dataclasses.replace` makes them.
 """
 

@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 
 from archipel.grid.branch_model import BASE_KVA, Complexes
+from archipel.grid.dynamics.grid_codes import Limit
 from archipel.grid.dynamics.units import Following, Forming, Load, Unit
 from archipel.grid.topology import components
 from archipel.model import Bools, Floats, GridError, Ints
@@ -102,7 +103,9 @@ def _network_problems(island: Island) -> Iterator[str]:
     a, b = np.nonzero(np.abs(y).max(axis=0) if y.ndim == 3 else np.abs(y))
     if components(y.shape[-1], a, b).max(initial=0) > 0:
         yield "network: its terminals are not all connected; make one island of each connected part"
-    if not island.f_hz > 0:
+    if not island.network.base_kva > 0:
+        yield f"network: found a base of {island.network.base_kva} kVA; expected one above zero"
+    if not 0 < island.f_hz < np.inf:
         yield f"f_hz: found {island.f_hz}; expected a nominal frequency, 50 or 60"
 
 
@@ -125,8 +128,16 @@ def _unit_problems(island: Island) -> Iterator[str]:
             yield f"{unit.id}: found a rating of {unit.rating_kva} kVA; expected one above zero"
         if not unit.i_pu_max > 0:
             yield f"{unit.id}: found a current limit of {unit.i_pu_max} pu; expected one above zero, often 1.2"
-        if not unit.p_kw_min <= unit.p_kw_max:
+        if not np.isfinite([unit.p_kw, unit.q_kvar]).all():
+            yield f"{unit.id}: found a set-point of {unit.p_kw} kW, {unit.q_kvar} kvar; expected numbers"
+        elif not unit.p_kw_min <= unit.p_kw_max:
             yield f"{unit.id}: found p_kw_min {unit.p_kw_min} above p_kw_max {unit.p_kw_max}"
+        elif not unit.p_kw_min <= unit.p_kw <= unit.p_kw_max:
+            yield (
+                f"{unit.id}: found a set-point of {unit.p_kw} kW, which is not within its p_kw_min {unit.p_kw_min} and "
+                f"p_kw_max {unit.p_kw_max}; p_kw_min is the most it can give, a negative number"
+            )
+        yield from _limit_problems(unit.id, unit.limits or ())
         store = unit.store
         if store and not (0 <= store.e_kwh <= store.e_kwh_max and 0 < store.efficiency <= 1):
             yield (
@@ -134,6 +145,21 @@ def _unit_problems(island: Island) -> Iterator[str]:
                 "expected an energy within the store and an efficiency above 0 and at most 1"
             )
         yield from _forming_problems(unit) if isinstance(unit, Forming) else _following_problems(unit)
+
+
+def _limit_problems(name: str, limits: tuple[Limit, ...]) -> Iterator[str]:
+    for limit in limits:
+        if not (limit.value > 0 and limit.after_s >= 0):
+            yield f"{name}: found {limit}; expected a value above zero and a time not below"
+    for quantity in ("f_hz", "v_pu"):
+        below, above = (
+            [x.value for x in limits if x.quantity == quantity and x.side == side] for side in ("below", "above")
+        )
+        if below and above and not max(below) < min(above):
+            yield (
+                f"{name}: found trips for {quantity} below {max(below):g} and above {min(above):g}; between them "
+                "there is no room to run"
+            )
 
 
 def _forming_problems(unit: Forming) -> Iterator[str]:
@@ -155,6 +181,10 @@ def _forming_problems(unit: Forming) -> Iterator[str]:
         yield f"{unit.id}: found {governor}; expected a droop and a valve_s above zero and a lag_s not below"
     if not np.hypot(unit.r_pu, unit.x_pu) > 0:
         yield f"{unit.id}: found no impedance between its voltage and its terminal; 0.05 to 0.15 pu are usual"
+    if unit.f_hz is not None and not (np.isinf(unit.inertia_s) and 0 < unit.f_hz < np.inf):
+        yield f"{unit.id}: found a frequency of its own, {unit.f_hz} Hz; only a main grid has one, above zero"
+    if not 0 < unit.v_pu < np.inf:
+        yield f"{unit.id}: found a voltage of {unit.v_pu} pu; expected one above zero, often 1"
     if not unit.filter_s > 0:
         yield f"{unit.id}: found a filter of {unit.filter_s} s on reactive power; expected one above zero"
     if not unit.droop_v >= 0:
@@ -172,5 +202,8 @@ def _load_problems(island: Island) -> Iterator[str]:
             yield f"{load.id}: found terminal {load.terminal}; the network has {island.network.terminals}, from 0"
         if not np.isfinite([load.p_kw, load.q_kvar]).all():
             yield f"{load.id}: found {load.p_kw} kW, {load.q_kvar} kvar; expected numbers"
+        if not np.isfinite(load.share_per_hz):
+            yield f"{load.id}: found a share_per_hz of {load.share_per_hz}; expected a number, often 0.02"
+        yield from _limit_problems(load.id, load.limits)
         if not 0 <= load.z_share <= 1:
             yield f"{load.id}: found a constant-impedance share of {load.z_share}; expected 0 to 1"

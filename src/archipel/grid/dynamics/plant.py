@@ -118,7 +118,7 @@ class Plant:
     def _state(self) -> None:
         shape = (self.F, self.S)
         self.state: Floats = np.stack([np.broadcast_to(self.w_own, shape), self.v_set])
-        """Frequency over nominal less one, and the filtered size of a forming unit's voltage: a step moves both in one go."""
+        """Frequency over nominal less one, and the filtered size of a forming unit's voltage: moved in one go."""
         self.w, self.e_f = self.state
         self.w_centre = np.zeros(self.S)
         self.u: Complexes = np.ones(shape, dtype=np.complex128)
@@ -281,7 +281,7 @@ class Plant:
         F, t = self.F, self.terminal
         e, y_f, k = (self.u * self.e_f)[:, at], self.y_f[:, at], self.k[:, at]
         injected = self.J[:, at]
-        injected[self.N :] = 0.0  # loads are admittances here, so that no voltage has to carry a current that is not there
+        injected[self.N :] = 0.0  # loads are admittances here: no current has to flow that nobody gives
         own = np.zeros((self.K, len(at)), dtype=np.complex128)
         v, y_net = self.V[:, at], self.y_net
         for turn in range(LIMIT_ROUNDS):

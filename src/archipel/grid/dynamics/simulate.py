@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from archipel.grid.dynamics.balance import balance
-from archipel.grid.dynamics.events import Event, LoadStep, SetPoint, Trip, Tripped
+from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Trip, Tripped
 from archipel.grid.dynamics.island import Island, Start
 from archipel.grid.dynamics.plant import Plant
 from archipel.grid.dynamics.stepping import Stepper
@@ -88,6 +88,10 @@ def _scenarios(island: Island, start: Start | None) -> int:
         columns = len(island.loads) if name.startswith("load") else len(island.units)
         if array is not None and array.shape[1:] != (columns,):
             raise GridError(f"start.{name}: found shape {array.shape}; expected (S, {columns})")
+        if array is not None and np.isnan(array).any():
+            raise GridError(
+                f"start.{name}: found a value that is not a number in scenario {np.argwhere(np.isnan(array))[0][0]}"
+            )
     return counts.pop() if counts else 1
 
 
@@ -105,6 +109,10 @@ def _in_order(plant: Plant, events: Sequence[Event], duration_s: float) -> list[
         known = units if isinstance(event, SetPoint) else units | loads if isinstance(event, Trip) else loads
         if name not in known:
             problems.append(f"{type(event).__name__} at {event.time_s:g} s: there is no {name}")
+        elif isinstance(event, SetPoint) and event.v_pu is not None and plant.ids.index(name) >= plant.F:
+            problems.append(f"SetPoint of {name}: it follows a voltage, so v_pu means nothing to it")
+        if isinstance(event, Connect) and not (event.pickup >= 1 and event.hold_s >= 0 and event.decay_s > 0):
+            problems.append(f"{event}: expected a pickup not below 1, a hold_s not below 0 and a decay_s above it")
         if not 0 <= event.time_s <= duration_s:
             problems.append(f"{type(event).__name__} of {name}: its time {event.time_s:g} s is not in the run")
         if event.scenario is not None and not 0 <= event.scenario < plant.S:
@@ -180,7 +188,7 @@ class _Run:
             for kw, values in ((event.p_kw, plant.p_set), (event.q_kvar, plant.q_set)):
                 if kw is not None:
                     values[row, at] = -kw / plant.base
-            if event.v_pu is not None and row < plant.F:
+            if event.v_pu is not None:
                 plant.v_set[row, at] = event.v_pu
             return
         row = plant.ids.index(_name(event))

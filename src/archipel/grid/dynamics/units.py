@@ -196,7 +196,7 @@ class Following:
     """Set-point, and what the curves of its code start from."""
     q_kvar: float = 0.0
     p_kw_min: float = 0.0
-    """Most it can give now (negative): sun, wind. The set-point is cut to it."""
+    """Most it can give now (negative): sun, wind. Set-points of `Start` and events are cut to it."""
     p_kw_max: float = 0.0
     """Most it can draw."""
     lag_s: float = 0.02
