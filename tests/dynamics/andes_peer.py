@@ -1,7 +1,7 @@
 """Ten droop inverters of ANDES (model REGF1) after a load step, beside which ours are tested.
 
-ANDES is GPL-3: no part of this project, nothing imports it but this script, and that only as a program of its own. In an
-environment that has it:
+ANDES is GPL-3: no part of this project; nothing imports it but this script, and that only as a program of its own. In
+an environment that has it:
 
     python andes_peer.py FOLDER
 

@@ -1,6 +1,6 @@
 """The grid-forming island of OpenDSS' example on IEEE 123, balanced, solved by OpenDSS: beside it ours is tested.
 
-The island is what lies behind switch 5 (buses 197 to 300, 101 to 114) with the storage that forms its voltage and the PV
+The island is what lies behind switch 5 (buses 197 to 300, 101 to 114) with the storage that forms its voltage and PV,
 of EPRI's example `microgrid_gfm_ieee123`. The feeder has lines of one phase; for a model of positive sequence on both
 sides each line becomes a balanced one of three phases with the mean of its own less that of its mutual impedances, each
 load one of three phases with the same power. In an environment that has dss-python:
@@ -25,7 +25,7 @@ CASES: dict[str, tuple[float, float]] = {"light": (1.0, 0.3), "heavy": (2.2, 0.0
 
 
 def feeder(dss: Any, folder: Path) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Lines (id, from, to, r and x [ohm], c [nF]) and loads (bus, kW, kvar, model) of the island, as OpenDSS reads them."""
+    """Lines (id, from, to, r and x [ohm], c [nF]) and loads (bus, kW, kvar, model) of the island, as OpenDSS has them."""
     dss.Text.Command = f"redirect {folder / '123Bus' / 'IEEE123Master.dss'}"
     circuit, lines, loads = dss.ActiveCircuit, [], []
     for line in circuit.Lines:
@@ -58,8 +58,9 @@ def solved(dss: Any, lines: list[list[Any]], loads: list[list[Any]], multiple: f
           for name, a, b, r, x, c in lines),
         *(f"new load.l{i} bus1={bus} phases=3 conn=wye kv=4.16 model={model} kw={kw} kvar={kvar} vminpu=0.7 vmaxpu=1.3"
           for i, (bus, kw, kvar, model) in enumerate(loads)),
-        f"new transformer.tsto {transformer} buses=(stobus 101)", f"new transformer.tpv {transformer} buses=(pvbus 108)",
-        "new storage.sto phases=3 conn=delta bus1=stobus kv=0.48 kva=800 kwrated=800 kwhrated=6000 %stored=100 state=idling",
+        f"new transformer.tsto {transformer} buses=(stobus 101)",
+        f"new transformer.tpv {transformer} buses=(pvbus 108)",
+        "new storage.sto phases=3 conn=delta bus1=stobus kv=0.48 kva=800 kwrated=800 kwhrated=6000 %stored=100",
         f"new pvsystem.pv phases=3 conn=delta bus1=pvbus kv=0.48 kva=800 pmpp=800 irradiance={sun} %cutin=0 %cutout=0",
         "new invcontrol.gfm derlist=[storage.sto] mode=gfm", "set voltagebases=[4.16 0.48]", "calcvoltagebases",
         f"set loadmult={multiple} tolerance=1e-9 maxiterations=100", "solve", "open line.sw5 terminal=1", "solve",
