@@ -25,7 +25,7 @@ CASES: dict[str, tuple[float, float]] = {"light": (1.0, 0.3), "heavy": (2.2, 0.0
 
 
 def feeder(dss: Any, folder: Path) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Lines (id, from, to, r and x [ohm], c [nF]) and loads (bus, kW, kvar, model) of the island, as OpenDSS has them."""
+    """Lines (id, from, to, r and x [ohm], c [nF]) and loads (bus, kW, kvar, model) of the island in OpenDSS."""
     dss.Text.Command = f"redirect {folder / '123Bus' / 'IEEE123Master.dss'}"
     circuit, lines, loads = dss.ActiveCircuit, [], []
     for line in circuit.Lines:
