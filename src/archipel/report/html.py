@@ -28,6 +28,7 @@ MANY = {
     "ev_charger": "vehicle chargers",
     "heat_pump": "heat pumps",
     "sheddable": "loads that can be shed",
+    "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""
 MOST_GIVEN = 60

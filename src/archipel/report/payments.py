@@ -18,11 +18,16 @@ MOST = 14
 """Cells listed; the others are summed up."""
 WORTH_EUR = 0.005
 """A cell that pays and receives less than this in all is not listed."""
+OWNERS = "owners of soft open points"
 
 
 def local_payments(run: Run, strategy: str, scenario: Scenario) -> dict[str, Floats]:
-    """By cell [kWh, EUR]: `own_kwh` drawn from outside, `one_price` (the day-ahead price for it), `local` (the price of
-    every boundary for what crosses it), and of that `losses`, `congestion`, `voltage` and `fees`.
+    """By cell, and at last the owners of soft open points [kWh, EUR].
+
+    Returns:
+        `own_kwh` drawn from outside, `one_price` (the day-ahead price for it), `local` (the price of every boundary for
+        what crosses it), and of that `losses`, `congestion`, `voltage` and `fees`. What a soft open point brings into a
+        cell is paid for at the price of the cell's boundary, to its owner.
 
     Sums of `one_price` and of `local` are both the upstream energy cost; sums of the parts are zero, because what cells
     pay for the network is what the cells above them, whose network it is, receive.
@@ -32,11 +37,14 @@ def local_payments(run: Run, strategy: str, scenario: Scenario) -> dict[str, Flo
     upstream = run.array("area", "upstream_p_kw", strategy)[0]
     day_ahead = run.array("area", "price_eur_per_kwh", strategy)[0]
 
-    def paid(price: Floats, at_head: Floats, unit: float = dt_h) -> Floats:
-        return payments(
+    brought = _brought(run, strategy, scenario)
+
+    def paid(price: Floats, at_head: Floats) -> Floats:
+        of_cells = payments(
             tree, into_lower_kw=flow, price_eur_per_kwh=price, upstream_kw=upstream, upstream_price_eur_per_kwh=at_head,
-            dt_h=unit,
+            dt_h=dt_h, brought_kw=brought,
         )  # fmt: skip
+        return np.append(of_cells, at_head @ upstream * dt_h - of_cells.sum())
 
     one, nothing = np.ones_like(flow), np.zeros_like(upstream)
     local = _both_ends(run, "price_eur_per_kwh", strategy)[:, 0]
@@ -62,9 +70,10 @@ def payments_table(run: Run, scenario: Scenario) -> str:
     found = local_payments(run, strategy, scenario)
     differs = found["local"] - found["one_price"]
     order = [int(i) for i in np.argsort(-np.abs(differs)) if np.abs(found["local"][i]) > WORTH_EUR]
-    rows = [_row(scenario.archipelago.cell[i].id, found, [i]) for i in order[:MOST]]
+    names = [*(cell.id for cell in scenario.archipelago.cell), OWNERS]
+    rows = [_row(names[i], found, [i]) for i in order[:MOST]]
     if rest := [i for i in range(len(differs)) if i not in order[:MOST]]:
-        rows.append(_row(f"{len(rest)} others", found, rest))
+        rows.append(_row(f"{len(rest) - (names.index(OWNERS) in rest)} others", found, rest))
     rows.append(_row("all cells", found, list(range(len(differs))), kind="sum"))
     heads = ("drawn, kWh", "at the day-ahead price", "at local prices", "difference", *PARTS)
     head = "".join(f"<th>{escape(words)}</th>" for words in heads)
@@ -83,6 +92,17 @@ def _row(name: str, found: dict[str, Floats], cells: list[int], kind: str = "") 
 def _signed(value: float, digits: int) -> str:
     words = grouped(value, digits)
     return words.lstrip("-") if not words.strip("-0.") else words.replace("-", "−")
+
+
+def _brought(run: Run, strategy: str, scenario: Scenario) -> Floats | None:
+    """What soft open points bring into every cell [kW], shape (cells, steps); None where there are none."""
+    rows = np.flatnonzero(np.array(scenario.device_kind) == "soft_open_point")
+    if not len(rows):
+        return None
+    drawn = run.array("devices", "p_kw", strategy)[rows]
+    out = np.zeros((len(scenario.archipelago.cell), drawn.shape[1]))
+    np.subtract.at(out, scenario.device_cell[rows], drawn)
+    return out
 
 
 def _both_ends(run: Run, column: str, strategy: str) -> Any:
