@@ -23,8 +23,9 @@ from archipel.model import Floats, Grid, Ints
 
 INVERTER_LIMIT = 1.2
 """Current limit of a grid-forming inverter over its rating."""
-PICKS_UP = 1.5
-"""Overcurrent protection is set so far above the limit of the branch it protects, so that load does not trip it."""
+PICKS_UP = 1.45
+"""Smallest fault current over the limit of the branch: overcurrent protection is set at 1.2 / 0.95 of it (margin and
+reset ratio), so that load does not trip it, and a fault is to exceed that by 15 %."""
 
 
 def node_fault_ka(grid: Grid, node: Ints, s_kva: Floats, limit: float = INVERTER_LIMIT) -> Floats:

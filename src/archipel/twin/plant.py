@@ -6,6 +6,7 @@ leases or local rules -> powers -> AC voltages -> volt-var and trips -> powers -
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import cast, final
@@ -70,6 +71,10 @@ class Plant:
         self._off_grid = OffGrid(scenario, self.fleets, self.part) if scenario.island.off_grid else None
         self._losses_kw, self._q_forming = 0.0, 0.0
         self._reacts = tuple(i for i, fleet in enumerate(self.fleets) if fleet.follows_voltage)
+
+    def begin(self, states: Mapping[str, State]) -> None:
+        """Begin from these states of fleets by kind; the others stay as they are."""
+        self.states = [states.get(fleet.kind, state) for fleet, state in zip(self.fleets, self.states, strict=True)]
 
     def step(self, weather: Weather, decision: Decision, dt_h: float) -> Happened:
         """Let one step pass. Raises Diverged where the power flow has no answer."""
