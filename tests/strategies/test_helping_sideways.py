@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from archipel.coordination.methods import METHODS
 from archipel.devices import SoftOpenPointFleet
 from archipel.formats.scenario import load_scenario
 from archipel.model import Scenario, StrategyResult
+from archipel.report.folder import RunWriter
+from archipel.report.html import report
 from archipel.report.kpis import kpis
+from archipel.report.payments import PARTS, local_payments
+from archipel.report.run import load_run
 from archipel.strategies.alone import Alone
 from archipel.strategies.central import Central
 from archipel.strategies.distributed import Distributed
@@ -87,3 +92,20 @@ def test_soft_open_points_stay_open_when_cells_are_alone_or_agree_the_robust_way
     case = joined(district)
     for result in (run(case, Alone(case), start=NOON, steps=1), agreed(case, steps=1, method="robust")):
         assert (result.p_kw[-2 * len(PAIRS) :] == 0.0).all()
+
+
+def test_the_report_says_what_points_moved_and_owners_earn_what_prices_differ_by(
+    district: Scenario, tmp_path: Path
+) -> None:
+    case = joined(district)
+    with RunWriter(tmp_path, case, start=NOON, days=1, forecast="perfect", seed=1) as writer:
+        writer.add(agreed(case, 4))
+    run_ = load_run(writer.path, case)
+    found = local_payments(run_, "distributed", case)
+    assert abs(found["soft_open_points"].sum()) < 1e-9
+    assert found["local"].sum() == pytest.approx(found["one_price"].sum(), abs=1e-6)
+    assert found["soft_open_points"][-1] < -0.1  # what owners pay: they earn
+    np.testing.assert_allclose(found["one_price"] + sum(found[part] for part in PARTS), found["local"], atol=1e-6)
+    page = report(run_)
+    assert "Soft open points" in page
+    assert "owners of soft open points" in page

@@ -2,8 +2,7 @@
 
 A cell pays for what flows in over its own boundary at that boundary's price, and is paid for what it passes on to the
 cells below it at theirs. The head pays the upstream price. Every tie is paid once and received once, so the payments
-add up to the upstream energy cost, whatever the prices are; with soft open points, together with what their owners
-receive. What a cell without devices is left with is what its
+add up to the upstream energy cost, whatever the prices are. What a cell without devices is left with is what its
 network earns: fees, and the rent of limits that bind and of losses, which marginal prices pay twice (F. C. Schweppe,
 M. C. Caramanis, R. D. Tabors, R. E. Bohn, Spot Pricing of Electricity, Kluwer, 1988, chapter 8).
 """
@@ -23,7 +22,6 @@ def payments(
     upstream_kw: Floats,
     upstream_price_eur_per_kwh: Floats,
     dt_h: float,
-    brought_kw: Floats | None = None,
 ) -> Floats:
     """What every cell pays, net of what it receives [EUR], shape (cells,); negative: it earns.
 
@@ -34,8 +32,6 @@ def payments(
         upstream_kw: Power drawn from the upstream grid, shape (S,).
         upstream_price_eur_per_kwh: Shape (S,).
         dt_h: Length of the intervals [h].
-        brought_kw: What soft open points bring into every cell, negative what they take, shape (cells, S); a cell pays
-            for it at the price of its own boundary. Whoever owns them receives the sum.
     """
     row = {cell.id: i for i, cell in enumerate(archipelago.cell)}
     paid = np.zeros(len(archipelago.cell))
@@ -45,8 +41,4 @@ def payments(
         over = (price * np.nan_to_num(into_lower_kw)).sum(axis=1) * dt_h
         np.add.at(paid, [row[tie.lower] for tie in archipelago.tie], over)
         np.subtract.at(paid, [row[tie.upper] for tie in archipelago.tie], over)
-        if brought_kw is not None:
-            for tie, at in zip(archipelago.tie[: len(paid) - 1], price, strict=False):
-                paid[row[tie.lower]] += at @ brought_kw[row[tie.lower]] * dt_h
-            paid[0] += upstream_price_eur_per_kwh @ brought_kw[0] * dt_h
     return paid

@@ -84,6 +84,8 @@ def network_map(run: Run, scenario: Scenario) -> str:
         ("high", "voltage above limit", "dot"),
         ("under", "voltage below limit", "dot"),
     ]
+    if "soft_open_point" in scenario.device_kind:
+        keys.append(("soft", "soft open point", "dash"))
     shared = f'<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>{grey}</defs></svg>'
     return shared + side_by_side(run, draw) + legend(keys)
 
