@@ -16,6 +16,9 @@ from archipel.forecasting.perfect import perfect
 from archipel.model import Bools, Floats, Horizon, IslandRules, Profiles, Scenario
 from archipel.model.weather import Weather
 
+SPILT_EUR_PER_KWH = 1e-3
+"""Off grid: what energy is worth that nobody needs."""
+
 ForecastKind = Literal["perfect", "naive"]
 
 
@@ -80,9 +83,9 @@ class Outlook:
         peaks = np.array([max(peaks_kw.get(d.isoformat(), 0.0), 0.0) for d in days if d <= last])
         price = self.price(horizon)
         if self.island.off_grid:
-            # nothing is bought, and what is too much is worth nothing: forming storage takes it, or renewables spill it
+            # nothing is bought; what is too much is next to nothing, so that no plan spills what storage could take
             worth = float(np.abs(price) @ horizon.dt_h) * self.load_kw
-            return RootFacts(0.0 * price, self.v_pu, peaks, worth)
+            return RootFacts(np.full(len(horizon), SPILT_EUR_PER_KWH), self.v_pu, peaks, worth)
         return RootFacts(price, self.v_pu, peaks)
 
     def _weather(self, first_row: int, rows: int) -> Weather:

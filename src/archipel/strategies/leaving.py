@@ -34,6 +34,8 @@ STRONG_MVA = 10_000.0
 BREAKER_S = 0.06
 """From the order to open until the switch has opened."""
 TICK_S = 0.02
+TOLD = 2
+"""Reasons against an island told in its life; `Left.cannot` has all."""
 
 
 @final
@@ -146,7 +148,8 @@ def leave(
         cannot = ("all batteries are empty", *cannot)
     told = before.flow.upstream_p_kw
     if cannot:
-        return Left(island, at, hours, told, stored, None, cannot, None, _life(None, hours, seed, cannot)[0], None)
+        some = cannot[:TOLD] if len(cannot) <= TOLD + 1 else (*cannot[:TOLD], f"and {len(cannot) - TOLD} lines more")
+        return Left(island, at, hours, told, stored, None, cannot, None, _life(None, hours, seed, some)[0], None)
     traces = first_seconds(scenario, before, states["battery"], battery, rules.droop)
     alone = Uncoordinated(island)
     result = run(island, alone, start=at, steps=round(hours * 4), states=states)
