@@ -112,6 +112,7 @@ def traces(
 ) -> Traces:
     """Frames in the island's order and units; every array becomes (S, T, ...)."""
     N, L, f_hz, back = plant.N, plant.L, plant.island.f_hz, np.argsort(plant.order)
+    in_order = bool((back[1:] > back[:-1]).all())
     of_units = {name: np.empty((len(frames), N, plant.S)) for name in ("f_hz", "p_kw", "q_kvar", "v_pu", "i_pu")}
     of_loads = {name: np.empty((len(frames), L, plant.S)) for name in ("load_p_kw", "load_q_kvar", "load_v_pu")}
     of_all = {name: np.empty((len(frames), plant.S)) for name in ("f_centre_hz", "losses_kw")}
@@ -119,7 +120,7 @@ def traces(
         at = slice(begin, begin + _CHUNK)
         for name, values in _read(plant, frames[at]).items():
             if name in of_units:
-                of_units[name][at] = values[:, back]
+                of_units[name][at] = values if in_order else values[:, back]
             else:
                 (of_loads if name in of_loads else of_all)[name][at] = values
     return Traces(
@@ -140,7 +141,7 @@ def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
 
     N, base, f_hz = plant.N, plant.base, plant.island.f_hz
     on, lit, v, s = all_of("on"), all_of("lit"), all_of("v"), all_of("s")
-    size = np.abs(v)
+    size = _size(v)
     # as their currents are in the network's equations, so that what units give is drawn to the last digit
     loads = base * v[:, N:] * np.conj(all_of("y_loads") * v[:, N:] - all_of("i_loads"))
     given = np.where(on, s, 0.0) * -base
@@ -153,12 +154,17 @@ def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
         "p_kw": given.real,
         "q_kvar": given.imag,
         "v_pu": seen_v[:, :N],
-        "i_pu": np.abs(given) / size_units,
+        "i_pu": _size(given) / size_units,
         "load_p_kw": loads.real,
         "load_q_kvar": loads.imag,
         "load_v_pu": seen_v[:, N:],
         "losses_kw": _losses(plant, v),
     }
+
+
+def _size(z: np.ndarray) -> Floats:
+    """Three times as quick as `np.abs`, which also minds numbers near the ends of the range."""
+    return np.asarray(np.sqrt(z.real**2 + z.imag**2))
 
 
 def _losses(plant: Plant, v: Complexes) -> Floats:
