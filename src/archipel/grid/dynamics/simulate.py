@@ -168,17 +168,19 @@ class _Run:
                 self.s = self.watch.powers(self.stepper.s)
                 gone = self.watch.look(k * self.step_s, (k - looked) * self.step_s, self.s)
                 looked = k
-                if k % self.per_record == 0 or k == last:
-                    self._record(k)
                 if gone:
                     self.trips += gone
                     self._switched()
+                if k % self.per_record == 0 or k == last:
+                    self._record(k)
         return self._traces()
 
     def _switched(self) -> None:
         """Voltages and currents jump when something is switched; angles and filters do not."""
-        self.plant.rebuild()
-        self.plant.solve()
+        plant = self.plant
+        plant.rebuild()
+        plant.solve()
+        self.s = self.watch.powers(plant.V[: plant.F] * plant.I.conj())
 
     def _happen(self, event: Event) -> None:
         plant = self.plant
