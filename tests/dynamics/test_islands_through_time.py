@@ -214,7 +214,9 @@ def test_a_full_battery_alone_raises_the_frequency_until_the_sun_is_turned_down(
     assert traces.p_kw[0, -1, 0] == pytest.approx(0.0, abs=3.0)
     assert traces.p_kw[0, -1, 1] == pytest.approx(-100.0, abs=5.0)
     assert traces.settled_hz[0] > 51.0
-    assert traces.e_kwh[0, 0] <= 100.0
+    taken_kwh = float(np.trapezoid(traces.p_kw[0, :, 0], traces.time_s) / 3600.0)
+    assert 99.9 < traces.e_kwh[0, 0] <= 100.0
+    assert 0.95 * taken_kwh == pytest.approx(traces.e_kwh[0, 0] - 99.8, rel=0.01)
     assert traces.trips == ()
 
 

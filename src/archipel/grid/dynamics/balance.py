@@ -60,7 +60,6 @@ def balance(plant: Plant, watch: Watch) -> tuple[Bools, Complexes]:
     found |= ~plant.lit
     plant.p_push[:] = np.where(on & ~plant.infinite[:, None], p - (plant.p_set[:F] - plant.w * plant.stiffness), 0.0)
     plant.p_push[np.abs(plant.p_push) < _POWER_TOLERANCE] = 0.0
-    plant.p_push[plant.governed] = 0.0
     gate = np.clip(
         plant.p_set[:F][plant.governed] - plant.gate_gain * plant.w[plant.governed],
         plant.p_least[plant.governed],
