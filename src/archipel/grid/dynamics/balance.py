@@ -52,7 +52,8 @@ def balance(plant: Plant, watch: Watch) -> tuple[Bools, Complexes]:
             break
         at_limit = new
     if all_held.any():
-        held = np.where(all_held, np.where(p > (most + least) / 2, most, least), np.where(at_limit > 0, most, least))
+        nearest = np.where(np.abs(p - most) < np.abs(p - least), most, least)
+        held = np.where(all_held, nearest, np.where(at_limit > 0, most, least))
         found, s = _held_by_others(plant, watch, all_held, at_limit != 0, held)
         p = s.real
     found &= ((p <= most + 1e-6) & (p >= least - 1e-6) | ~on).all(axis=0)

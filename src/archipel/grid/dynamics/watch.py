@@ -95,9 +95,9 @@ class Watch:
     def _limit_powers(self, p: Floats, dt_s: float) -> None:
         """Forming units beyond their limits let their frequency move until others take over.
 
-        An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. (A machine with a
-        governor does not hear it: its valve is its limiter.) Source:
-        overload mitigation of REGFM_A1, W. Du et al., PNNL-32278, 2023 (there on frequency, here on power: over droop).
+        An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. A machine with
+        a governor does not hear it: its valve is its limiter. Source: overload mitigation of REGFM_A1, W. Du et al.,
+        PNNL-32278, 2023 (there on frequency, here on power: over droop).
         """
         plant, F = self.plant, self.plant.F
         least, most = (limit[:F] for limit in self.room())
