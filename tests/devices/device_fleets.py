@@ -13,6 +13,7 @@ from archipel.devices import (
     LoadFleet,
     PvFleet,
     SheddableFleet,
+    SoftOpenPointFleet,
 )
 from archipel.model import Floats
 
@@ -49,6 +50,8 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
         "heat_pump": HeatPumpFleet(
             ids, node, draw(1, 6), rng.choice([-1, 3], N), draw(1, 9), draw(2, 4), draw(0.5, 9), draw(0.5, 3)
         ),
+        # each the end in one cell of a point whose other end is elsewhere
+        "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
         "ev_charger": chargers(ids, node, draw(3, 22), rng),
     }
     return made[kind]

@@ -44,6 +44,16 @@ def line(file: str, added: str) -> Callable[[Path], None]:
     return lambda folder: append_line(folder, file, added)
 
 
+def point(row: str) -> Callable[[Path], None]:
+    """A soft open point in a file of its own."""
+
+    def spoil(folder: Path) -> None:
+        replace_text(folder, TOML, "[devices]", '[devices]\nsoft_open_points = "points.csv"')
+        (folder / "points.csv").write_text(f"id,from_node,to_node,p_kw_max,loss_share\n{row}\n", encoding="utf-8")
+
+    return spoil
+
+
 def _naive(folder: Path) -> None:
     table = pq.read_table(folder / "profiles.parquet")
     stamps = pa.array(table["time"].to_numpy().astype("datetime64[s]"))
@@ -124,6 +134,10 @@ CASES = [
     Case(
         "unknown device kind", text("[devices]", '[devices]\nbatterys = "x.csv"'), TOML, "batterys", "unknown", "batt"
     ),
+    Case("point to itself", point("p,bus/3,bus/3,50,0.02"), "points.csv", "p", "bus/3 at both ends", "both sides"),
+    Case("point to nowhere", point("p,bus/3,bus/44,50,0.02"), "points.csv", "p", "bus/44", "Did you mean"),
+    Case("point without rating", point("p,bus/3,bus/4,0,0.02"), "points.csv", "p", "0", "p_kw_max"),
+    Case("point that loses all", point("p,bus/3,bus/4,50,1"), "points.csv", "p", "1", "loss_share"),
     Case("missing table", _no_source, TOML, "", "no such table", "network.source"),
     Case("missing key", text("start = ", "# start = "), TOML, "start", "nothing", "Add start"),
     Case("key of wrong type", text("days = 1", 'days = "one"'), TOML, "days", "'one'", "days"),

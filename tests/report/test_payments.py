@@ -62,6 +62,7 @@ def test_parts_of_payments_add_up_and_the_report_says_who_pays(tmp_path: Path) -
     network = sum(found[part] for part in PARTS)
     np.testing.assert_allclose(found["one_price"] + network, found["local"], atol=1e-6)
     assert all(abs(found[part].sum()) < 1e-9 for part in PARTS)
+    assert (found["soft_open_points"] == 0.0).all()
     assert "What cells would pay at local prices" in report(run)
 
 

@@ -66,7 +66,11 @@ def bend(site: Site, what: Duty, flow: CellFlow, below: Floats, above: Floats, w
     at_node = _marginal(site, flow, nodes, moves) * np.maximum(worth, LEAST_EUR_PER_KWH * what.horizon.dt_h)
     at_node += above[:, None, :]
     felt = np.abs(what.p)[:, None] * at_node[0, place[:count]] + np.abs(what.q)[:, None] * at_node[1, place[:count]]
-    return SHARE * felt / np.maximum(span, LEAST_RANGE), at_node[:, place[count:]].swapaxes(0, 1)
+    stiff = SHARE * felt / np.maximum(span, LEAST_RANGE)
+    stiff[what.ends.control] = 0.0  # they stand still, what they move is stiff where it is decided
+    if site.ties.decides:
+        stiff[-len(site.ties.decides) :] = site.ties.bend(np.maximum(worth, LEAST_EUR_PER_KWH * what.horizon.dt_h))
+    return stiff, at_node[:, place[count:]].swapaxes(0, 1)
 
 
 def _marginal(site: Site, flow: CellFlow, nodes: np.ndarray, moves: Floats) -> Floats:

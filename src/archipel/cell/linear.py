@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.cell.site import Duty, Site, drawn_with_children
+from archipel.cell.soft_ties import with_soft_ties
 from archipel.grid.cell_network import CellFlow
 from archipel.grid.sensitivity import Sensitivities
 from archipel.model import Floats, Ints, Tariff
@@ -134,6 +135,10 @@ def linear_problem(
     sens = site.network.sensitivities(point.flow, p, q, point.v_pu, inject, nodes, rows, across=True)
     maker = _Maker(site, what, point, sens, place, nodes, rows, precise)
     block = maker.block(voltages, branches, upstream_peaks)
+    block = with_soft_ties(block, what, site.ties, point.u, site.children)
+    # what was added for soft open points reads nothing of the network
+    more = len(block.hinges.bound) - sum(len(unit) for *_, unit in maker.reads)
+    maker.reads.append((np.zeros(more, dtype=np.int64), np.zeros(more), np.zeros(more), np.ones(more)))
     output, sign, cross, unit = (_cat(part) for part in zip(*maker.reads, strict=True))
     return Linear(block, Reads(output, sign, cross, unit, nodes, rows), point)
 
@@ -269,9 +274,11 @@ class _Maker:
         return Levels(peaks, peaks + reach, cost)
 
     def _own_import(self) -> Outputs:
-        """Boundary power less what passes on to child cells."""
+        """Boundary power less what passes on to child cells and to soft open points."""
         rows = self._affine(np.zeros(len(self.what.horizon), dtype=np.int64), np.arange(len(self.what.horizon)), None)
-        return Outputs(rows.t, rows.on_control, rows.on_p - 1.0, rows.on_q, rows.on_level, rows.on_v, rows.offset)
+        on_control = rows.on_control.copy()
+        on_control[:, self.what.ends.control] -= 1.0
+        return Outputs(rows.t, on_control, rows.on_p - 1.0, rows.on_q, rows.on_level, rows.on_v, rows.offset)
 
     def _limit_rows(self, voltages: _Nodes, branches: _Branches) -> list[_Row]:
         site = self.site

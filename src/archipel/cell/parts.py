@@ -9,8 +9,10 @@ from typing import Any, cast, final
 import numpy as np
 
 from archipel.cell.site import Site
+from archipel.cell.soft_ties import SoftTies
 from archipel.devices.base import DeviceFleet, State
 from archipel.devices.select import OwnDevices, select
+from archipel.devices.soft_open_point import SoftOpenPointFleet
 from archipel.grid.cell_network import cell_networks
 from archipel.model import Floats, Ints, Scenario
 
@@ -52,6 +54,7 @@ def cut(scenario: Scenario) -> Parts:
     for number, tie in enumerate(cells.tie):
         if tie.closed and parents[row[tie.lower]] == row[tie.upper]:
             tie_of[row[tie.lower]] = number
+    ties = soft_ties(scenario)
     sites, owns, whose = [], [], []
     for i, cell in enumerate(cells.cell):
         network = networks[i]
@@ -79,6 +82,7 @@ def cut(scenario: Scenario) -> Parts:
                 connection=scenario.connection if i == 0 else None,
                 margin_v_pu=scenario.margin_v_pu,
                 margin_loading=scenario.margin_loading,
+                ties=ties[i],
             )
         )
         owns.append(tuple(own))
@@ -86,3 +90,42 @@ def cut(scenario: Scenario) -> Parts:
     sizes = [len(cast("DeviceFleet", fleet).id) for fleet in scenario.fleets]
     offset = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     return Parts(scenario, tuple(sites), tuple(owns), tuple(whose), offset, tuple(parents), tie_of)
+
+
+def soft_ties(scenario: Scenario) -> tuple[SoftTies, ...]:
+    """What each cell knows of the soft open points: decided by the lowest cell above both ends."""
+    cells, parents = scenario.archipelago, scenario.archipelago.parents()
+    ways: list[tuple[list[int], str, float, float]] = []
+    for fleet in scenario.fleets:
+        if not isinstance(fleet, SoftOpenPointFleet):
+            continue
+        for name in dict.fromkeys(fleet.point):
+            rows = [row for row, point in enumerate(fleet.point) if point == name]
+            ends = cells.node_cell[fleet.node[rows]].tolist()
+            ways.append((_way(parents, ends), name, float(fleet.p_kw_max[rows[0]]), float(fleet.loss_share[rows[0]])))
+    out = []
+    for i in range(len(parents)):
+        decided = [(name, p_kw, share) for way, name, p_kw, share in ways if way[0] == i]
+        below = {
+            cells.cell[j].id: tuple(name for way, name, *_ in ways if j in way[1:])
+            for j, parent in enumerate(parents)
+            if parent == i
+        }
+        names, p_kw_max, loss_share = zip(*decided, strict=True) if decided else ((), (), ())
+        above = tuple(name for way, name, *_ in ways if i in way[1:])
+        out.append(SoftTies(above, names, p_kw_max, loss_share, {k: v for k, v in below.items() if v}))
+    return tuple(out)
+
+
+def _way(parents: list[int], ends: list[int]) -> list[int]:
+    """The lowest cell above all ends, then the cells on the way from it to them."""
+
+    def up(cell: int) -> list[int]:
+        path = [cell]
+        while parents[path[-1]] >= 0:
+            path.append(parents[path[-1]])
+        return path
+
+    paths = [up(cell) for cell in ends]
+    lowest = max(set.intersection(*(set(path) for path in paths)))  # parents stand before their children
+    return [lowest, *sorted({cell for path in paths for cell in path if cell > lowest})]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
+from archipel.cell.soft_ties import Ends, SoftTies, ends_of
 from archipel.devices.base import DeviceFleet, Plan, State
 from archipel.grid.cell_network import CellFlow, CellNetwork
 from archipel.model import Connection, Floats, Horizon, Ints, Tariff
@@ -41,6 +42,8 @@ class Site:
     """Firm limits at the boundary; None where there are none."""
     margin_v_pu: float
     margin_loading: float
+    ties: SoftTies = field(default_factory=SoftTies)
+    """Soft open points on whose way it lies."""
 
 
 @final
@@ -52,7 +55,7 @@ class Duty:
     plans: tuple[Plan, ...]
     """One per fleet of the site."""
     columns: tuple[Columns, ...]
-    """Of every plan, in their order."""
+    """Of every plan, in their order; then the powers of the soft open points that are decided here."""
     order: tuple[tuple[int, int, int], ...]
     node: Ints
     """Local row of every control."""
@@ -64,6 +67,8 @@ class Duty:
     base_p_kw: Floats
     base_q_kvar: Floats
     """Of every local node, shape (nodes, T)."""
+    ends: Ends
+    """The ends of soft open points among the controls."""
 
     def drawn(self, u: Floats) -> tuple[Floats, Floats]:
         """What the cell's nodes draw at controls `u` (N, T), without child cells."""
@@ -75,7 +80,8 @@ class Duty:
     def idle(self) -> Floats:
         """A first guess: renewables in full, stores in the middle of what they may hold, batteries at rest."""
         guess = np.where((self.q != 0.0)[:, None], 0.5 * (self.lo + self.hi), self.lo)
-        middle = {g: _middle(columns) for g, columns in enumerate(self.columns) if columns.store is not None}
+        known = ((g, c) for g, c in enumerate(self.columns) if c.store is not None or c.even is not None)
+        middle = {g: _middle(columns) for g, columns in known}
         for n, (group, k, j) in enumerate(self.order):
             if group in middle:
                 guess[n] = middle[group][k, j]
@@ -83,7 +89,7 @@ class Duty:
 
     def gentle(self) -> Floats:
         """A start well inside every limit: as `idle`, but renewables nearly off."""
-        plain = np.array([self.columns[g].store is None for g, _, _ in self.order], dtype=np.bool_)
+        plain = np.array([_plain(self.columns[g]) for g, _, _ in self.order], dtype=np.bool_)
         off = plain & (self.q == 0.0)
         return np.where(off[:, None], self.hi - 0.1 * (self.hi - self.lo), self.idle())
 
@@ -98,16 +104,21 @@ class Duty:
         return out
 
 
+def _plain(columns: Columns) -> bool:
+    """Whether the columns hold nothing and know no better start than their bounds."""
+    return columns.store is None and columns.even is None
+
+
 def _middle(columns: Columns) -> Floats:
     """Controls (K, J, T) that keep every store near the middle of its bounds.
 
     Columns with a control for either direction use a little of both.
     """
+    if columns.even is not None:
+        return columns.even
     store = columns.store
     if store is None:
         raise ValueError("these columns have no store")
-    if columns.even is not None:
-        return columns.even
     lo, hi = columns.lo, columns.hi
     out = np.zeros_like(lo)
     level = store.start
@@ -144,6 +155,8 @@ def duty(site: Site, states: Mapping[str, State], weather: Weather, horizon: Hor
         np.add.at(base_p, at, plan.base_p_kw)
         np.add.at(base_q, at, plan.base_q_kvar)
     columns = tuple(plan.columns for plan in plans)
+    if site.ties.decides:
+        columns = (*columns, site.ties.columns(horizon, int(site.network.nodes[0])))
     order = control_order(columns)
     empty = np.zeros((0, t_count))
     return Duty(
@@ -158,6 +171,7 @@ def duty(site: Site, states: Mapping[str, State], weather: Weather, horizon: Hor
         hi=np.stack([columns[g].hi[k, j] for g, k, j in order]) if order else empty,
         base_p_kw=base_p,
         base_q_kvar=base_q,
+        ends=ends_of(site.fleets, order),
     )
 
 

@@ -38,7 +38,7 @@ def add_parsers(subparsers: Any) -> None:
         "--method",
         choices=("auto", "exact", "robust"),
         default="auto",
-        help="how cells agree under distributed (default: auto)",
+        help="how cells agree under distributed (default: auto); robust is for lossy links, slower, less precise",
     )
     run.add_argument("--workers", type=_positive, metavar="N", help="processes of the distributed strategy")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where results go (default: runs)")

@@ -15,8 +15,10 @@ def taking_part(site: Site, children: tuple[str, ...]) -> Site:
     """The cell with only these children."""
     if children == site.children:
         return site
+    ties = site.ties.without([name for name in site.children if name not in children])
     at = dict(zip(site.children, site.child_node.tolist(), strict=True))
-    return replace(site, children=children, child_node=np.array([at[name] for name in children], dtype=np.int64))
+    node = np.array([at[name] for name in children], dtype=np.int64)
+    return replace(site, children=children, child_node=node, ties=ties)
 
 
 def with_fixed(site: Site, what: Duty, fixed_pq: Mapping[str, Floats]) -> Duty:

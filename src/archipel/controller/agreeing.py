@@ -19,6 +19,7 @@ from archipel.cell.curvature import SHARE
 from archipel.cell.linear import Memory, Point, linear_problem
 from archipel.cell.prices import Duals, Priced, child_parts, upstream_parts, worth_of_losses
 from archipel.cell.site import Duty, Site, flow
+from archipel.cell.soft_ties import follow
 from archipel.controller.absent import interval_before
 from archipel.controller.bending import stiffness
 from archipel.coordination.outcome import Before, Method, Solved, Start, Upstream
@@ -222,7 +223,8 @@ def agree(
         start = Start(np.concatenate([settled.said, settled.v_pu[None]]), price * dt_h, habits.rho, kept.before)
         solved = yield from method.program(block, near, upstream, start, dt_h)
         habits.rho = habits.rho if solved.rho is None else solved.rho
-        u, price, rounds = solved.u, solved.price / dt_h, rounds + solved.round_trips
+        u = follow(what, site.ties, solved.u, solved.tie_kw)
+        price, rounds = solved.price / dt_h, rounds + solved.round_trips
         settled = yield from _settle(site, what, u, settled.v_pu, habits, root, 2)
         errors = np.array(
             [
@@ -290,7 +292,7 @@ def _prices(last: Agreed | None, what: Duty) -> Floats:
 
 def _outputs(block: Block, solved: Solved, v_pu: Floats) -> Floats:
     """All outputs of the linear problem at its answer and a boundary voltage."""
-    return block.outputs.value(solved.u, solved.levels, solved.child_pq, v_pu)
+    return block.outputs.value(solved.u, solved.levels, solved.child_pq, v_pu, solved.tie_kw)
 
 
 def _duals(solved: Solved) -> Duals | None:

@@ -138,6 +138,6 @@ def shared_out(
     """(p_kw, q_kvar) of every fleet in interval `t`: a schedule's columns split over devices."""
     groups = chosen.block.by_columns(chosen.u)
     out = []
-    for fleet, plan, u in zip(site.fleets, chosen.duty.plans, groups, strict=True):
+    for fleet, plan, u in zip(site.fleets, chosen.duty.plans, groups[: len(site.fleets)], strict=True):
         out.append(fleet.setpoints(np.arange(len(fleet.id)), states[fleet.kind], plan, u, t, now))
     return out

@@ -179,11 +179,12 @@ def solve(solver: CellSolver, upstream: Upstream | None, options: Options) -> Re
         converged=bool(told["converged"]),
         levels=solver.levels_now,
         child_pq=solver.child_pq,
-        v_pu=solver.v,
+        v_pu=solver.v[:t_count],
         round_trips=round_trips,
         gaps=() if root is None else tuple(root.gaps),
         hinge_price=hinge_price,
         volt_price=volt_price,
+        tie_kw=solver.v[t_count:].reshape(-1, t_count),
     )
 
 

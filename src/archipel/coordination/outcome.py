@@ -63,6 +63,8 @@ class Solved:
     """Prices of the own hinges (R,) [EUR per unit and interval]; None where a way finds none."""
     volt_price: Floats | None = None
     """The same of the voltages handed to the children (children, T)."""
+    tie_kw: Floats | None = None
+    """Powers of ties decided above (ties, T); None where a way leaves them at rest."""
 
 
 @final

@@ -39,7 +39,7 @@ from archipel.coordination.message import Body
 from archipel.coordination.outcome import Solved, Start, Upstream
 from archipel.coordination.tree import Ask, Gather, Swap, Tell
 from archipel.model import Floats
-from archipel.optimisation.block import Block
+from archipel.optimisation.block import Block, at_rest
 from archipel.optimisation.proximal import Found, Proximal, Ranges, reach
 
 ROOM = 1e-3
@@ -94,12 +94,13 @@ def solve(
     """A cell's program. `upstream` is given to the root only; `options` matter there only.
 
     Args:
-        block: the cell's own problem.
+        block: the cell's own problem; ties across the tree stay at rest, as they do in silence.
         upstream: price and voltage at the root's boundary.
         options: when to stop.
         start: where to begin at the own boundary.
         dt_h: lengths of the intervals [h], for prices per kWh; by default one hour each.
     """
+    block = at_rest(block)
     cell = _Cell(block, upstream, np.ones(block.intervals) if dt_h is None else dt_h)
     cell.every = options.every
     yield from _open(cell, start)

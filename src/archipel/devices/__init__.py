@@ -14,6 +14,7 @@ from archipel.devices.heat_pump import HeatPumpFleet
 from archipel.devices.load import LoadFleet
 from archipel.devices.pv import PvFleet
 from archipel.devices.sheddable import SheddableFleet
+from archipel.devices.soft_open_point import SoftOpenPointFleet
 from archipel.model import Bools
 
 KINDS: dict[str, type] = {
@@ -24,6 +25,7 @@ KINDS: dict[str, type] = {
     "battery": BatteryFleet,
     "ev_charger": EvChargerFleet,
     "heat_pump": HeatPumpFleet,
+    "soft_open_point": SoftOpenPointFleet,
 }
 """The registry: one line per kind."""
 
@@ -55,6 +57,7 @@ __all__ = [
     "PvFleet",
     "Sensed",
     "SheddableFleet",
+    "SoftOpenPointFleet",
     "State",
     "Weather",
     "wear_eur",

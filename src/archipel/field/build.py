@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import final
 
 from archipel.cell.parts import Parts, cut
@@ -34,7 +34,8 @@ def build(file: CellFile) -> Built:
     """Take the cell out of its scenario. Raises `CellFileInvalid`."""
     path = file.folder / file.cell.scenario
     scenario = load_scenario(path if path.exists() else file.cell.scenario)
-    parts = cut(scenario)
+    # nobody can order a soft open point yet, so it stays open and no plan may count on it
+    parts = cut(replace(scenario, fleets=tuple(f for f in scenario.fleets if f.kind != "soft_open_point")))
     ids = [site.id for site in parts.sites]
     if file.cell.id not in ids:
         expected = f"a cell of scenario {scenario.name}: {', '.join(ids[:8])}{', ...' if len(ids) > 8 else ''}"

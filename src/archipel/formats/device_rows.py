@@ -120,6 +120,18 @@ class SheddableRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class SoftOpenPointRows:
+    """Soft open points: pairs of converters that move power between two nodes."""
+
+    id: tuple[str, ...] = ()
+    from_node: Ints = field(default_factory=_none_whole)
+    to_node: Ints = field(default_factory=_none_whole)
+    p_kw_max: Floats = field(default_factory=_none)
+    loss_share: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -130,6 +142,7 @@ class DeviceRows:
     ev_charger: ChargerRows = field(default_factory=ChargerRows)
     heat_pump: HeatPumpRows = field(default_factory=HeatPumpRows)
     sheddable: SheddableRows = field(default_factory=SheddableRows)
+    soft_open_point: SoftOpenPointRows = field(default_factory=SoftOpenPointRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

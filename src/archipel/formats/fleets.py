@@ -14,15 +14,18 @@ from archipel.devices import (
     LoadFleet,
     PvFleet,
     SheddableFleet,
+    SoftOpenPointFleet,
 )
-from archipel.formats.device_rows import DeviceRows
+from archipel.devices.soft_open_point import ENDS
+from archipel.formats.device_rows import DeviceRows, SoftOpenPointRows
 from archipel.model import Fleet, Ints, Profiles
 
 CONSTANT = -1
 
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
-    """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable."""
+    """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
+    soft_open_point."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -63,8 +66,21 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         SheddableFleet(
             shed.id, shed.node, shed.p_kw, shed.q_kvar, *_load_columns(shed.profile, column), shed.voll_eur_per_kwh
         ),
+        _ends(rows.soft_open_point),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
+
+
+def _ends(rows: SoftOpenPointRows) -> SoftOpenPointFleet:
+    """Two ends for every soft open point, one after the other."""
+    return SoftOpenPointFleet(
+        tuple(f"{name}/{end}" for name in rows.id for end in ENDS),
+        np.stack([rows.from_node, rows.to_node], axis=1).ravel(),
+        tuple(name for name in rows.id for _ in ENDS),
+        np.repeat(rows.p_kw_max, 2),
+        np.repeat(rows.loss_share, 2),
+        np.tile([1.0, -1.0], len(rows.id)),
+    )
 
 
 def load_series(profile: str, names: Collection[str]) -> tuple[str, str] | None:

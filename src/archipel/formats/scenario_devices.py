@@ -19,13 +19,14 @@ from archipel.formats.device_rows import (
     LoadRows,
     PvRows,
     SheddableRows,
+    SoftOpenPointRows,
 )
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import load_series
 from archipel.formats.scenario_network import node_rows
 from archipel.formats.tables import Column, Sheet, read_sheet, write_sheet
 from archipel.grid.topology import live
-from archipel.model import Grid, Profiles
+from archipel.model import Bools, Grid, Ints, Profiles
 
 ID, NODE, PROFILE = Column("id", "id"), Column("node", "text"), Column("profile", "text", default="")
 P_KW = Column("p_kw", above=0.0, unit="kW")
@@ -71,6 +72,13 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("band_k", default=2.0, above=0.0),
     ),
     "sheddable": (*LOADS, Column("voll_eur_per_kwh", default=10.0, low=0.0)),
+    "soft_open_points": (
+        ID,
+        Column("from_node", "text"),
+        Column("to_node", "text"),
+        Column("p_kw_max", above=0.0, unit="kW"),
+        Column("loss_share", default=0.02, low=0.0, high=0.4),
+    ),
 }
 SESSIONS = (
     Column("charger", "text"),
@@ -85,6 +93,7 @@ KIND = {
     "batteries": ("battery", BatteryRows),
     "heat_pumps": ("heat_pump", HeatPumpRows),
     "sheddable": ("sheddable", SheddableRows),
+    "soft_open_points": ("soft_open_point", SoftOpenPointRows),
 }
 
 
@@ -102,24 +111,16 @@ def read_devices(
         if sheet is None:
             continue
         sheets.append(sheet)
-        node = node_rows(sheet, "node", row, findings) if grid is not None else np.full(len(sheet), -1)
-        if grid is not None and fed is not None:
-            dead = (node >= 0) & ~fed[np.maximum(node, 0)]
-            findings.add_each(
-                sheet.file,
-                table,
-                [
-                    (sheet.id[i], f"the node {grid.nodes.id[node[i]]}, which no source feeds")
-                    for i in np.flatnonzero(dead)
-                ],
-                "a node with a closed way to the source",
-                "Close a switch on the way, or remove the device.",
-            )
+        node = {name: _fed_nodes(sheet, name, row, fed, grid, findings) for name in _node_columns(table)}
         if known is not None and "profile" in sheet.text:
             _check_profiles(sheet, known, pair=table in {"loads", "sheddable"}, findings=findings)
         if table == "ev_chargers":
-            found["ev_charger"] = _chargers(folder, files.get("ev_sessions"), sheet, node, profiles, toml, findings)
+            found["ev_charger"] = _chargers(
+                folder, files.get("ev_sessions"), sheet, node["node"], profiles, toml, findings
+            )
         else:
+            if table == "soft_open_points":
+                _check_ends(sheet, node, findings)
             kind, record = KIND[table]
             found[kind] = record(**_values(record, sheet, node))
     if files.get("ev_sessions") and not files.get("ev_chargers"):
@@ -129,9 +130,44 @@ def read_devices(
     return DeviceRows(**found)
 
 
-def _values(record: type, sheet: Sheet, node: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {"node": node}
-    for name in (f.name for f in fields(record) if f.name != "node"):
+def _node_columns(table: str) -> list[str]:
+    """Columns of a table that name nodes."""
+    return [column.name for column in TABLES[table] if column.name in {"node", "from_node", "to_node"}]
+
+
+def _fed_nodes(
+    sheet: Sheet, column: str, row: Mapping[str, int], fed: Bools | None, grid: Grid | None, findings: Findings
+) -> Ints:
+    """Rows of the nodes a column names, -1 where there is none; a finding for each that no source feeds."""
+    if grid is None or fed is None:
+        return np.full(len(sheet), -1, dtype=np.int64)
+    node = node_rows(sheet, column, row, findings)
+    dead = (node >= 0) & ~fed[np.maximum(node, 0)]
+    findings.add_each(
+        sheet.file,
+        sheet.name,
+        [(sheet.id[i], f"the node {grid.nodes.id[node[i]]}, which no source feeds") for i in np.flatnonzero(dead)],
+        "a node with a closed way to the source",
+        "Close a switch on the way, or remove the device.",
+    )
+    return node
+
+
+def _check_ends(sheet: Sheet, node: Mapping[str, Ints], findings: Findings) -> None:
+    """A soft open point has two ends."""
+    same = (node["from_node"] == node["to_node"]) & (node["from_node"] >= 0)
+    findings.add_each(
+        sheet.file,
+        sheet.name,
+        [(sheet.id[i], f"the node {sheet.text['to_node'][i]} at both ends") for i in np.flatnonzero(same)],
+        "two different nodes",
+        "Name the nodes on both sides of the open point.",
+    )
+
+
+def _values(record: type, sheet: Sheet, node: Mapping[str, Ints]) -> dict[str, Any]:
+    values: dict[str, Any] = dict(node)
+    for name in (f.name for f in fields(record) if f.name not in node):
         values[name] = sheet.text.get(name, sheet.numbers.get(name, sheet.flags.get(name)))
     return values
 
@@ -230,7 +266,8 @@ def write_devices(folder: Path, devices: DeviceRows, node: tuple[str, ...]) -> d
         if not rows.id:
             continue
         values = {c.name: getattr(rows, c.name) for c in TABLES[table]}
-        values["node"] = [node[i] for i in rows.node]
+        for name in _node_columns(table):
+            values[name] = [node[i] for i in values[name]]
         write_sheet(folder / f"{table}.csv", values)
         written[table] = f"{table}.csv"
     return written

@@ -93,6 +93,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "ev_sessions": Key("file", optional=True),
         "heat_pumps": Key("file", optional=True),
         "sheddable": Key("file", optional=True),
+        "soft_open_points": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

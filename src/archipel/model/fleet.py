@@ -13,7 +13,7 @@ class Fleet(Protocol):
 
     @property
     def kind(self) -> str:
-        """Kind of device: load, pv, generator, battery, ev_charger, heat_pump, sheddable."""
+        """Kind of device: load, pv, generator, battery, ev_charger, heat_pump, sheddable, soft_open_point."""
         ...
 
     @property

@@ -270,7 +270,17 @@ def fold(block: Block, pq: Floats) -> Block:
         offset = offset + (out.on_p[keep] * pq[:, 0, t].T + out.on_q[keep] * pq[:, 1, t].T).sum(axis=1)
     none = np.zeros((len(t), 0))
     folded = Outputs(t, out.on_control[keep], none, none, out.on_level[keep], out.on_v[keep], offset, out.on_tie[keep])
-    return replace(block, outputs=folded, children=0, decides=(), hands_down=())
+    return replace(at_rest(block), outputs=replace(folded, on_tie=none), children=0)
+
+
+def at_rest(block: Block) -> Block:
+    """The same problem while no tie carries power."""
+    if not block.decides and not block.outputs.on_tie.shape[1]:
+        return block
+    lo, hi = block.lo.copy(), block.hi.copy()
+    lo[list(block.decides)] = hi[list(block.decides)] = 0.0
+    outputs = replace(block.outputs, on_tie=np.zeros((len(block.outputs.t), 0)))
+    return replace(block, lo=lo, hi=hi, outputs=outputs, decides=(), hands_down=())
 
 
 @dataclass(frozen=True, slots=True)

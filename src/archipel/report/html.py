@@ -17,6 +17,7 @@ from archipel.report.network_map import network_map
 from archipel.report.payments import payments_table
 from archipel.report.price_parts import price_parts
 from archipel.report.run import Run
+from archipel.report.soft_points import soft_points
 from archipel.report.tie_flows import tie_flows
 from archipel.report.words import STRATEGY, first_date, story
 
@@ -28,6 +29,7 @@ MANY = {
     "ev_charger": "vehicle chargers",
     "heat_pump": "heat pumps",
     "sheddable": "loads that can be shed",
+    "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""
 MOST_GIVEN = 60
@@ -56,6 +58,7 @@ def report(run: Run) -> str:
         _section("Upstream and prices", _ABOUT_UPSTREAM, _two(charts.upstream(run, scenario), charts.prices(run))),
         *_optional("What a price is made of", _ABOUT_PARTS, price_parts(run, scenario)),
         *_optional("What cells would pay at local prices", _ABOUT_PAYMENTS, payments_table(run, scenario)),
+        *_optional("Soft open points", _ABOUT_POINTS, soft_points(run, scenario)),
         _section("Voltage", _ABOUT_VOLTAGE, charts.voltages(run, scenario)),
         _section("Loading of lines and transformers", _ABOUT_LOADING, charts.loadings(run, scenario)),
         _section("Between the cells", _ABOUT_TIES, tie_flows(run, scenario)),
@@ -95,6 +98,11 @@ _ABOUT_PAYMENTS = (
     "and is paid for what it passes on to cells below at theirs, beside the day-ahead price for its own net import. "
     "Below zero, it earns. Both add up to what the area pays upstream: what cells pay for losses, scarce lines, "
     "voltage and fees is received by the cells above, whose network it is."
+)
+_ABOUT_POINTS = (
+    "Of the distributed run. Each moves what the cells at both ends agreed on; above zero from its first end to its "
+    "second. Its owner pays for what goes in at the price of that node and is paid for what comes out at the price of "
+    "the other. What one is worth to the area shows in a run without it."
 )
 _ABOUT_VOLTAGE = "Every node of the AC power flow. The strictest limit of each level is drawn, unless it is far away."
 _ABOUT_LOADING = (

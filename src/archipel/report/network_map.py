@@ -13,6 +13,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from archipel.devices import SoftOpenPointFleet
 from archipel.model import Floats, Scenario
 from archipel.report.charts import side_by_side
 from archipel.report.kpis import LOADING_TOLERANCE, V_TOLERANCE_PU
@@ -83,6 +84,8 @@ def network_map(run: Run, scenario: Scenario) -> str:
         ("high", "voltage above limit", "dot"),
         ("under", "voltage below limit", "dot"),
     ]
+    if "soft_open_point" in scenario.device_kind:
+        keys.append(("soft", "soft open point", "dash"))
     shared = f'<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>{grey}</defs></svg>'
     return shared + side_by_side(run, draw) + legend(keys)
 
@@ -167,6 +170,7 @@ def _grey(scenario: Scenario, at: Positions) -> str:
         _segments(at, a, b, np.flatnonzero(shown & ~high), "grid-normal", 0.5),
         _segments(at, a, b, np.flatnonzero(shown & high), "grid-normal", 1.1),
     ]
+    parts += _soft_open_points(scenario, at)
     if not at.whole:
         parts += [
             f'<circle cx="{at.x[n]:.1f}" cy="{at.y[n]:.1f}" r="1.7" fill="var(--grid-normal)"/>'
@@ -177,6 +181,19 @@ def _grey(scenario: Scenario, at: Positions) -> str:
         x, y = float(at.x[root]), float(at.y[root])
         parts.append(tag("rect", x=x - 3, y=y - 3, width=6, height=6, fill="var(--soft)"))
     return tag("g", *parts, id="network")
+
+
+def _soft_open_points(scenario: Scenario, at: Positions) -> list[str]:
+    """A dotted line between the ends of each."""
+    parts = []
+    for fleet in scenario.fleets:
+        if isinstance(fleet, SoftOpenPointFleet):
+            for a, b, name in zip(fleet.node[::2], fleet.node[1::2], fleet.point[::2], strict=True):
+                told = tag("title", escape(f"soft open point {name}"))
+                ends = {"x1": float(at.x[a]), "y1": float(at.y[a]), "x2": float(at.x[b]), "y2": float(at.y[b])}
+                if np.isfinite(sum(ends.values())):
+                    parts.append(tag("line", told, stroke="var(--soft)", stroke_dasharray="1.5 2", **ends))
+    return parts
 
 
 def _substation(scenario: Scenario, at: Positions) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from archipel.market.tariff import SETTLEMENT_H, metered_into_lower, own_net_import, settled
-from archipel.model import Floats, Scenario, StrategyResult
+from archipel.model import Floats, Ints, Scenario, StrategyResult
 
 END_USE = {"load": "load", "sheddable": "load", "ev_charger": "vehicles", "heat_pump": "heat"}
 """What the power of a kind of device is for."""
@@ -33,11 +33,12 @@ class Tally:
     available: Floats
     """What they could have delivered."""
     own: Floats
-    """Own net import: power from outside the cell for its devices and its network, without its child cells."""
+    """Own net import: power from outside the cell for its devices and its network, without its child cells. What a soft
+    open point brings is import, what it takes is none."""
     upstream: Floats
     """Power drawn from the upstream grid, shape (Q,)."""
     losses: Floats
-    """Losses in all branches, shape (Q,)."""
+    """Losses in all branches and soft open points, shape (Q,)."""
     price_eur_per_kwh: Floats
     """Day-ahead price, shape (Q,)."""
     lv_end_use_kwh: float
@@ -62,12 +63,7 @@ def tally(scenario: Scenario, result: StrategyResult) -> Tally:
     dt_h = result.dt_h
 
     def by_cell(rows: NDArray[np.bool_], power: NDArray[np.float32], sign: float) -> Floats:
-        chosen = np.flatnonzero(rows)
-        if not len(chosen):
-            return np.zeros((cells, len(time)))
-        sums = sparse.csr_array((np.ones(len(chosen)), (cell[chosen], np.arange(len(chosen)))), (cells, len(chosen)))
-        taken = np.maximum(sign * power[chosen].astype(np.float64), 0.0)
-        return settled(np.asarray(sums @ taken), dt_h)
+        return settled(_by_cell(cells, cell, rows, np.maximum(sign * power, 0.0)), dt_h)
 
     per = round(SETTLEMENT_H / dt_h)
     time = result.time[::per]
@@ -78,6 +74,7 @@ def tally(scenario: Scenario, result: StrategyResult) -> Tally:
     renewable = np.isin(kind, RENEWABLE)
     upstream = settled(result.upstream_p_kw, dt_h)
     into_lower = settled(metered_into_lower(scenario.archipelago, result.tie_p_kw), dt_h)
+    ends = settled(_by_cell(cells, cell, kind == "soft_open_point", result.p_kw), dt_h)
     at_lv = np.isin(kind, list(END_USE)) & (scenario.grid.nodes.vn_kv[scenario.device_node] < 1.0)
     return Tally(
         time=time,
@@ -86,12 +83,21 @@ def tally(scenario: Scenario, result: StrategyResult) -> Tally:
         discharging=by_cell(kind == "battery", result.p_kw, -1.0),
         renewable=by_cell(renewable, result.p_kw, -1.0),
         available=by_cell(renewable, result.available_kw, 1.0),
-        own=own_net_import(scenario.archipelago, into_lower, upstream),
+        own=own_net_import(scenario.archipelago, into_lower, upstream) - ends,
         upstream=upstream,
-        losses=settled(result.losses_kw, dt_h),
+        losses=settled(result.losses_kw, dt_h) + ends.sum(axis=0),
         price_eur_per_kwh=day_ahead(scenario, time),
         lv_end_use_kwh=float(np.maximum(result.p_kw[at_lv], 0.0).sum(dtype=np.float64)) * dt_h,
     )
+
+
+def _by_cell(cells: int, cell: Ints, rows: NDArray[np.bool_], power: NDArray[np.float32]) -> Floats:
+    """Sums over the chosen devices of every cell (cells, steps) of power (devices, steps)."""
+    chosen = np.flatnonzero(rows)
+    if not len(chosen):
+        return np.zeros((cells, power.shape[1]))
+    sums = sparse.csr_array((np.ones(len(chosen)), (cell[chosen], np.arange(len(chosen)))), (cells, len(chosen)))
+    return np.asarray(sums @ power[chosen].astype(np.float64))
 
 
 def day_ahead(scenario: Scenario, time: NDArray[np.datetime64]) -> Floats:

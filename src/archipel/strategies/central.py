@@ -23,6 +23,7 @@ from archipel.strategies.planning import Desk, ForecastKind
 from archipel.strategies.whole import (
     WholeState,
     at_one_desk,
+    follow_whole,
     forget_whole,
     linearise_whole,
     price_parts_whole,
@@ -105,7 +106,7 @@ class Central:
                 for what, w in zip(duties, at, strict=True)
             ]
             best = self._optimum(blocks, joined, starts, Upstream(energy, np.full(len(horizon), root.v_pu)))
-            u, iterations = best.u, iterations + best.iterations
+            u, iterations = follow_whole(parts, duties, blocks, best.u), iterations + best.iterations
             state = settle_whole(parts, duties, u, state)
             worst = worst_excess(parts, horizon, state, self._memories)
             if (worst < ACCEPT).all():
@@ -187,5 +188,5 @@ def split(
     groups = plan.block.by_columns(plan.u)
     return [
         fleet.setpoints(np.arange(len(fleet.id)), states[fleet.kind], part, u, t, now)
-        for fleet, part, u in zip(fleets, what.plans, groups, strict=True)
+        for fleet, part, u in zip(fleets, what.plans, groups[: len(fleets)], strict=True)
     ]

@@ -13,6 +13,7 @@ from archipel.cell.linear import Memory, Point, linearise
 from archipel.cell.parts import Parts
 from archipel.cell.prices import Duals, child_parts, upstream_parts
 from archipel.cell.site import Duty, flow
+from archipel.cell.soft_ties import follow
 from archipel.controller.agreeing import both
 from archipel.coordination.exact import DEFAULT, solve
 from archipel.coordination.outcome import Solved, Upstream
@@ -70,6 +71,16 @@ def linearise_whole(
         linearise(site, duties[i], Point(u[i], state.child_pq[i], state.v_pu[i], state.flow[i]), memories[i], root)
         for i, (site, root) in enumerate(zip(parts.sites, [peaks, *[None] * len(parts.sites)], strict=False))
     ]
+
+
+def follow_whole(parts: Parts, duties: list[Duty], blocks: list[Block], u: list[Floats]) -> list[Floats]:
+    """Controls of every cell with the ends of soft open points at what was decided for them."""
+    above = [np.zeros((0, block.intervals)) for block in blocks]
+    for i, below in enumerate(children_of(parts)):
+        every = blocks[i].tie_powers(u[i], above[i])
+        for row, child in enumerate(below):
+            above[child] = every[blocks[i].ties_of(row)]
+    return [follow(what, site.ties, *one) for what, site, *one in zip(duties, parts.sites, u, above, strict=True)]
 
 
 def stiffness_whole(parts: Parts, duties: list[Duty], state: WholeState, price_eur_per_kwh: Floats) -> list[Floats]:
