@@ -106,6 +106,9 @@ def test_a_virtual_machine_answers_a_step_as_its_second_order_equation(
     fine = np.arange(0.0, 10.0, 1e-4)
     low = end + np.exp(-a * fine) * (-end * np.cos(turn * fine) + (-dp / m - a * end) * np.sin(turn * fine) / turn)
     assert traces.nadir_hz[0] == pytest.approx(f * (1 + low.real.min()), abs=1e-4)
+    less = simulate(island, [LoadStep(time_s=0.5, load="load", p_kw=0.0)], duration_s=10.5, record_s=1.0)
+    assert less.peak_hz[0] == pytest.approx(f * (1 - low.real.min()), abs=1e-4), "as high as it fell"
+    assert less.nadir_hz[0] == pytest.approx(f, abs=1e-6)
 
 
 def test_a_droop_inverter_falls_as_its_filter_does() -> None:

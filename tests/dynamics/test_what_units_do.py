@@ -130,6 +130,17 @@ def test_a_loop_finds_the_frequency_and_shows_it() -> None:
     assert np.abs(traces.f_hz[0, 80:, 1] - traces.f_hz[0, 80:, 0]).max() < 0.01, "within 0.3 s at 5 Hz"
 
 
+def test_followers_ten_times_the_unit_they_follow_settle_with_it() -> None:
+    """Together they answer frequency four times as much as the droop does: each round may move them only so far."""
+    many = replace(pv(ieee_1547().at(50.0), -600.0, -600.0), rating_kva=1000.0)
+    island = Island(NOTHING, (droop("battery", 0, 100.0, i_pu_max=2.0, droop_v=0.0), many), (load(520.0, 0.0),))
+    state = settled(island)
+    assert state.found.all()
+    over = (state.f_hz[0] - 50.0 - 0.03) / (0.05 * 50.0)
+    assert state.p_kw[0, 1] == pytest.approx(-600.0 + 1000.0 * over, abs=1e-6)
+    assert state.p_kw[0, 0] == pytest.approx(100.0 * (state.f_hz[0] / 50.0 - 1) / 0.02, abs=1e-6)
+
+
 def test_a_load_of_constant_power_draws_as_an_impedance_below_70_percent() -> None:
     island = Island(NOTHING, (main_grid("grid", 0, 1e8, v_pu=0.5),), (load(100.0, 20.0, z_share=0.0),))
     assert settled(island).load_p_kw[0, 0] == pytest.approx(100.0 * (0.5 / 0.7) ** 2, rel=1e-4)

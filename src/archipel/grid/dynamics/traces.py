@@ -141,7 +141,7 @@ def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
 
     N, base, f_hz = plant.N, plant.base, plant.island.f_hz
     on, lit, v, s = all_of("on"), all_of("lit"), all_of("v"), all_of("s")
-    size = _size(v)
+    size = np.abs(v)
     # as their currents are in the network's equations, so that what units give is drawn to the last digit
     loads = base * v[:, N:] * np.conj(all_of("y_loads") * v[:, N:] - all_of("i_loads"))
     given = np.where(on, s, 0.0) * -base
@@ -154,17 +154,12 @@ def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
         "p_kw": given.real,
         "q_kvar": given.imag,
         "v_pu": seen_v[:, :N],
-        "i_pu": _size(given) / size_units,
+        "i_pu": np.abs(given) / size_units,
         "load_p_kw": loads.real,
         "load_q_kvar": loads.imag,
         "load_v_pu": seen_v[:, N:],
         "losses_kw": _losses(plant, v),
     }
-
-
-def _size(z: np.ndarray) -> Floats:
-    """Three times as quick as `np.abs`, which also minds numbers near the ends of the range."""
-    return np.asarray(np.sqrt(z.real**2 + z.imag**2))
 
 
 def _losses(plant: Plant, v: Complexes) -> Floats:
