@@ -23,7 +23,7 @@ from archipel.model import Bools, Floats, GridError, Ints
 V_PU_CONSTANT_POWER = 0.7
 """Below this voltage a load of constant power draws as an impedance does (the usual PQBRAK of transient programs)."""
 LIMIT_ROUNDS = 200
-_LIMIT_TOLERANCE = 1e-10
+_LIMIT_TOLERANCE = 1e-8
 
 _MOVING = (
     "w", "w_centre", "u", "e_f", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_droop", "q_ref",
@@ -269,7 +269,7 @@ class Plant:
         injected[self.N :] = 0.0  # loads are admittances here: no current has to flow that nobody gives
         own = np.zeros((self.K, len(at)), dtype=np.complex128)
         v, y_net = self.V[:, at], self.y_net
-        for turn in range(LIMIT_ROUNDS):
+        for _ in range(LIMIT_ROUNDS):
             y = own[:F] = y_f / k
             y_extra = self.y_extra[:, at] + self._y_constant(v[self.N :], self.s_constant[:, at])
             own[self.N :] = self.y_load[:, at] + y_extra
@@ -290,8 +290,7 @@ class Plant:
             z_c = 1 / np.where(off, 1, y_f)
             reach = np.abs(e - (v[:F] - z_th * current)) / limit
             a, b, c = np.abs(z_c) ** 2, (z_th * z_c.conj()).real, np.abs(z_th) ** 2 - reach**2
-            new = np.where(off, 1.0, np.maximum(1.0, (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a))
-            k = new if turn < LIMIT_ROUNDS // 4 else np.sqrt(new * k)  # turns that circle come to rest half way
+            k = np.where(off, 1.0, np.maximum(1.0, (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a))
         else:
             raise GridError("currents of several limited units did not come to rest; give them more impedance")
         self.V[:, at], self.I[:, at], self.k[:, at] = v, current, k

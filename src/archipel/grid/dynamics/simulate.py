@@ -23,7 +23,7 @@ QUIET_S = 0.25
 QUIET_F_HZ, QUIET_PU = 1e-4, 1e-4
 """At rest: frequency, voltages and powers (on rating) are this near to the settled state, and no relay counts."""
 SLOW_PU = 1e-3
-"""Moving faster than this in `QUIET_S` is not at rest, wherever it is. Pick-up that fades in minutes is slower."""
+"""Moving faster than this in `QUIET_S` is not at rest, and no settled state is looked for. Fading pick-up is slower."""
 
 
 _INSTANT = ("p_kw", "q_kvar", "v_pu", "load_p_kw", "load_q_kvar", "load_v_pu", "losses_kw")
