@@ -2,7 +2,7 @@
 
     python -m benchmarks.dynamics
 
-A ring of ten inverters with a load at each node, one load more than doubled after 1 s, traces every 10 ms included.
+A ring of ten inverters with a load at each node, one load more than doubled after 1 s. Traces every 10 ms are included.
 Several runs, one after another: the least is what the work costs, the rest is what a shared machine adds.
 """
 

@@ -65,6 +65,17 @@ def test_an_island_that_cannot_carry_its_load_has_no_settled_state_and_says_whic
         simulate(two_droops(), duration_s=1.0, start=start)
 
 
+def test_a_settled_state_beyond_a_current_limit_is_none() -> None:
+    start = Start(load_p_kw=np.array([[100.0], [100.0]]), load_q_kvar=np.array([[600.0], [2000.0]]))
+    assert settled(two_droops(droop_v=0.0), start).found.tolist() == [True, False]
+
+
+def test_what_the_main_grid_carries_may_be_too_much_without_it() -> None:
+    island = Island(ring(2), (main_grid("grid", 0, 1e4), droop("a", 1, 100.0, i_pu_max=3.0)), (load(150.0, 20.0, 1),))
+    state = settled(island, Start(on=np.array([[True, True], [False, True]])))
+    assert state.found.tolist() == [True, False]
+
+
 def test_events_that_name_nothing_and_steps_that_fit_nothing_are_refused() -> None:
     events = [Trip(time_s=0.1, id="nobody"), Trip(time_s=9.0, id="big"), Trip(time_s=0.1, id="big", scenario=3)]
     with pytest.raises(GridError, match=r"(?s)there is no nobody.*not in the run.*no scenario 3"):

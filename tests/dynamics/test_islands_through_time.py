@@ -106,6 +106,9 @@ def test_a_virtual_machine_answers_a_step_as_its_second_order_equation(
     fine = np.arange(0.0, 10.0, 1e-4)
     low = end + np.exp(-a * fine) * (-end * np.cos(turn * fine) + (-dp / m - a * end) * np.sin(turn * fine) / turn)
     assert traces.nadir_hz[0] == pytest.approx(f * (1 + low.real.min()), abs=1e-4)
+    less = simulate(island, [LoadStep(time_s=0.5, load="load", p_kw=0.0)], duration_s=10.5, record_s=1.0)
+    assert less.peak_hz[0] == pytest.approx(f * (1 - low.real.min()), abs=1e-4), "as high as it fell"
+    assert less.nadir_hz[0] == pytest.approx(f, abs=1e-6)
 
 
 def test_a_droop_inverter_falls_as_its_filter_does() -> None:
@@ -143,6 +146,30 @@ def test_a_current_is_never_above_its_limit(p_kw: float) -> None:
     only = simulate(two_droops(), step, duration_s=0.5)
     assert only.i_pu.max() == pytest.approx(1.2, rel=1e-6)
     assert only.v_pu[0, 20].max() < 0.9
+
+
+@pytest.mark.parametrize("seed", [46, 70, 96, 179])
+def test_currents_limited_together_come_to_rest_whatever_the_loads(seed: int) -> None:
+    """Faults at loads of constant power in islands of 3 to 7 units, chosen for being hard."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 8))
+    rating = rng.uniform(100, 1000, n)
+    total = rating.sum()
+    units = tuple(droop(f"u{i}", i, float(rating[i]), x_pu=float(rng.uniform(0.05, 0.3))) for i in range(n))
+    loads = tuple(
+        Load(
+            id=f"l{i}", terminal=i, p_kw=total * 0.4 / n, q_kvar=total * 0.1 / n, z_share=float(rng.choice([0, 0.5, 1]))
+        )
+        for i in range(n)
+    )
+    z = rng.uniform(0.005, 0.2) * (1 + 1j * rng.uniform(0.3, 5))
+    fault = LoadStep(
+        time_s=0.02, load=f"l{rng.integers(n)}", p_kw=total * rng.uniform(0.5, 8), q_kvar=total * rng.uniform(-1, 8)
+    )
+    events = [fault, Trip(time_s=0.05, id=f"u{rng.integers(n)}")]
+    traces = simulate(Island(ring(n, z), units, loads), events, duration_s=0.06)
+    assert traces.i_pu.max() == pytest.approx(1.2, rel=1e-6)
+    assert unbalance_kw(traces) < 1e-3
 
 
 def test_losing_the_main_grid_leaves_the_load_to_those_who_form_a_voltage() -> None:
@@ -206,6 +233,13 @@ def test_an_empty_battery_hands_over_and_gives_no_more() -> None:
     assert traces.trips == ()
 
 
+def test_a_store_empties_through_time_that_is_left_out() -> None:
+    units = (droop("a", 0, 300.0, store=Store(e_kwh=50.0, e_kwh_max=100.0, efficiency=0.9)),)
+    traces = simulate(Island(ring(2), units, (load(60.0, 0.0),)), duration_s=1800.0, record_s=1.0)
+    assert len(traces.time_s) < 60
+    assert traces.e_kwh[0, 0] == pytest.approx(50.0 + traces.p_kw[0, 0, 0] / 2 / 0.9, rel=1e-4)
+
+
 def test_a_full_battery_alone_raises_the_frequency_until_the_sun_is_turned_down() -> None:
     battery = droop("battery", 0, 300.0, store=Store(e_kwh=99.8, e_kwh_max=100.0))
     pv = Following(id="pv", terminal=1, rating_kva=300.0, p_kw=-250.0, p_kw_min=-250.0, code=ieee_1547().at(50.0))
@@ -214,7 +248,9 @@ def test_a_full_battery_alone_raises_the_frequency_until_the_sun_is_turned_down(
     assert traces.p_kw[0, -1, 0] == pytest.approx(0.0, abs=3.0)
     assert traces.p_kw[0, -1, 1] == pytest.approx(-100.0, abs=5.0)
     assert traces.settled_hz[0] > 51.0
-    assert traces.e_kwh[0, 0] <= 100.0
+    taken_kwh = float(np.trapezoid(traces.p_kw[0, :, 0], traces.time_s) / 3600.0)
+    assert 99.9 < traces.e_kwh[0, 0] <= 100.0
+    assert 0.95 * taken_kwh == pytest.approx(traces.e_kwh[0, 0] - 99.8, rel=0.01)
     assert traces.trips == ()
 
 

@@ -52,7 +52,8 @@ def balance(plant: Plant, watch: Watch) -> tuple[Bools, Complexes]:
             break
         at_limit = new
     if all_held.any():
-        held = np.where(all_held, np.where(p > (most + least) / 2, most, least), np.where(at_limit > 0, most, least))
+        nearest = np.where(np.abs(p - most) < np.abs(p - least), most, least)
+        held = np.where(all_held, nearest, np.where(at_limit > 0, most, least))
         found, s = _held_by_others(plant, watch, all_held, at_limit != 0, held)
         p = s.real
     found &= ((p <= most + 1e-6) & (p >= least - 1e-6) | ~on).all(axis=0)
@@ -60,7 +61,6 @@ def balance(plant: Plant, watch: Watch) -> tuple[Bools, Complexes]:
     found |= ~plant.lit
     plant.p_push[:] = np.where(on & ~plant.infinite[:, None], p - (plant.p_set[:F] - plant.w * plant.stiffness), 0.0)
     plant.p_push[np.abs(plant.p_push) < _POWER_TOLERANCE] = 0.0
-    plant.p_push[plant.governed] = 0.0
     gate = np.clip(
         plant.p_set[:F][plant.governed] - plant.gate_gain * plant.w[plant.governed],
         plant.p_least[plant.governed],

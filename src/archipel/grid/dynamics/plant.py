@@ -23,7 +23,7 @@ from archipel.model import Bools, Floats, GridError, Ints
 V_PU_CONSTANT_POWER = 0.7
 """Below this voltage a load of constant power draws as an impedance does (the usual PQBRAK of transient programs)."""
 LIMIT_ROUNDS = 200
-_LIMIT_TOLERANCE = 1e-10
+_LIMIT_TOLERANCE = 1e-8
 
 _MOVING = (
     "w", "w_centre", "u", "e_f", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_droop", "q_ref",
@@ -143,8 +143,6 @@ class Plant:
         self.J: Complexes = np.zeros((self.K, self.S), dtype=np.complex128)
         self.V: Complexes = np.ones((self.K, self.S), dtype=np.complex128)
         self.I: Complexes = np.zeros(shape, dtype=np.complex128)
-        self._j = {rows: np.zeros((self.S, rows), dtype=np.complex128) for rows in (self.N, self.K)}
-        self._v = {rows: np.zeros((self.S, rows), dtype=np.complex128) for rows in (self.N, self.K)}
 
     def at_terminals(self) -> Complexes:
         """Voltages at all terminals of the network, shape (M, S); those where nothing stands follow from the others."""
@@ -194,7 +192,8 @@ class Plant:
         """1 where a row's source is a current."""
         self.rows_e: Complexes = rows * (y_column[:, :1].T if same else y_column.T[:, None])
         """Voltage at a row's terminal per source of another, (1, K, K), or (S, K, K) where scenarios differ."""
-        self._rows = {rows: self._product(self.rows_e[:, :rows, :rows]) for rows in (self.N, self.K)}
+        own_rows = self.rows_e[0] if same else self.rows_e
+        self._rows = {rows: np.ascontiguousarray(own_rows[..., :rows, :rows]) for rows in (self.N, self.K)}
         self.constant_power = bool((np.abs(self.load) * (1 - self.z_share) * self.on[self.N :]).any())
         self.update_loads()
 
@@ -205,11 +204,12 @@ class Plant:
         self.y_extra: Complexes = np.asarray(np.conj(drawn) * self.z_share - self.y_load)
         self.s_constant: Complexes = np.asarray(np.conj(drawn) * (1 - self.z_share))
         self.extra = bool(self.constant_power or (np.abs(self.y_extra) > 1e-15).any())
+        if not self.extra:
+            self.J[self.N :] = 0.0
 
     def load_currents(self) -> None:
         """Writes the loads' part of J, from the last voltages."""
         if not self.extra:
-            self.J[self.N :] = 0.0
             return
         v = self.V[self.N :]
         y = self.y_extra
@@ -223,29 +223,14 @@ class Plant:
         """Loads of constant power as admittances at these voltages."""
         return np.asarray(s_conj / np.maximum((v * v.conj()).real, V_PU_CONSTANT_POWER**2))
 
-    def _product(self, z: Complexes) -> np.ndarray:
-        """A matrix all scenarios share; or one for each, real with the parts of a number side by side: the products of
-        small real matrices are the quickest.
-        """
-        if self.same:
-            return np.ascontiguousarray(z[0])
-        n = z.shape[1]
-        parts = np.empty((self.S, n, 2, n, 2))
-        parts[:, :, 0, :, 0] = parts[:, :, 1, :, 1] = z.real
-        parts[:, :, 1, :, 0] = z.imag
-        parts[:, :, 0, :, 1] = -z.imag
-        return parts.reshape(self.S, 2 * n, 2 * n)
-
     def voltages(self, *, loads: bool = True) -> None:
         """V from J. Where loads give no current (`extra`) those of units need nothing else, which saves time."""
         rows = self.K if loads else self.N
+        z, j, v = self._rows[rows], self.J[:rows], self.V[:rows]
         if self.same:
-            np.matmul(self._rows[rows], self.J[:rows], out=self.V[:rows])
-            return
-        j, v = self._j[rows], self._v[rows]
-        np.copyto(j, self.J[:rows].T)
-        np.matmul(self._rows[rows], j.view(np.float64)[:, :, None], out=v.view(np.float64)[:, :, None])
-        np.copyto(self.V[:rows], v.T)
+            np.matmul(z, j, out=v)
+        else:
+            np.matmul(z, j.T[:, :, None], out=v.T[:, :, None])
 
     def solve(self, rounds: int = 50) -> None:
         """The network's state at the present voltages and currents of units, to round-off."""
@@ -284,7 +269,7 @@ class Plant:
         injected[self.N :] = 0.0  # loads are admittances here: no current has to flow that nobody gives
         own = np.zeros((self.K, len(at)), dtype=np.complex128)
         v, y_net = self.V[:, at], self.y_net
-        for turn in range(LIMIT_ROUNDS):
+        for _ in range(LIMIT_ROUNDS):
             y = own[:F] = y_f / k
             y_extra = self.y_extra[:, at] + self._y_constant(v[self.N :], self.s_constant[:, at])
             own[self.N :] = self.y_load[:, at] + y_extra
@@ -305,8 +290,7 @@ class Plant:
             z_c = 1 / np.where(off, 1, y_f)
             reach = np.abs(e - (v[:F] - z_th * current)) / limit
             a, b, c = np.abs(z_c) ** 2, (z_th * z_c.conj()).real, np.abs(z_th) ** 2 - reach**2
-            new = np.where(off, 1.0, np.maximum(1.0, (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a))
-            k = new if turn < LIMIT_ROUNDS // 4 else np.sqrt(new * k)  # turns that circle come to rest half way
+            k = np.where(off, 1.0, np.maximum(1.0, (-b + np.sqrt(np.maximum(b * b - a * c, 0.0))) / a))
         else:
             raise GridError("currents of several limited units did not come to rest; give them more impedance")
         self.V[:, at], self.I[:, at], self.k[:, at] = v, current, k

@@ -23,7 +23,7 @@ QUIET_S = 0.25
 QUIET_F_HZ, QUIET_PU = 1e-4, 1e-4
 """At rest: frequency, voltages and powers (on rating) are this near to the settled state, and no relay counts."""
 SLOW_PU = 1e-3
-"""Moving faster than this in `QUIET_S` is not at rest, wherever it is. Pick-up that fades in minutes is slower."""
+"""Moving faster than this in `QUIET_S` is not at rest, and no settled state is looked for. Fading pick-up is slower."""
 
 
 _INSTANT = ("p_kw", "q_kvar", "v_pu", "load_p_kw", "load_q_kvar", "load_v_pu", "losses_kw")
@@ -168,17 +168,19 @@ class _Run:
                 self.s = self.watch.powers(self.stepper.s)
                 gone = self.watch.look(k * self.step_s, (k - looked) * self.step_s, self.s)
                 looked = k
-                if k % self.per_record == 0 or k == last:
-                    self._record(k)
                 if gone:
                     self.trips += gone
                     self._switched()
+                if k % self.per_record == 0 or k == last:
+                    self._record(k)
         return self._traces()
 
     def _switched(self) -> None:
         """Voltages and currents jump when something is switched; angles and filters do not."""
-        self.plant.rebuild()
-        self.plant.solve()
+        plant = self.plant
+        plant.rebuild()
+        plant.solve()
+        self.s = self.watch.powers(plant.V[: plant.F] * plant.I.conj())
 
     def _happen(self, event: Event) -> None:
         plant = self.plant

@@ -112,6 +112,7 @@ def traces(
 ) -> Traces:
     """Frames in the island's order and units; every array becomes (S, T, ...)."""
     N, L, f_hz, back = plant.N, plant.L, plant.island.f_hz, np.argsort(plant.order)
+    in_order = bool((back[1:] > back[:-1]).all())
     of_units = {name: np.empty((len(frames), N, plant.S)) for name in ("f_hz", "p_kw", "q_kvar", "v_pu", "i_pu")}
     of_loads = {name: np.empty((len(frames), L, plant.S)) for name in ("load_p_kw", "load_q_kvar", "load_v_pu")}
     of_all = {name: np.empty((len(frames), plant.S)) for name in ("f_centre_hz", "losses_kw")}
@@ -119,7 +120,7 @@ def traces(
         at = slice(begin, begin + _CHUNK)
         for name, values in _read(plant, frames[at]).items():
             if name in of_units:
-                of_units[name][at] = values[:, back]
+                of_units[name][at] = values if in_order else values[:, back]
             else:
                 (of_loads if name in of_loads else of_all)[name][at] = values
     return Traces(

@@ -95,8 +95,9 @@ class Watch:
     def _limit_powers(self, p: Floats, dt_s: float) -> None:
         """Forming units beyond their limits let their frequency move until others take over.
 
-        An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. Source:
-        overload mitigation of REGFM_A1, W. Du et al., PNNL-32278, 2023 (there on frequency, here on power: over droop).
+        An integrator shifts the set-point while power is beyond a limit and returns to zero afterwards. A machine with
+        a governor does not hear it: its valve is its limiter. Source: overload mitigation of REGFM_A1, W. Du et al.,
+        PNNL-32278, 2023 (there on frequency, here on power: over droop).
         """
         plant, F = self.plant, self.plant.F
         least, most = (limit[:F] for limit in self.room())
@@ -109,7 +110,6 @@ class Watch:
         far = PUSH_MAX * plant.stiffness
         asked = np.where(push < 0, down, np.where(push > 0, up, down + up))
         push[:] = np.where(plant.on[:F], np.clip(asked, -far, far), 0.0)
-        push[plant.governed] = 0.0  # its valve is its limiter
 
     def age_loads(self, dt_s: float, f: Floats) -> None:
         """Cold-load pick-up decays, and loads answer to frequency."""
