@@ -1,10 +1,10 @@
 """Figures of islands: a year without a main grid, and losses of the main grid at random moments.
 
-    python -m benchmarks.islands year --forecast none      the cells' own rules, no plans
-    python -m benchmarks.islands year --forecast naive     with plans on naive forecasts
-    python -m benchmarks.islands year --forecast perfect   with plans on perfect ones
-    python -m benchmarks.islands moments --number 200      moments are drawn before anything runs
-    python -m benchmarks.islands storage                   unserved energy against hours of storage, by the rules
+    python -m benchmarks.island_life year --forecast none      the cells' own rules, no plans
+    python -m benchmarks.island_life year --forecast naive     with plans on naive forecasts
+    python -m benchmarks.island_life year --forecast perfect   with plans on perfect ones
+    python -m benchmarks.island_life moments --number 200      moments are drawn before anything runs
+    python -m benchmarks.island_life storage                   unserved energy against hours of storage, by the rules
 
 Figures go to standard output as JSON, one line per run.
 """
