@@ -7,6 +7,7 @@ import numpy as np
 from archipel.devices import (
     BatteryFleet,
     DeviceFleet,
+    DispatchableFleet,
     EvChargerFleet,
     GeneratorFleet,
     HeatPumpFleet,
@@ -50,6 +51,7 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
         "heat_pump": HeatPumpFleet(
             ids, node, draw(1, 6), rng.choice([-1, 3], N), draw(1, 9), draw(2, 4), draw(0.5, 9), draw(0.5, 3)
         ),
+        "dispatchable": DispatchableFleet(ids, node, draw(1, 50), draw(0, 90), draw(0, 0.2), ("biomass",) * N),
         # each the end in one cell of a point whose other end is elsewhere
         "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
         "ev_charger": chargers(ids, node, draw(3, 22), rng),

@@ -389,3 +389,14 @@ def test_text_from_a_file_that_looks_like_a_command_stays_text(tmp_path: Path) -
     path = small_scenario(tmp_path)
     set_cell(tmp_path, "nodes.csv", "bus/6", "name", '<script>alert(1)</script>, "quoted"')
     assert load_scenario(path).grid.nodes.name[6] == '<script>alert(1)</script>, "quoted"'
+
+
+def test_an_island_that_cannot_live_is_explained(tmp_path: Path) -> None:
+    small_scenario(tmp_path)
+    append_line(tmp_path, TOML, "[island]\noff_grid = true\nreserve_kwh = 1e6\n")
+    (problem,) = check_scenario(tmp_path / TOML)
+    assert (problem.table, problem.id) == ("[island]", "reserve_kwh")
+    assert "batteries hold" in problem.expected
+    replace_text(tmp_path, TOML, 'batteries = "batteries.csv"\n', "")
+    (problem,) = check_scenario(tmp_path / TOML)
+    assert "nothing forms the grid" in problem.found

@@ -20,7 +20,7 @@ from archipel.grid.power_flow import PowerFlow
 from archipel.model import Scenario, ScenarioInvalid
 from archipel.scenarios.build import build
 
-SHIPPED = ["city", "city-herd", "city-winter", "district", "island"]
+SHIPPED = ["city", "city-herd", "city-winter", "district", "island", "island-year"]
 
 
 @cache

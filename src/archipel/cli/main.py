@@ -16,6 +16,7 @@ from archipel.cli import (
     commission_commands,
     device_command,
     doctor_command,
+    island_command,
     journal_command,
     local_commands,
     reconfigure_command,
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     run_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
+    island_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     device_command.add_parsers(commands)
     certs_command.add_parsers(commands)

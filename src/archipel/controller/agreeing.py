@@ -80,6 +80,8 @@ class RootFacts:
     v_pu: float
     peaks_kw: Floats
     """Highest import so far of every UTC day in the horizon."""
+    worth_eur: float = 0.0
+    """What gaps are a share of where nothing is bought upstream: energy of the area at that price."""
 
 
 class Scheduled(Protocol):
@@ -201,7 +203,8 @@ def agree(
     upstream = None
     if root is not None:
         v_pu = np.full(len(dt_h), root.v_pu)
-        upstream = Upstream(np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))]), v_pu)
+        energy = np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))])
+        upstream = Upstream(energy, v_pu, root.worth_eur)
     at, rounds, worth, price = wish, 0, None, _prices(habits.last, what)
     settled = yield from _settle(site, what, at, v_pu, habits, root, 3)
     for child, pq in zip(site.children, settled.child_pq, strict=True):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, final
 
 import numpy as np
 
 from archipel.controller.agreeing import RootFacts
-from archipel.devices import weather_driven
+from archipel.devices import LoadFleet, SheddableFleet, weather_driven
 from archipel.forecasting.naive import naive
 from archipel.forecasting.perfect import perfect
-from archipel.model import Bools, Floats, Horizon, Profiles, Scenario
+from archipel.model import Bools, Floats, Horizon, IslandRules, Profiles, Scenario
 from archipel.model.weather import Weather
+
+SPILT_EUR_PER_KWH = 1e-3
+"""Off grid: what energy is worth that nobody needs."""
 
 ForecastKind = Literal["perfect", "naive"]
 
@@ -29,6 +32,8 @@ def outlook_of(scenario: Scenario, forecast: ForecastKind, replan_steps: int) ->
         near_steps=max(scenario.near_steps, replan_steps),
         far_steps=scenario.far_steps,
         v_pu=scenario.grid.source.v_pu,
+        island=scenario.island,
+        load_kw=float(sum(f.p_kw.sum() for f in scenario.fleets if isinstance(f, LoadFleet | SheddableFleet))),
     )
 
 
@@ -47,9 +52,14 @@ class Outlook:
     far_steps: int
     v_pu: float
     """Voltage upstream."""
+    island: IslandRules = field(default_factory=IslandRules)
+    load_kw: float = 0.0
+    """Load of the area at profile value one."""
 
     def horizon(self, start: datetime) -> Horizon:
         """Intervals from `start` on."""
+        if self.island.off_grid:
+            return Horizon.stretched(start, self.island.horizon_h)
         return Horizon.multi_rate(start, self.near_steps, self.far_steps)
 
     def weather(self, horizon: Horizon) -> Weather:
@@ -71,7 +81,12 @@ class Outlook:
         days = [horizon.start.date() + timedelta(days=d) for d in range(2)]
         last = horizon.at(len(horizon) - 1).date()
         peaks = np.array([max(peaks_kw.get(d.isoformat(), 0.0), 0.0) for d in days if d <= last])
-        return RootFacts(self.price(horizon), self.v_pu, peaks)
+        price = self.price(horizon)
+        if self.island.off_grid:
+            # nothing is bought; what is too much is next to nothing, so that no plan spills what storage could take
+            worth = float(np.abs(price) @ horizon.dt_h) * self.load_kw
+            return RootFacts(np.full(len(horizon), SPILT_EUR_PER_KWH), self.v_pu, peaks, worth)
+        return RootFacts(price, self.v_pu, peaks)
 
     def _weather(self, first_row: int, rows: int) -> Weather:
         if self.forecast == "perfect":

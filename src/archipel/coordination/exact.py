@@ -60,6 +60,8 @@ class Options:
 
 
 DEFAULT = Options()
+OFF_GRID_MU = 1e3
+"""First `mu` at the least where nothing is bought: prices then go from nothing to the value of lost load."""
 
 
 @dataclass(slots=True, eq=False)
@@ -194,6 +196,7 @@ def _open(solver: CellSolver, root: _Root | None) -> Generator[Any, Any, None]:
         price, v, mu = told["price"], told["v"], float(told["mu"])
     else:
         price, v, mu = root.upstream.price, root.upstream.v_pu, root.options.mu
+        mu = max(mu, OFF_GRID_MU) if root.upstream.worth_eur else mu
     solver.open(price, v, mu)
     prices, inputs = solver.child_prices(), solver.child_inputs()
     yield Tell([{"price": p, "v": w, "mu": np.array(mu)} for p, w in zip(prices, inputs, strict=True)])
@@ -317,4 +320,5 @@ def _close(solver: CellSolver, root: _Root | None, above: float) -> Generator[An
 
 
 def _gross(root: _Root, solver: CellSolver) -> float:
-    return max(float(np.abs(root.upstream.price * solver.boundary())[0].sum()), 1e-9)
+    bought = float(np.abs(root.upstream.price * solver.boundary())[0].sum())
+    return max(bought, root.upstream.worth_eur, 1e-9)

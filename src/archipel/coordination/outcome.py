@@ -17,6 +17,8 @@ class Upstream:
 
     price: Floats
     v_pu: Floats
+    worth_eur: float = 0.0
+    """The gross energy cost at the least, for areas that buy nothing."""
 
 
 @final

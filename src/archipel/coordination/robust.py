@@ -386,7 +386,8 @@ def _certify(cell: _Cell, options: Options, done: int) -> Generator[Any, Any, Bo
 def _decide(cell: _Cell, options: Options, done: int, sums: Floats, worst: Floats) -> Body:
     """The end when the certified gap and both residuals are small, or when there were rounds enough."""
     bought = cell.upstream.price * cell.said if cell.upstream is not None else cell.said
-    gross = max(float(np.abs(bought[0]).sum()), 1e-9)
+    worth = 0.0 if cell.upstream is None else cell.upstream.worth_eur
+    gross = max(float(np.abs(bought[0]).sum()), worth, 1e-9)
     cost = float(sums[0] + bought.sum())
     gap = (cost + float(sums[1] - sums[2])) / gross
     good = gap < options.gap and worst[0] < options.primal_kw and worst[2] < options.dual_eur_per_kwh

@@ -8,6 +8,7 @@ import numpy as np
 
 from archipel.devices.base import Delivered, DeviceFleet, Plan, Sensed, State, Weather
 from archipel.devices.battery import BatteryFleet, wear_eur
+from archipel.devices.dispatchable import DispatchableFleet
 from archipel.devices.ev_charger import EvChargerFleet
 from archipel.devices.generator import GeneratorFleet
 from archipel.devices.heat_pump import HeatPumpFleet
@@ -26,6 +27,7 @@ KINDS: dict[str, type] = {
     "ev_charger": EvChargerFleet,
     "heat_pump": HeatPumpFleet,
     "soft_open_point": SoftOpenPointFleet,
+    "dispatchable": DispatchableFleet,
 }
 """The registry: one line per kind."""
 
@@ -49,6 +51,7 @@ __all__ = [
     "BatteryFleet",
     "Delivered",
     "DeviceFleet",
+    "DispatchableFleet",
     "EvChargerFleet",
     "GeneratorFleet",
     "HeatPumpFleet",

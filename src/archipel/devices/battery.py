@@ -19,6 +19,10 @@ from archipel.optimisation.columns import Columns, Store, tiny_quad
 
 STORE_PRICE_EUR_PER_KWH = 1.0
 """What a plan pays per kWh and interval for leaving the store's bounds: above any spread of prices."""
+OFF_GRID_FLOOR = 0.1
+"""Off grid: part of what is held at the end that plans keep at all times, for what happens inside their intervals."""
+OFF_GRID_EUR_PER_KWH = 20.0
+"""The same off grid: there load is shed before a store is planned to give what it has not."""
 
 
 def wear_eur(p_kw: Floats, wear_eur_per_kwh: Floats, dt_h: float) -> Floats:
@@ -51,6 +55,8 @@ class BatteryFleet:
     profits from selling what was in the store."""
     wear_eur_per_kwh: Floats
     """Wear per kWh discharged in a full cycle, see `wear_eur`."""
+    off_grid_share: float | None = None
+    """Off grid: share of the capacity held at the end of a plan, instead of `soc_start` at the end of every day."""
 
     kind: ClassVar[str] = "battery"
     follows_net: ClassVar[bool] = True
@@ -120,7 +126,14 @@ class BatteryFleet:
         rating = np.stack([self.p_kw_charge[rows], self.p_kw_discharge[rows]], axis=1)[:, :, None]
         per_kw = np.stack([self.efficiency_charge[rows], -1.0 / self.efficiency_discharge[rows]], axis=1)[:, :, None]
         lo, hi = np.zeros(shape), np.broadcast_to(np.maximum(rating, 1e-3), shape)
-        held = np.where(ends_a_day(horizon), self.soc_start[rows, None] * self.e_kwh[rows, None], 0.0)
+        price = STORE_PRICE_EUR_PER_KWH
+        if self.off_grid_share is None:
+            held = np.where(ends_a_day(horizon), self.soc_start[rows, None] * self.e_kwh[rows, None], 0.0)
+        else:
+            price = OFF_GRID_EUR_PER_KWH
+            share = np.full(len(horizon), OFF_GRID_FLOOR * self.off_grid_share)
+            share[-1] = self.off_grid_share
+            held = share * self.e_kwh[rows, None]
         one = np.ones((len(rows), len(horizon)))
         store = Store(
             keep=one,
@@ -129,7 +142,7 @@ class BatteryFleet:
             start=state["e_kwh"][rows],
             lo=held,
             hi=one * self.e_kwh[rows, None],
-            price=one * STORE_PRICE_EUR_PER_KWH,
+            price=one * price,
         )
         columns = Columns(
             device=row_names(self.id, rows),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, final
 
 import numpy as np
@@ -132,6 +132,19 @@ class SoftOpenPointRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class DispatchableRows:
+    """Renewable generators that run when asked to, from a stock. `source` is biomass or biogas."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw_max: Floats = field(default_factory=_none)
+    e_kwh: Floats = field(default_factory=_none)
+    cost_eur_per_kwh: Floats = field(default_factory=_none)
+    source: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -143,9 +156,25 @@ class DeviceRows:
     heat_pump: HeatPumpRows = field(default_factory=HeatPumpRows)
     sheddable: SheddableRows = field(default_factory=SheddableRows)
     soft_open_point: SoftOpenPointRows = field(default_factory=SoftOpenPointRows)
+    dispatchable: DispatchableRows = field(default_factory=DispatchableRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)
+
+
+def with_critical(devices: DeviceRows, critical_share: float, voll_eur_per_kwh: float) -> DeviceRows:
+    """Every load in two: its critical part stays a load, the rest may be shed (`<load>/rest`)."""
+    load, rest = devices.load, 1.0 - critical_share
+    critical = replace(load, p_kw=critical_share * load.p_kw, q_kvar=critical_share * load.q_kvar)
+    other = SheddableRows(
+        tuple(f"{name}/rest" for name in load.id),
+        load.node,
+        rest * load.p_kw,
+        rest * load.q_kvar,
+        load.profile,
+        np.full(len(load.id), voll_eur_per_kwh),
+    )
+    return replace(devices, load=critical, sheddable=join(devices.sheddable, other) if rest > 0 else devices.sheddable)
 
 
 def pick(rows: Rows, keep: Bools) -> Rows:

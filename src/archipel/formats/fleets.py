@@ -8,6 +8,7 @@ import numpy as np
 
 from archipel.devices import (
     BatteryFleet,
+    DispatchableFleet,
     EvChargerFleet,
     GeneratorFleet,
     HeatPumpFleet,
@@ -25,10 +26,11 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point."""
+    soft_open_point, dispatchable."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
+    made_to = rows.dispatchable
     fleets: tuple[Fleet, ...] = (
         LoadFleet(load.id, load.node, load.p_kw, load.q_kvar, *_load_columns(load.profile, column)),
         PvFleet(pv.id, pv.node, pv.p_kw_peak, pv.s_kva, _columns(pv.profile, column), pv.volt_var),
@@ -67,6 +69,9 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
             shed.id, shed.node, shed.p_kw, shed.q_kvar, *_load_columns(shed.profile, column), shed.voll_eur_per_kwh
         ),
         _ends(rows.soft_open_point),
+        DispatchableFleet(
+            made_to.id, made_to.node, made_to.p_kw_max, made_to.e_kwh, made_to.cost_eur_per_kwh, made_to.source
+        ),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import UTC, timedelta
 from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from archipel.formats.device_rows import DeviceRows
+from archipel.devices import BatteryFleet
+from archipel.formats.device_rows import DeviceRows, with_critical
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import make_fleets
 from archipel.formats.population import matches, populate
@@ -21,7 +23,7 @@ from archipel.formats.scenario_devices import read_devices
 from archipel.formats.scenario_keys import TABLES, read_keys
 from archipel.formats.scenario_network import read_network
 from archipel.formats.series import read_profiles
-from archipel.model import Connection, Problem, Profiles, Scenario, ScenarioInvalid, Tariff
+from archipel.model import Connection, Fleet, IslandRules, Problem, Profiles, Scenario, ScenarioInvalid, Tariff
 
 Tables = dict[str, dict[str, Any]]
 
@@ -107,6 +109,12 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         return None
     recipe = {name: table for name, table in tables.items() if name.startswith("population")}
     devices = populate(devices, recipe, archipelago, profiles, seed)
+    rules = IslandRules(**tables["island"])
+    if rules.off_grid:
+        _check_island(rules, devices, toml, findings)
+        if len(findings):
+            return None
+        devices = with_critical(devices, rules.critical_share, tables["tariff"]["voll_eur_per_kwh"])
     about = tables["scenario"]
     planning = {key: value for key, value in tables["planning"].items() if key != "horizon_h"}
     return Scenario(
@@ -114,7 +122,7 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         title=about["title"],
         grid=grid,
         archipelago=archipelago,
-        fleets=make_fleets(devices, profiles),
+        fleets=_fleets(devices, profiles, rules),
         profiles=profiles,
         price=price,
         tariff=Tariff(**tables["tariff"]),
@@ -123,9 +131,35 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         days=about["days"],
         seed=seed,
         overvoltage_trip=tables["rules"]["overvoltage_trip"],
+        island=rules,
         folder=folder,
         **planning,
     )
+
+
+def _check_island(rules: IslandRules, devices: DeviceRows, toml: str, findings: Findings) -> None:
+    """Findings for an area without a main grid that cannot live."""
+    size = float(devices.battery.e_kwh.sum())
+    if size <= 0:
+        findings.add(
+            toml, "[island]", "off_grid", "no batteries, so that nothing forms the grid",
+            "batteries when off_grid = true", "Add batteries to [devices], or a recipe [population.batteries].",
+        )  # fmt: skip
+    elif rules.reserve_kwh > size:
+        findings.add(
+            toml, "[island]", "reserve_kwh", f"{rules.reserve_kwh:g} kWh",
+            f"at most the {size:g} kWh that all batteries hold", "Lower reserve_kwh, or add batteries.",
+        )  # fmt: skip
+
+
+def _fleets(devices: DeviceRows, profiles: Profiles, rules: IslandRules) -> tuple[Fleet, ...]:
+    """All fleets; off grid batteries hold at the end of a plan what is kept for critical load."""
+    fleets = make_fleets(devices, profiles)
+    size = float(devices.battery.e_kwh.sum())
+    if not rules.off_grid or size <= 0:
+        return fleets
+    share = min(rules.reserve_kwh / size, 1.0)
+    return tuple(replace(f, off_grid_share=share) if isinstance(f, BatteryFleet) else f for f in fleets)
 
 
 def _keys(path: Path, findings: Findings) -> Tables | None:

@@ -14,6 +14,7 @@ from archipel.formats.device_rows import (
     BatteryRows,
     ChargerRows,
     DeviceRows,
+    DispatchableRows,
     GeneratorRows,
     HeatPumpRows,
     LoadRows,
@@ -72,6 +73,14 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("band_k", default=2.0, above=0.0),
     ),
     "sheddable": (*LOADS, Column("voll_eur_per_kwh", default=10.0, low=0.0)),
+    "dispatchable": (
+        ID,
+        NODE,
+        Column("p_kw_max", above=0.0, unit="kW"),
+        Column("e_kwh", low=0.0, unit="kWh"),
+        Column("cost_eur_per_kwh", default=0.08, low=0.0),
+        Column("source", "text", default="biomass", one_of=("biomass", "biogas")),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -94,6 +103,7 @@ KIND = {
     "heat_pumps": ("heat_pump", HeatPumpRows),
     "sheddable": ("sheddable", SheddableRows),
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
+    "dispatchable": ("dispatchable", DispatchableRows),
 }
 
 

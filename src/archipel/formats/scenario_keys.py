@@ -94,6 +94,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "heat_pumps": Key("file", optional=True),
         "sheddable": Key("file", optional=True),
         "soft_open_points": Key("file", optional=True),
+        "dispatchable": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {
@@ -125,6 +126,14 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "far_steps": Key("whole", 4, low=1, high=16),
         "replan_steps": Key("whole", 4, low=1, high=96),
         "central_replan_steps": Key("whole", 4, low=1, high=96),
+    },
+    "island": {
+        "off_grid": Key("flag", False),
+        "critical_share": share(0.4),
+        "reserve_kwh": Key("number", 0.0, low=0.0),
+        "fuel_below_kwh": Key("number", 0.0, low=0.0),
+        "horizon_h": Key("whole", 24, low=24, high=240),
+        "droop": Key("number", 0.02, above=0.0, high=0.1),
     },
     "rules": {"overvoltage_trip": Key("flag", True)},
     "population": {"permute": Key("patterns", [])},

@@ -15,6 +15,7 @@ from archipel.model.errors import (
 from archipel.model.fleet import Fleet
 from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
 from archipel.model.horizon import Horizon
+from archipel.model.island import IslandRules
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, Tariff
@@ -35,6 +36,7 @@ __all__ = [
     "Horizon",
     "ImportRefused",
     "Ints",
+    "IslandRules",
     "Lines",
     "Nodes",
     "Problem",

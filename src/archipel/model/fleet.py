@@ -13,7 +13,8 @@ class Fleet(Protocol):
 
     @property
     def kind(self) -> str:
-        """Kind of device: load, pv, generator, battery, ev_charger, heat_pump, sheddable, soft_open_point."""
+        """Kind of device: load, pv, generator, battery, ev_charger, heat_pump, sheddable, soft_open_point,
+        dispatchable."""
         ...
 
     @property

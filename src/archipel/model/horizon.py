@@ -54,6 +54,20 @@ class Horizon:
             steps.append(min(far if done < 4 * coarse_after_h else 2 * far, total - done))
         return Horizon(start.astimezone(UTC), np.array(steps, dtype=np.int64))
 
+    @staticmethod
+    def stretched(start: datetime, hours: int) -> Horizon:
+        """Six hours, then as often three, six and twelve hours at a time, until `hours` are covered.
+
+        For plans that look days ahead; the last interval may be shorter.
+        """
+        if start.tzinfo is None:
+            raise ValueError("a horizon starts at a timezone-aware time")
+        total, steps = hours * 4, [4] * 6
+        while (done := sum(steps)) < total:
+            length = 12 if done < 96 else 24 if done < 192 else 48
+            steps.append(min(length, total - done))
+        return Horizon(start.astimezone(UTC), np.array(steps, dtype=np.int64))
+
     def at(self, t: int) -> datetime:
         """Start of interval `t`."""
         return self.start + timedelta(minutes=STEP_MINUTES * int(self.first[t]))

@@ -62,6 +62,10 @@ class StrategyResult:
     """What `tie_price` is the sum of, shape (ties, parts, S) in the order of `PRICE_PARTS`; None or NaN likewise."""
     node_price: Single | None = None
     """Price of active and reactive power at every node [EUR/kWh, EUR/kvarh], shape (nodes, 2, S); likewise."""
+    f_hz: Floats | None = None
+    """Off grid: frequency right after the step from the quarter hour before [Hz], shape (S,); None with a main grid."""
+    critical_unserved_kwh: Floats | None = None
+    """Off grid: the part of `unserved_kwh` that is critical load, shape (S,)."""
     stored_kwh: tuple[float, float] = (0.0, 0.0)
     """Energy in all batteries before the first and after the last step."""
     agreements: list[dict[str, Any]] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import final
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from archipel.model.cells import Archipelago
 from archipel.model.fleet import Fleet
 from archipel.model.grid import Floats, Grid, Ints
+from archipel.model.island import IslandRules
 from archipel.model.tariff import Connection, Tariff
 
 
@@ -73,6 +74,7 @@ class Scenario:
     """Quarter hours between two plans of the central optimiser."""
     overvoltage_trip: bool = True
     """Whether older inverters trip at 1.10 pu."""
+    island: IslandRules = field(default_factory=IslandRules)
     folder: Path | None = None
 
     @property

@@ -108,6 +108,14 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
         "Service to people",
         (
             Line("unserved_kwh", "Not served", "kWh", "low", "Load that was shed."),
+            Line("unserved_share", "Not served, share", "%", "low", "Of all end use wanted; off grid.", 100.0, 2),
+            Line(
+                "critical_unserved_kwh",
+                "Critical load not served",
+                "kWh",
+                "low",
+                "The part of it that was critical; off grid.",
+            ),
             Line("ev_unserved_kwh", "Missing at departure", "kWh", "low", "What vehicles lacked when they left."),
             Line(
                 "ev_open_kwh",
@@ -157,6 +165,16 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
                 1.0,
                 2,
             ),
+            Line(
+                "frequency_band_share",
+                "Frequency within 0.2 Hz",
+                "%",
+                "high",
+                "Share of quarter hours that begin with a step inside the band, before secondary control; off grid.",
+                100.0,
+                2,
+            ),
+            Line("worst_f_hz", "Frequency, lowest to highest", "Hz", "", "After these steps; off grid.", 1.0, 2),
             Line("worst_loading", "Highest loading", "%", "low", "Largest current over its limit.", 100.0, 1),
         ),
     ),

@@ -29,6 +29,7 @@ MANY = {
     "ev_charger": "vehicle chargers",
     "heat_pump": "heat pumps",
     "sheddable": "loads that can be shed",
+    "dispatchable": "generators with a stock of fuel",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""
@@ -66,12 +67,16 @@ def report(run: Run) -> str:
         _section("How the cells agreed", _ABOUT_AGREED, _agreed(run)),
         _section("Definitions, units, sources", "", _definitions(run, scenario)),
     ]
-    title = escape(f"{scenario.name}, {run.kpis['start'][:10]}: Archipel report")
+    return page(f"{scenario.name}, {run.kpis['start'][:10]}: Archipel report", parts)
+
+
+def page(title: str, parts: Sequence[str]) -> str:
+    """A page that needs nothing else, with the report's looks; `parts` are HTML, the title is plain text."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{title}</title><style>{_asset('page.css')}</style></head><body>{''.join(parts)}"
+        f"<title>{escape(title)}</title><style>{_asset('page.css')}</style></head><body>{''.join(parts)}"
         f'<div id="tip"></div><script>{_asset("page.js")}</script></body></html>\n'
     )
 

@@ -24,6 +24,7 @@ LOADING_TOLERANCE = 0.005
 CONNECTION_TOLERANCE = 0.005
 WORTH_NOTHING = 1e-5
 """Share of gross energy cost below which a difference between plans is the solvers' tolerance."""
+FREQUENCY_BAND_HZ = 0.2
 EN50160_BAND = (0.90, 1.10)
 
 
@@ -35,7 +36,7 @@ def kpis(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     """
     sums = tally(scenario, result)
     values = _money_and_energy(scenario, result, sums) | _physics(scenario, result) | _planning(result)
-    values |= _coordination(scenario, result)
+    values |= _coordination(scenario, result) | _off_grid(scenario, result, sums)
     values |= {"cpu_s": result.cpu_s, "wall_s": result.wall_s, "complete": result.complete}
     values["hours"] = len(result.time) * result.dt_h
     return {key: _plain(value) for key, value in values.items()}
@@ -141,6 +142,22 @@ def _physics(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
         "unsupplied_node_h": float(np.count_nonzero(dead)) * result.dt_h,
         "branch_overload_h": float(np.count_nonzero(result.loading > 1 + LOADING_TOLERANCE)) * result.dt_h,
         "worst_loading": float(np.nanmax(result.loading)) if np.isfinite(result.loading).any() else None,
+    }
+
+
+def _off_grid(scenario: Scenario, result: StrategyResult, sums: Tally) -> dict[str, Any]:
+    """Of areas without a main grid only."""
+    f_hz, lost = result.f_hz, result.critical_unserved_kwh
+    if f_hz is None or lost is None or not len(f_hz):
+        return dict.fromkeys(("unserved_share", "critical_unserved_kwh", "frequency_band_share", "worst_f_hz"))
+    unserved = float(result.unserved_kwh.sum())
+    wanted = unserved + _kwh(sums.end_use)
+    near = np.abs(f_hz - scenario.grid.f_hz) <= FREQUENCY_BAND_HZ
+    return {
+        "unserved_share": unserved / wanted if wanted > 0 else None,
+        "critical_unserved_kwh": float(lost.sum()),
+        "frequency_band_share": float(near.mean()),
+        "worst_f_hz": [float(f_hz.min()), float(f_hz.max())],
     }
 
 

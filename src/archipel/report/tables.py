@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from archipel.model import PRICE_PARTS, Scenario, StrategyResult
+from archipel.model import PRICE_PARTS, Floats, Scenario, StrategyResult
 from archipel.report.tally import day_ahead, tally
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -61,6 +61,8 @@ VALUES = {
         "unserved_kwh",
         "ev_unserved_kwh",
         "comfort_missed_k_h",
+        "f_hz",
+        "critical_unserved_kwh",
     ),
 }
 AGREEMENTS = pa.schema(
@@ -85,6 +87,10 @@ AGREEMENTS = pa.schema(
 )
 """`excess_...` is what the AC check of the plan found beyond limits, `accepted` whether it passed; `silent` lists cells
 that did not answer, `given` what had to give; `more` is a JSON object with what else a method tells."""
+
+
+def _or_nan(values: Floats | None, steps: int) -> Floats:
+    return np.full(steps, np.nan) if values is None else values
 
 
 def schema(name: str) -> pa.Schema:
@@ -117,6 +123,8 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
         result.unserved_kwh,
         result.ev_unserved_kwh,
         result.comfort_missed_k_h,
+        _or_nan(result.f_hz, steps),
+        _or_nan(result.critical_unserved_kwh, steps),
     )
 
     def table(

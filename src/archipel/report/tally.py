@@ -14,7 +14,7 @@ from archipel.model import Floats, Ints, Scenario, StrategyResult
 
 END_USE = {"load": "load", "sheddable": "load", "ev_charger": "vehicles", "heat_pump": "heat"}
 """What the power of a kind of device is for."""
-RENEWABLE = ("pv", "generator")
+RENEWABLE = ("pv", "generator", "dispatchable")
 
 
 @final

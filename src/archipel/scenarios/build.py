@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from archipel.formats.cells import describe_cells, propose_cells
-from archipel.formats.device_rows import DeviceRows, pick
+from archipel.formats.device_rows import DeviceRows, DispatchableRows, pick
 from archipel.formats.pandapower_import import Imported, import_pandapower
 from archipel.formats.scenario_cells import write_cells
 from archipel.formats.scenario_devices import write_devices
@@ -48,6 +48,8 @@ def build(data: Path, target: Path = HERE) -> None:
     write_folder(target / "two-feeders", district, district_cells)
     rural = import_pandapower(networks / "1-MV-rural--1-sw.json.gz")
     write_folder(target / "rural", rural, propose_cells(rural.grid, rural.node_area, rural.line_area))
+    off_grid = pq.read_table(networks / "profiles_renewables.parquet")
+    write_dispatchable(target / "rural", rural.devices, rural.grid.nodes.id, off_grid)
 
     load, renewable = (pq.read_table(networks / f"profiles_{kind}.parquet") for kind in ("load", "renewables"))
     names = _load_columns(city.devices)
@@ -65,6 +67,25 @@ def build(data: Path, target: Path = HERE) -> None:
         ("renewables", renewable, _generation_columns(rural.devices)),
     ):
         write_profiles(target / "rural" / f"profiles_{kind}.parquet", START, names, _matrix(table, names))
+
+
+def write_dispatchable(folder: Path, devices: DeviceRows, node: tuple[str, ...], renewable: Any) -> None:
+    """Biomass plants as a table of their own, each with the year's energy of its profile, and the others without."""
+    made = devices.generator
+    burns = np.array([source == "biomass" for source in made.source], dtype=np.bool_)
+    some = pick(made, burns)
+    power = _matrix(renewable, some.profile).astype(np.float64) * some.p_kw
+    stock = DispatchableRows(
+        some.id, some.node, some.p_kw, np.minimum(power, some.s_kva).sum(axis=0).round() / 4.0,
+        np.full(len(some.id), 0.08), some.source,
+    )  # fmt: skip
+    for name, rows in (
+        ("dispatchable", DeviceRows(dispatchable=stock)),
+        ("weather", DeviceRows(generator=pick(made, ~burns))),
+    ):
+        (file,) = write_devices(folder / "year", rows, node).values()
+        (folder / "year" / file).rename(folder / f"{name}.csv")
+    (folder / "year").rmdir()
 
 
 def write_folder(folder: Path, imported: Imported, archipelago: Archipelago) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, final
 
@@ -20,6 +21,7 @@ from archipel.devices.base import State
 from archipel.model import Floats, Scenario
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
+from archipel.strategies.off_grid import OffGridRule
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.twin import Decision, Priced, Seen
 
@@ -48,7 +50,9 @@ class Distributed:
     ) -> None:
         self.parts: Parts = cut(scenario)
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
-        self._gaps = gaps
+        self._gaps = gaps and not scenario.island.off_grid
+        guards = scenario.island.off_grid and forecast != "perfect"
+        self._rule = OffGridRule(scenario) if guards else None
         self.measuring_s = 0.0
         self.workers_cpu_s = 0.0
         shards = _shards(self.parts, _workers(workers))
@@ -71,7 +75,11 @@ class Distributed:
                 begun = time.perf_counter()
                 gaps = (self._measure(now, states, last),)
                 self.measuring_s += time.perf_counter() - begun
-        return self._leases(now, states, entries, gaps)
+        decision = self._leases(now, states, entries, gaps)
+        if self._rule is None:
+            return decision
+        first = self._rule.decide(now, states, last)
+        return replace(decision, p_kw=np.where(np.isnan(first), decision.p_kw, first))
 
     def close(self) -> None:
         """End the worker processes."""

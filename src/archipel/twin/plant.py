@@ -6,6 +6,7 @@ leases or local rules -> powers -> AC voltages -> volt-var and trips -> powers -
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import cast, final
@@ -16,6 +17,8 @@ from archipel.devices import BatteryFleet, Delivered, DeviceFleet, Sensed, State
 from archipel.grid.power_flow import Flow, PowerFlow
 from archipel.model import Bools, Floats, Ints, Scenario
 from archipel.twin.base import Decision, Truth
+from archipel.twin.off_grid import NEAR_KW, OffGrid
+from archipel.twin.off_grid import ROUNDS as BALANCES
 
 SETTLED_PU = 1e-4
 """Settled: every inverter gives the reactive power of its curve at a voltage this close to the true one."""
@@ -44,6 +47,9 @@ class Happened:
     tripped: Bools
     """Shape (devices,)."""
     flow: Flow
+    f_hz: float = float("nan")
+    """Off grid: frequency right after the step."""
+    critical_unserved_kwh: float = 0.0
 
 
 @final
@@ -62,10 +68,18 @@ class Plant:
         self._cells = len(scenario.archipelago.cell)
         ends = np.cumsum([0, *(len(fleet.id) for fleet in self.fleets)])
         self.part = tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+        self._off_grid = OffGrid(scenario, self.fleets, self.part) if scenario.island.off_grid else None
+        self._losses_kw, self._q_forming = 0.0, 0.0
         self._reacts = tuple(i for i, fleet in enumerate(self.fleets) if fleet.follows_voltage)
+
+    def begin(self, states: Mapping[str, State]) -> None:
+        """Begin from these states of fleets by kind; the others stay as they are."""
+        self.states = [states.get(fleet.kind, state) for fleet, state in zip(self.fleets, self.states, strict=True)]
 
     def step(self, weather: Weather, decision: Decision, dt_h: float) -> Happened:
         """Let one step pass. Raises Diverged where the power flow has no answer."""
+        if self._off_grid is not None:
+            return self._step_off_grid(self._off_grid, weather, decision, dt_h)
         wish, delivered = self._first_pass(weather, decision.p_kw, dt_h)
         p = np.concatenate([np.zeros(0), *(one.p_kw for one in delivered)])
         q = np.concatenate([np.zeros(0), *(one.q_kvar for one in delivered)])
@@ -76,6 +90,46 @@ class Plant:
         self.states = [one.state for one in delivered]
         self._v_pu = flow.v_pu
         return Happened(tuple(delivered), p, q, tripped, flow)
+
+    def _step_off_grid(self, island: OffGrid, weather: Weather, decision: Decision, dt_h: float) -> Happened:
+        """The same where nothing comes from upstream: devices answer until nothing is missing."""
+
+        def local(i: int) -> Floats:
+            sensed = Sensed(self._v_pu[self.fleets[i].node], np.zeros(len(self.fleets[i].id)))
+            return self.fleets[i].local_rule(self.states[i], weather, sensed, dt_h)[0]
+
+        def drawn(off: Bools, q: Floats | None) -> list[Delivered]:
+            out = []
+            for i, (fleet, part) in enumerate(zip(self.fleets, self.part, strict=True)):
+                kvar = np.zeros(len(fleet.id)) if q is None else q[part]
+                done = fleet.advance(self.states[i], weather, wish[part], kvar, off[part], dt_h)
+                out.append(island.cut_loads(fleet.kind, done, dt_h))
+            return out
+
+        wish, share = island.wish(decision.p_kw, local), island.q_share()
+        tripped = np.zeros(len(wish), dtype=bool)
+        delivered = drawn(tripped, None)
+        p = np.concatenate([one.p_kw for one in delivered])
+        missing = float(p.sum()) + self._losses_kw  # a guess that saves a power flow
+        for _ in range(BALANCES):
+            wish = island.respond(wish, p, self.states, missing, dt_h)
+            delivered = drawn(tripped, None)
+            p = np.concatenate([one.p_kw for one in delivered])
+            q = np.concatenate([one.q_kvar for one in delivered]) - share * self._q_forming
+            p, q, more, flow = self._settle(p, q, decision.q_kvar)
+            tripped |= more
+            missing, self._losses_kw = flow.upstream_p_kw, flow.losses_kw
+            self._q_forming += flow.upstream_q_kvar
+            if abs(missing) <= NEAR_KW and abs(flow.upstream_q_kvar) <= NEAR_KW:
+                break
+        delivered = drawn(tripped, q)
+        self.states, self._v_pu = [one.state for one in delivered], flow.v_pu
+        lost = sum(
+            float(one.unserved_kwh.sum())
+            for one, fleet in zip(delivered, self.fleets, strict=True)
+            if fleet.kind == "load"
+        )
+        return Happened(tuple(delivered), p, q, tripped, flow, island.frequency(p), lost)
 
     def _first_pass(self, weather: Weather, lease_kw: Floats, dt_h: float) -> tuple[Floats, list[Delivered]]:
         """Wish (lease or local rule) of every device, and what each fleet makes of it if the voltage lets it.

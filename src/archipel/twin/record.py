@@ -92,6 +92,8 @@ class Recorder:
             unserved_kwh=np.zeros(steps),
             ev_unserved_kwh=np.zeros(steps),
             comfort_missed_k_h=np.zeros(steps),
+            f_hz=np.full(steps, np.nan) if scenario.island.off_grid else None,
+            critical_unserved_kwh=np.zeros(steps) if scenario.island.off_grid else None,
         )
 
     def decided(self, decision: Decision) -> None:
@@ -114,6 +116,8 @@ class Recorder:
             first = part.stop
         out.v_pu[:, s], out.loading[:, s] = flow.v_pu, flow.loading
         out.losses_kw[s] = flow.losses_kw
+        if out.f_hz is not None and out.critical_unserved_kwh is not None:
+            out.f_hz[s], out.critical_unserved_kwh[s] = happened.f_hz, happened.critical_unserved_kwh
         out.upstream_p_kw[s], out.upstream_q_kvar[s] = flow.upstream_p_kw, flow.upstream_q_kvar
         out.tie_p_kw[:, :, s], out.tie_q_kvar[:, :, s] = tie_p, tie_q
         out.tie_v_pu[:, :, s] = flow.v_pu[self._meters.node]
@@ -138,11 +142,12 @@ class Recorder:
         series = (
             "time p_kw q_kvar soc available_kw v_pu loading losses_kw upstream_p_kw upstream_q_kvar tie_p_kw "
             "tie_q_kvar tie_v_pu tie_agreed_kw tie_price tie_price_q tie_price_parts node_price unserved_kwh "
-            "ev_unserved_kwh comfort_missed_k_h"
+            "ev_unserved_kwh comfort_missed_k_h f_hz critical_unserved_kwh"
         )
         for name in series.split():
-            whole: NDArray[Any] = getattr(self.result, name)
-            setattr(self.result, name, whole[..., :done].copy())
+            whole: NDArray[Any] | None = getattr(self.result, name)
+            if whole is not None:
+                setattr(self.result, name, whole[..., :done].copy())
         self.result.complete = False
 
 

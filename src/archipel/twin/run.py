@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from archipel.devices import State
 from archipel.model import Scenario, StrategyResult
 from archipel.model.horizon import STEP_MINUTES
 from archipel.twin.base import Decision, Seen, Strategy, Truth
@@ -24,6 +25,7 @@ def run(
     dt_minutes: int = STEP_MINUTES,
     seed: int | None = None,
     truth: Truth | None = None,
+    states: Mapping[str, State] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> StrategyResult:
     """Run one strategy on one scenario, from a fresh start of all devices.
@@ -40,6 +42,7 @@ def run(
         dt_minutes: 15, or a divisor of it: 1, 3, 5. Profiles are then interpolated between quarter hours.
         seed: of what `truth` draws; the scenario's by default.
         truth: how what happens differs from what controllers believe.
+        states: of fleets by kind, where they do not begin afresh.
         progress: called with (steps done, steps in all) after every step.
 
     Returns:
@@ -61,6 +64,7 @@ def run(
     cpu, wall = time.process_time(), time.perf_counter()
 
     plant = Plant(scenario, truth, first_row)
+    plant.begin(states or {})
     outside = Outside(scenario.profiles, dt_minutes, truth.profile_noise, scenario.seed if seed is None else seed)
     recorder = Recorder(scenario, strategy.name, begin, total, dt_h)
     before = stored_kwh(plant.fleets, plant.states)

@@ -1,0 +1,136 @@
+"""Figures of islands: a year without a main grid, and losses of the main grid at random moments.
+
+    python -m benchmarks.island_life year --forecast none      the cells' own rules, no plans
+    python -m benchmarks.island_life year --forecast naive     with plans on naive forecasts
+    python -m benchmarks.island_life year --forecast perfect   with plans on perfect ones
+    python -m benchmarks.island_life moments --number 200      moments are drawn before anything runs
+    python -m benchmarks.island_life storage                   unserved energy against hours of storage, by the rules
+
+Figures go to standard output as JSON, one line per run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from archipel.devices import BatteryFleet
+from archipel.formats.scenario import load_scenario
+from archipel.model import IslandRules, Scenario
+from archipel.report.kpis import kpis
+from archipel.strategies.distributed import Distributed
+from archipel.strategies.leaving import leave
+from archipel.strategies.uncoordinated import Uncoordinated
+from archipel.twin import run
+
+MEAN_LOAD_KW = 3675.0
+"""Of the rural grid: 12 h of it are its 44.1 MWh of storage."""
+KEPT = ("unserved_share", "critical_unserved_kwh", "frequency_band_share", "worst_f_hz", "worst_v_pu", "losses_kwh")
+
+
+def told(case: Scenario, strategy: Any, days: int, start: datetime | None) -> dict[str, Any]:
+    """Run and keep what is asked for."""
+    begun = time.perf_counter()
+    result = run(case, strategy, days=days, start=start, progress=_progress)
+    figures = kpis(case, result)
+    burnt = -float(result.p_kw[np.array(case.device_kind) == "dispatchable"].sum(dtype=float)) * result.dt_h
+    plans = {"plans": len(result.agreements), "accepted": sum(bool(e["accepted"]) for e in result.agreements)}
+    kept = {name: figures[name] for name in (*KEPT, "voltage_violation_node_h", "branch_overload_h", "curtailed_kwh")}
+    clock = {"cpu_s": result.cpu_s, "wall_s": time.perf_counter() - begun}
+    return {"days": days, **kept, "burnt_kwh": burnt, **plans, **clock}
+
+
+def _progress(done: int, total: int) -> None:
+    if done % 960 == 0 or done == total:
+        sys.stderr.write(f"\r{done / total:6.1%}")
+
+
+def year(forecast: str, days: int, start: datetime | None, workers: int) -> dict[str, Any]:
+    """A year (or some days) of the rural grid without a main grid."""
+    case = load_scenario("island-year")
+    if forecast == "none":
+        return {"forecast": forecast, **told(case, Uncoordinated(case), days, start)}
+    strategy = Distributed(case, forecast=forecast, workers=workers, gaps=False)  # type: ignore[arg-type]
+    try:
+        return {"forecast": forecast, **told(case, strategy, days, start)}
+    finally:
+        strategy.close()
+
+
+def storage(hours: float) -> dict[str, Any]:
+    """The year with so many hours of storage, by the cells' rules; the reserve stays what it is in kWh, if it fits."""
+    case = load_scenario("island-year")
+    battery = next(f for f in case.fleets if isinstance(f, BatteryFleet))
+    factor = hours * MEAN_LOAD_KW / float(battery.e_kwh.sum())
+    sized = replace(battery, e_kwh=factor * battery.e_kwh)
+    size = float(sized.e_kwh.sum())
+    rules = replace(
+        case.island,
+        reserve_kwh=min(case.island.reserve_kwh, 0.5 * size),
+        fuel_below_kwh=case.island.fuel_below_kwh * factor,
+    )
+    case = replace(case, fleets=tuple(sized if f is battery else f for f in case.fleets), island=rules)
+    return {"storage_h": hours, **told(case, Uncoordinated(case), 366, None)}
+
+
+def moments(number: int, seed: int, hours: float) -> dict[str, Any]:
+    """Lose the main grid of `island` at random quarter hours of the year."""
+    case = load_scenario("island")
+    rng = np.random.default_rng(seed)
+    first = datetime(2016, 1, 2, tzinfo=UTC)
+    drawn = [first + timedelta(minutes=15 * int(k)) for k in np.sort(rng.choice(364 * 96, number, replace=False))]
+    rules = IslandRules(reserve_kwh=12_680.0, fuel_below_kwh=44_100.0)
+    nadir, peak, held, trips, angles, outside = [], [], [], 0, [], 0
+    for k, at in enumerate(drawn):
+        left = leave(case, at, hours, rules=rules, seed=k)
+        sys.stderr.write(f"\r{k + 1} of {number}")
+        if left.traces is None:
+            held.append(0.0)
+            continue
+        nadir.append(float(left.traces.nadir_hz[0]))
+        peak.append(float(left.traces.peak_hz[0]))
+        trips += len(left.traces.trips)
+        held.append(left.held_h)
+        if left.closing is not None:
+            closing = left.closing
+            angles.append(abs(closing.angle_deg))
+            outside += abs(closing.angle_deg) > 10 or abs(closing.f_hz) > 0.1 or abs(closing.v_pu) > 0.03
+    return {
+        "moments": number, "seed": seed, "hours": hours, "nadir_hz": min(nadir), "peak_hz": max(peak), "trips": trips,
+        "critical_held_share": float(np.mean(np.array(held) >= hours)), "shortest_held_h": min(held),
+        "closed": len(angles), "largest_angle_deg": max(angles), "closed_outside": int(outside),
+    }  # fmt: skip
+
+
+def main() -> int:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("year", "moments", "storage"))
+    parser.add_argument("--forecast", choices=("none", "naive", "perfect"), default="none")
+    parser.add_argument("--days", type=int, default=366)
+    parser.add_argument("--start", type=lambda s: datetime.fromisoformat(s).replace(tzinfo=UTC))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--number", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hours", type=float, default=6.0)
+    asked = parser.parse_args()
+    if asked.what == "year":
+        found = [year(asked.forecast, asked.days, asked.start, asked.workers)]
+    elif asked.what == "moments":
+        found = [moments(asked.number, asked.seed, asked.hours)]
+    else:
+        found = [storage(hours) for hours in (6.0, 12.0, 24.0, 36.0, 48.0)]
+    for one in found:
+        print(json.dumps(one))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""`archipel island`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # `--help` need not wait for numpy
+    from archipel.model import IslandRules, Scenario
+    from archipel.strategies.leaving import Left
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the command to the parser of `archipel`."""
+    one = subparsers.add_parser(
+        "island",
+        help="lose the main grid at a moment and live on",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Lose the main grid at a moment: frequency in the first seconds, then every quarter hour by AC\n"
+        "power flow with critical load first, and the way back to the main grid. The day before runs by local rules.",
+        epilog="examples:\n"
+        "  archipel island island --at 2016-01-15T17:00Z --hours 24\n"
+        "  archipel island island --at 2016-12-01T06:00Z --hours 72 --soc 0.4 --page island.html",
+    )
+    one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
+    one.add_argument("--at", metavar="TIME", help="when it is lost, a whole quarter hour (default: noon of the start)")
+    one.add_argument("--hours", type=_positive, default=24.0, metavar="H", help="how long (default: 24)")
+    one.add_argument("--soc", type=_share, metavar="S", help="state of charge of all batteries then, 0 to 1")
+    one.add_argument("--critical", type=_share, metavar="S", help="critical part of every load (default: 0.4)")
+    one.add_argument(
+        "--reserve-kwh", type=_not_negative, metavar="KWH",
+        help="below so much stored only critical load is served (default: the scenario's, else a quarter of storage)",
+    )  # fmt: skip
+    one.add_argument("--page", metavar="FILE", help="write an HTML page with pictures")
+    one.add_argument("--json", action="store_true", help="print JSON instead of text")
+    one.set_defaults(func=island_command)
+
+
+def island_command(args: argparse.Namespace) -> int:
+    """Lose the main grid and tell what happened; exit code 1 where no island can be formed or critical load was cut."""
+    from archipel.formats.scenario import load_scenario
+    from archipel.report.island_page import island_page, summary
+    from archipel.strategies.leaving import leave, timeline
+
+    scenario = load_scenario(args.scenario)
+    left = leave(scenario, _at(args.at, scenario), args.hours, rules=_rules(args, scenario), soc=args.soc)
+    if args.json:
+        sys.stdout.write(json.dumps(_figures(left), indent=2) + "\n")
+    else:
+        from archipel.report.island_page import clock
+
+        rows = [(clock(after), words) for after, words in timeline(left)]
+        width = max((len(after) for after, _ in rows), default=0)
+        lines = [summary(left), "", *(f"  {after:>{width}}  {words}" for after, words in rows)]
+        sys.stdout.write("\n".join(lines) + "\n")
+    if args.page:
+        Path(args.page).write_text(island_page(left), encoding="utf-8")
+        sys.stderr.write(f"page: {args.page}\n")
+    return 0 if left.traces is not None and left.held_h >= left.hours else 1
+
+
+def _rules(args: argparse.Namespace, scenario: Scenario) -> IslandRules:
+    from dataclasses import replace
+
+    from archipel.devices import BatteryFleet
+
+    rules = scenario.island
+    size = sum(float(fleet.e_kwh.sum()) for fleet in scenario.fleets if isinstance(fleet, BatteryFleet))
+    reserve = args.reserve_kwh if args.reserve_kwh is not None else rules.reserve_kwh or 0.25 * size
+    critical = rules.critical_share if args.critical is None else args.critical
+    return replace(rules, reserve_kwh=reserve, critical_share=critical, fuel_below_kwh=rules.fuel_below_kwh or size)
+
+
+def _figures(left: Left) -> dict[str, Any]:
+    from archipel.strategies.leaving import timeline
+
+    seconds, hours, closing = left.traces, left.result, left.closing
+    return {
+        "scenario": left.island.name,
+        "at": left.at.isoformat(),
+        "hours": left.hours,
+        "import_kw": left.import_kw,
+        "stored_kwh": left.stored_kwh,
+        "cannot": list(left.cannot),
+        "nadir_hz": None if seconds is None else float(seconds.nadir_hz[0]),
+        "peak_hz": None if seconds is None else float(seconds.peak_hz[0]),
+        "trips": [] if seconds is None else [{"id": t.id, "time_s": t.time_s, "why": t.reason} for t in seconds.trips],
+        "critical_held_h": left.held_h,
+        "unserved_kwh": None if hours is None else float(hours.unserved_kwh.sum()),
+        "closing": None
+        if closing is None
+        else {"angle_deg": closing.angle_deg, "f_hz": closing.f_hz, "v_pu": closing.v_pu, "after_s": closing.after_s},
+        "timeline": [{"after_s": after.total_seconds(), "what": words} for after, words in timeline(left)],
+    }
+
+
+def _at(written: str | None, scenario: Scenario) -> datetime:
+    from archipel.model import ArchipelError
+
+    if written is None:
+        return scenario.start.replace(hour=12, minute=0, second=0, microsecond=0)
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError:
+        raise ArchipelError(f"--at: found {written!r}; expected a time such as 2016-01-15T17:00Z") from None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    if at.minute % 15 or at.second or at.microsecond:
+        raise ArchipelError(f"--at: found {written!r}; expected a whole quarter hour")
+    return at
+
+
+def _share(written: str) -> float:
+    value = float(written)
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"found {written}; expected 0 to 1")
+    return value
+
+
+def _positive(written: str) -> float:
+    value = float(written)
+    if not 0.25 <= value <= 8784.0:
+        raise argparse.ArgumentTypeError(f"found {written}; expected 0.25 to 8784 hours")
+    return value
+
+
+def _not_negative(written: str) -> float:
+    value = float(written)
+    if not value >= 0.0:
+        raise argparse.ArgumentTypeError(f"found {written}; expected a number that is not negative")
+    return value

@@ -1,0 +1,48 @@
+"""Dynamics of islands: frequency, voltages and powers of units and loads after something has happened.
+
+`Island` describes, `settled` and `simulate` answer, for one or hundreds of scenarios at once; `reduced` makes the
+network of an island from a grid. Positive sequence; equations and their sources stand beside what they describe.
+"""
+
+from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Trip, Tripped
+from archipel.grid.dynamics.grid_codes import VDE_4105, Curve, FrequencyWatt, GridCode, Limit, ieee_1547
+from archipel.grid.dynamics.island import Island, IslandInvalid, Network, Start
+from archipel.grid.dynamics.reduction import Reduced, reduced
+from archipel.grid.dynamics.simulate import settled, simulate
+from archipel.grid.dynamics.traces import Settled, Traces
+from archipel.grid.dynamics.units import Following, Forming, Governor, Load, Store, Unit, droop, machine, main_grid, vsm
+
+__all__ = [
+    "VDE_4105",
+    "Connect",
+    "Curve",
+    "Event",
+    "Following",
+    "Forming",
+    "FrequencyWatt",
+    "Governor",
+    "GridCode",
+    "Island",
+    "IslandInvalid",
+    "Limit",
+    "Load",
+    "LoadStep",
+    "Network",
+    "Reduced",
+    "SetPoint",
+    "Settled",
+    "Start",
+    "Store",
+    "Traces",
+    "Trip",
+    "Tripped",
+    "Unit",
+    "droop",
+    "ieee_1547",
+    "machine",
+    "main_grid",
+    "reduced",
+    "settled",
+    "simulate",
+    "vsm",
+]
