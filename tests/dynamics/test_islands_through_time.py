@@ -80,7 +80,7 @@ def test_two_droop_units_share_by_rating() -> None:
 def test_time_ends_where_settling_without_time_says() -> None:
     island = mixed()
     step = [LoadStep(time_s=0.0, load="load", p_kw=600.0, q_kvar=100.0)]
-    traces = simulate(island, step, duration_s=60.0, step_s=0.005, quasi_static=False)
+    traces = simulate(island, step, duration_s=40.0, step_s=0.01, quasi_static=False)
     state = settled(island, Start(load_p_kw=np.array([[600.0]]), load_q_kvar=np.array([[100.0]])))
     assert traces.settled_hz == pytest.approx(state.f_hz, abs=1e-5)
     assert np.abs(traces.p_kw[0, -1] - state.p_kw[0]).max() < 1e-2
@@ -207,10 +207,10 @@ def test_networks_may_differ_by_scenario() -> None:
 
 
 def test_leaving_out_time_in_which_nothing_moves_changes_nothing_else() -> None:
-    step = [LoadStep(time_s=1.0, load="load", p_kw=600.0), LoadStep(time_s=100.0, load="load", p_kw=300.0)]
-    quick = simulate(mixed(), step, duration_s=110.0, step_s=0.01, record_s=0.1)
-    slow = simulate(mixed(), step, duration_s=110.0, step_s=0.01, record_s=0.1, quasi_static=False)
-    assert np.diff(quick.time_s).max() > 50.0
+    step = [LoadStep(time_s=1.0, load="load", p_kw=600.0), LoadStep(time_s=40.0, load="load", p_kw=300.0)]
+    quick = simulate(mixed(), step, duration_s=44.0, step_s=0.01, record_s=0.1)
+    slow = simulate(mixed(), step, duration_s=44.0, step_s=0.01, record_s=0.1, quasi_static=False)
+    assert np.diff(quick.time_s).max() > 15.0
     there = np.searchsorted(slow.time_s, quick.time_s - 1e-6)
     assert np.abs(slow.time_s[there] - quick.time_s).max() < 1e-6
     assert np.abs(quick.f_centre_hz[0] - slow.f_centre_hz[0, there]).max() < 2 * QUIET_F_HZ
@@ -241,16 +241,16 @@ def test_a_store_empties_through_time_that_is_left_out() -> None:
 
 
 def test_a_full_battery_alone_raises_the_frequency_until_the_sun_is_turned_down() -> None:
-    battery = droop("battery", 0, 300.0, store=Store(e_kwh=99.8, e_kwh_max=100.0))
+    battery = droop("battery", 0, 300.0, store=Store(e_kwh=99.9, e_kwh_max=100.0))
     pv = Following(id="pv", terminal=1, rating_kva=300.0, p_kw=-250.0, p_kw_min=-250.0, code=ieee_1547().at(50.0))
-    traces = simulate(Island(ring(2), (battery, pv), (load(100.0, 0.0),)), duration_s=90.0, step_s=0.005, record_s=0.05)
+    traces = simulate(Island(ring(2), (battery, pv), (load(100.0, 0.0),)), duration_s=60.0, step_s=0.01, record_s=0.05)
     assert traces.p_kw[0, 0, 0] > 30.0
     assert traces.p_kw[0, -1, 0] == pytest.approx(0.0, abs=3.0)
     assert traces.p_kw[0, -1, 1] == pytest.approx(-100.0, abs=5.0)
     assert traces.settled_hz[0] > 51.0
     taken_kwh = float(np.trapezoid(traces.p_kw[0, :, 0], traces.time_s) / 3600.0)
-    assert 99.9 < traces.e_kwh[0, 0] <= 100.0
-    assert 0.95 * taken_kwh == pytest.approx(traces.e_kwh[0, 0] - 99.8, rel=0.01)
+    assert 99.95 < traces.e_kwh[0, 0] <= 100.0
+    assert 0.95 * taken_kwh == pytest.approx(traces.e_kwh[0, 0] - 99.9, rel=0.01)
     assert traces.trips == ()
 
 

@@ -68,5 +68,12 @@ def test_import_overwrites_what_a_person_may_have_changed_only_when_told_to(
 def test_scenarios_lists_names_and_titles(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("scenarios") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["city-herd", "city-winter", "city", "district", "island"]
+    assert [line.split()[0] for line in lines] == [
+        "city-herd",
+        "city-winter",
+        "city",
+        "district",
+        "island-year",
+        "island",
+    ]
     assert all(len(line.split()) > 3 for line in lines)

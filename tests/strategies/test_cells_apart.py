@@ -12,7 +12,7 @@ from small_scenario import scenario
 from archipel.cell.parts import cut
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import CellController, Readings
-from archipel.devices import KINDS, SoftOpenPointFleet
+from archipel.devices import KINDS, DispatchableFleet, SoftOpenPointFleet
 from archipel.devices.select import select
 from archipel.forecasting.perfect import perfect
 from archipel.formats.scenario import load_scenario
@@ -97,18 +97,20 @@ def test_one_process_or_two_share_the_cells_with_the_same_result_bit_for_bit() -
         assert repr(a) == repr(b)
 
 
-def with_a_point(village: Scenario) -> Scenario:
-    """The village with a soft open point between feeder and houses."""
+def with_every_kind(village: Scenario) -> Scenario:
+    """The village with a soft open point between feeder and houses, and a biogas plant."""
     two = np.ones(2)
     ids, node, sign = ("p/from", "p/to"), np.array([1, 5]), np.array([1.0, -1.0])
     point = SoftOpenPointFleet(ids, node, ("p", "p"), 20.0 * two, 0.02 * two, sign)
-    return dataclasses.replace(village, fleets=(*village.fleets, point))
+    one = np.ones(1)
+    plant = DispatchableFleet(("gas/0",), np.array([4]), 6.0 * one, 50.0 * one, 0.08 * one, ("biogas",))
+    return dataclasses.replace(village, fleets=(*village.fleets, point, plant))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["village", "district"])
 def test_a_cells_own_devices_plan_as_they_would_inside_the_whole_fleet(kind: str, name: str) -> None:
-    case = with_a_point(scenario()) if name == "village" else load_scenario("district")
+    case = with_every_kind(scenario()) if name == "village" else load_scenario("district")
     fleet = next((f for f in case.fleets if f.kind == kind), None)
     if fleet is None:
         assert name == "district"  # has no devices of this kind; the village has them all

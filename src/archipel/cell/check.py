@@ -14,8 +14,8 @@ from archipel.grid.cell_network import CellFlow
 from archipel.model import Floats, Horizon, Ints
 from archipel.optimisation.block import Block
 
-LEAST_KW = 100.0
-"""A connection for less, none at all included, counts as one for this: what storage evens out."""
+NOTHING_KW = 100.0
+"""Where nothing may flow, excess is a share of this: what storage that forms the grid evens out."""
 BRANCHES = 6
 """Branches beyond their limit remembered per check."""
 
@@ -54,7 +54,7 @@ def excess(site: Site, horizon: Horizon, flow: CellFlow, memory: Memory) -> tupl
         memory.branch.update(first[most[first] > -0.5 * site.margin_loading].tolist())
     connection = np.full(len(horizon), -1.0)
     if site.connection is not None:
-        most, least = (max(x, LEAST_KW) for x in (site.connection.import_kw_max, site.connection.export_kw_max))
+        most, least = (x or NOTHING_KW for x in (site.connection.import_kw_max, site.connection.export_kw_max))
         connection = np.maximum(flow.p_b_kw / most - 1.0, -flow.p_b_kw / least - 1.0)
     soon = horizon.first < SOON_STEPS
 
