@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from archipel.model import Floats, Scenario, StrategyResult
+from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend, tag, text, ticks
 from archipel.strategies.leaving import LOST_S, Left, timeline
@@ -45,8 +46,12 @@ def summary(left: Left) -> str:
     held = "all the time" if left.held_h >= left.hours else f"for {left.held_h:g} h"
     return (
         f"{start} Frequency stayed within {low:.2f} and {high:.2f} Hz, {len(left.traces.trips)} units or loads "
-        f"tripped. Critical load was served {held}; of all load {100 * unserved / max(wanted, 1e-9):.1f} % was not."
+        f"tripped. Critical load was served {held}; {_missed(unserved / max(wanted, 1e-9))}"
     )
+
+
+def _missed(share: float) -> str:
+    return "so was all other load." if share < 5e-4 else f"of all load {100 * share:.1f} % was not."
 
 
 def _more(reasons: tuple[str, ...]) -> str:
@@ -147,6 +152,11 @@ def _hours(scenario: Scenario, result: StrategyResult) -> str:
     return plot.svg + legend(keys) + stored.svg
 
 
+def _energy(value: float) -> str:
+    words = grouped(value, 2)
+    return words.lstrip("-") if not words.strip("-0. ") else words.replace("-", "−")
+
+
 def _carried(scenario: Scenario, result: StrategyResult) -> str:
     """By cell: what it made, used and lacked [MWh], most given to others first."""
     kind, cell = np.array(scenario.device_kind), scenario.device_cell
@@ -163,7 +173,7 @@ def _carried(scenario: Scenario, result: StrategyResult) -> str:
     rows.sort(key=lambda row: -row[-1])
     head = "".join(f"<th>{words}</th>" for words in ("made", "used", "from its batteries", "to other cells"))
     body = "".join(
-        f'<tr><td class="left">{escape(name)}</td>' + "".join(f"<td>{v:,.2f}</td>" for v in values) + "</tr>"
+        f'<tr><td class="left">{escape(name)}</td>' + "".join(f"<td>{_energy(v)}</td>" for v in values) + "</tr>"
         for name, *values in rows
     )
     return (
