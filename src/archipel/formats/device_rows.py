@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, final
 
 import numpy as np
@@ -160,21 +160,6 @@ class DeviceRows:
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)
-
-
-def with_critical(devices: DeviceRows, critical_share: float, voll_eur_per_kwh: float) -> DeviceRows:
-    """Every load in two: its critical part stays a load, the rest may be shed (`<load>/rest`)."""
-    load, rest = devices.load, 1.0 - critical_share
-    critical = replace(load, p_kw=critical_share * load.p_kw, q_kvar=critical_share * load.q_kvar)
-    other = SheddableRows(
-        tuple(f"{name}/rest" for name in load.id),
-        load.node,
-        rest * load.p_kw,
-        rest * load.q_kvar,
-        load.profile,
-        np.full(len(load.id), voll_eur_per_kwh),
-    )
-    return replace(devices, load=critical, sheddable=join(devices.sheddable, other) if rest > 0 else devices.sheddable)
 
 
 def pick(rows: Rows, keep: Bools) -> Rows:

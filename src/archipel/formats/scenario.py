@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from archipel.devices import BatteryFleet
-from archipel.formats.device_rows import DeviceRows, with_critical
+from archipel.devices.critical import with_critical
+from archipel.formats.device_rows import DeviceRows
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import make_fleets
 from archipel.formats.population import matches, populate
@@ -114,7 +115,6 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         _check_island(rules, devices, toml, findings)
         if len(findings):
             return None
-        devices = with_critical(devices, rules.critical_share, tables["tariff"]["voll_eur_per_kwh"])
     about = tables["scenario"]
     planning = {key: value for key, value in tables["planning"].items() if key != "horizon_h"}
     return Scenario(
@@ -122,7 +122,7 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         title=about["title"],
         grid=grid,
         archipelago=archipelago,
-        fleets=_fleets(devices, profiles, rules),
+        fleets=_fleets(devices, profiles, rules, tables["tariff"]["voll_eur_per_kwh"]),
         profiles=profiles,
         price=price,
         tariff=Tariff(**tables["tariff"]),
@@ -152,12 +152,13 @@ def _check_island(rules: IslandRules, devices: DeviceRows, toml: str, findings: 
         )  # fmt: skip
 
 
-def _fleets(devices: DeviceRows, profiles: Profiles, rules: IslandRules) -> tuple[Fleet, ...]:
+def _fleets(devices: DeviceRows, profiles: Profiles, rules: IslandRules, voll_eur_per_kwh: float) -> tuple[Fleet, ...]:
     """All fleets; off grid batteries hold at the end of a plan what is kept for critical load."""
     fleets = make_fleets(devices, profiles)
     size = float(devices.battery.e_kwh.sum())
     if not rules.off_grid or size <= 0:
         return fleets
+    fleets = with_critical(fleets, rules.critical_share, voll_eur_per_kwh)
     share = min(rules.reserve_kwh / size, 1.0)
     return tuple(replace(f, off_grid_share=share) if isinstance(f, BatteryFleet) else f for f in fleets)
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, cast, final
+from typing import cast, final
 
 import numpy as np
 
 from archipel.cell.mode import Facts, Life, Mode, Order, Said
 from archipel.cell.synchronism import wrapped
-from archipel.devices import BatteryFleet, DeviceFleet, LoadFleet, SheddableFleet, State, Weather
+from archipel.devices import BatteryFleet, DeviceFleet, State, Weather
+from archipel.devices.critical import with_critical
 from archipel.grid.dynamics import Following, Forming, Island, Traces, Trip, droop, main_grid, reduced, simulate
 from archipel.grid.fault_current import node_fault_ka, unseen
 from archipel.model import Floats, GridError, IslandRules, Scenario, StrategyResult
@@ -85,27 +86,8 @@ def off_grid(scenario: Scenario, rules: IslandRules) -> Scenario:
     """The same area without a main grid: of every load `rules.critical_share` stays, the rest may be shed."""
     if scenario.island.off_grid:
         return replace(scenario, island=rules)
-    fleets: list[Any] = []
-    for fleet in scenario.fleets:
-        if not isinstance(fleet, LoadFleet):
-            fleets.append(fleet)
-            continue
-        share = rules.critical_share
-        fleets.append(replace(fleet, p_kw=share * fleet.p_kw, q_kvar=share * fleet.q_kvar))
-        rest = SheddableFleet(
-            tuple(f"{name}/rest" for name in fleet.id),
-            fleet.node,
-            (1.0 - share) * fleet.p_kw,
-            (1.0 - share) * fleet.q_kvar,
-            fleet.p_profile,
-            fleet.q_profile,
-            np.full(len(fleet.id), scenario.tariff.voll_eur_per_kwh),
-        )
-        fleets.append(rest)
-    kinds = [fleet.kind for fleet in fleets]
-    if kinds.count("sheddable") > 1:  # those of the scenario itself and the rest of all loads, as one fleet
-        fleets = _one_fleet(fleets)
-    return replace(scenario, fleets=tuple(fleets), island=rules)
+    fleets = with_critical(scenario.fleets, rules.critical_share, scenario.tariff.voll_eur_per_kwh)
+    return replace(scenario, fleets=fleets, island=rules)
 
 
 def leave(
@@ -270,18 +252,6 @@ def _life(
         calm = touch is None and life.mode in {Mode.ISLAND, Mode.DEGRADED, Mode.RECONNECTED}
         now += 10.0 if calm and now + 10.0 < back else 1.0 if calm else TICK_S
     return tuple(said), closing
-
-
-def _one_fleet(fleets: list[Any]) -> list[Any]:
-    """Two fleets of sheddable load as one."""
-    first, second = (f for f in fleets if f.kind == "sheddable")
-
-    def both(a: Any, b: Any) -> Any:
-        return a + b if isinstance(a, tuple) else np.concatenate([a, b])
-
-    names = SheddableFleet.__dataclass_fields__
-    joined = SheddableFleet(**{name: both(getattr(first, name), getattr(second, name)) for name in names})
-    return [*(f for f in fleets if f.kind != "sheddable"), joined]
 
 
 def timeline(left: Left) -> list[tuple[timedelta, str]]:
