@@ -13,7 +13,7 @@ import pytest
 from archipel.cell.mode import Mode
 from archipel.cli.main import main
 from archipel.formats.scenario import load_scenario
-from archipel.model import IslandRules, Scenario
+from archipel.model import GridError, IslandRules, Scenario
 from archipel.strategies.leaving import LOST_S, Left, _life, leave, off_grid, timeline
 
 WINTER = datetime(2016, 1, 20, 18, tzinfo=UTC)
@@ -56,8 +56,9 @@ def test_the_cell_forms_before_it_opens_and_comes_back_when_the_main_grid_is_hea
 
 
 def test_it_closes_only_inside_the_window_whatever_the_angle_it_meets(left: Left) -> None:
+    assert left.traces is not None
     for seed in range(25):
-        _, closing = _life(left.traces, 1.0, seed, ())
+        _, closing = _life(float(left.traces.settled_hz[0]) - 50.0, 1.0, seed, ())
         assert closing is not None
         assert abs(closing.angle_deg) <= 10.0
         assert abs(closing.f_hz) <= 0.1
@@ -70,6 +71,14 @@ def test_where_protection_would_not_see_a_fault_no_island_is_formed_and_the_reas
     assert any("protection" in reason for reason in left.cannot)
     assert left.life[0].after is Mode.DEGRADED
     assert left.held_h == 0.0
+
+
+def test_an_area_without_main_grid_or_batteries_has_none_to_lose_and_says_so(island: Scenario) -> None:
+    with pytest.raises(GridError, match="a main grid to lose"):
+        leave(load_scenario("island-year"), WINTER, 1.0, rules=RULES)
+    bare = replace(island, fleets=tuple(f for f in island.fleets if f.kind != "battery"))
+    with pytest.raises(GridError, match="nothing can form an island"):
+        leave(bare, WINTER, 1.0, rules=RULES)
 
 
 def test_empty_stores_form_nothing(island: Scenario) -> None:

@@ -37,17 +37,23 @@ def add_parsers(subparsers: Any) -> None:
     )  # fmt: skip
     one.add_argument("--page", metavar="FILE", help="write an HTML page with pictures")
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
+    one.add_argument("--quiet", action="store_true", help="no progress bar")
     one.set_defaults(func=island_command)
 
 
 def island_command(args: argparse.Namespace) -> int:
     """Lose the main grid and tell what happened; exit code 1 where no island can be formed or critical load was cut."""
+    from archipel.cli.run_command import Bar
     from archipel.formats.scenario import load_scenario
     from archipel.report.island_page import island_page, summary
     from archipel.strategies.leaving import leave, timeline
 
     scenario = load_scenario(args.scenario)
-    left = leave(scenario, _at(args.at, scenario), args.hours, rules=_rules(args, scenario), soc=args.soc)
+    bar = None if args.quiet else Bar(sys.stderr.isatty())
+    left = leave(
+        scenario, _at(args.at, scenario), args.hours, rules=_rules(args, scenario), soc=args.soc,
+        progress=None if bar is None else lambda done, total: bar("island", done, total),
+    )  # fmt: skip
     if args.json:
         sys.stdout.write(json.dumps(_figures(left), indent=2) + "\n")
     else:

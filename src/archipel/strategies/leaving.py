@@ -11,6 +11,7 @@ following units. What has no converter is an admittance there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast, final
@@ -19,7 +20,7 @@ import numpy as np
 
 from archipel.cell.mode import Facts, Life, Mode, Order, Said
 from archipel.cell.synchronism import wrapped
-from archipel.devices import BatteryFleet, DeviceFleet, State, Weather
+from archipel.devices import BatteryFleet, DeviceFleet, Weather
 from archipel.devices.critical import with_critical
 from archipel.grid.dynamics import Following, Forming, Island, Traces, Trip, droop, main_grid, reduced, simulate
 from archipel.grid.fault_current import node_fault_ka, unseen
@@ -84,8 +85,6 @@ class Left:
 
 def off_grid(scenario: Scenario, rules: IslandRules) -> Scenario:
     """The same area without a main grid: of every load `rules.critical_share` stays, the rest may be shed."""
-    if scenario.island.off_grid:
-        return replace(scenario, island=rules)
     fleets = with_critical(scenario.fleets, rules.critical_share, scenario.tariff.voll_eur_per_kwh)
     return replace(scenario, fleets=fleets, island=rules)
 
@@ -98,6 +97,7 @@ def leave(
     rules: IslandRules,
     soc: float | None = None,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Left:
     """Lose the main grid at `at` for `hours`.
 
@@ -108,20 +108,23 @@ def leave(
         rules: what the island lives by; `off_grid` is taken for true.
         soc: state of charge of all batteries at the loss; by default what a day of local rules leaves.
         seed: of the angle at which island and main grid meet.
+        progress: called with (quarter hours done, in all).
 
     Raises:
-        GridError: where the area has no batteries.
+        GridError: where the area has no main grid, or no batteries.
     """
     rules = replace(rules, off_grid=True)
-    island = off_grid(scenario, rules)
-    plant, before = _connected(scenario, at)
-    states = {fleet.kind: state for fleet, state in zip(plant.fleets, plant.states, strict=True)}
+    if scenario.island.off_grid:
+        raise GridError(f"{scenario.name}: found off_grid = true; expected an area with a main grid to lose")
     battery = next((f for f in scenario.fleets if isinstance(f, BatteryFleet)), None)
     if battery is None:
         raise GridError(
             f"{scenario.name}: found no batteries, so nothing can form an island; add batteries to [devices], or a "
             "recipe [population.batteries]"
         )
+    island = off_grid(scenario, rules)
+    plant, before = _connected(scenario, at)
+    states = {fleet.kind: state for fleet, state in zip(plant.fleets, plant.states, strict=True)}
     if soc is not None:
         states["battery"] = {"e_kwh": soc * battery.e_kwh}
     stored = float(states["battery"]["e_kwh"].sum())
@@ -132,10 +135,13 @@ def leave(
     if cannot:
         some = cannot[:TOLD] if len(cannot) <= TOLD + 1 else (*cannot[:TOLD], f"and {len(cannot) - TOLD} lines more")
         return Left(island, at, hours, told, stored, None, cannot, None, _life(None, hours, seed, some)[0], None)
-    traces = first_seconds(scenario, before, states["battery"], battery, rules.droop)
+    traces = first_seconds(scenario, before, battery, rules.droop)
     alone = Uncoordinated(island)
-    result = run(island, alone, start=at, steps=round(hours * 4), states=states)
-    life, closing = _life(traces, hours, seed, ())
+    result = run(island, alone, start=at, steps=round(hours * 4), states=states, progress=progress)
+    if not result.complete:
+        raise KeyboardInterrupt  # a part of the hours would look like all of them
+    moved_hz = float(traces.settled_hz[0]) - scenario.grid.f_hz
+    life, closing = _life(moved_hz, hours, seed, ())
     return Left(island, at, hours, told, stored, traces, (), result, life, closing)
 
 
@@ -152,10 +158,11 @@ def _connected(scenario: Scenario, at: datetime) -> tuple[Plant, Happened]:
     return plant, happened
 
 
-def first_seconds(
-    scenario: Scenario, before: Happened, held: State, battery: BatteryFleet, droop_share: float
-) -> Traces:
-    """Frequency, voltages and powers from a second before the loss of the main grid on."""
+def first_seconds(scenario: Scenario, before: Happened, battery: BatteryFleet, droop_share: float) -> Traces:
+    """Frequency, voltages and powers from a second before the loss of the main grid on.
+
+    Batteries give and take up to their rating: that some are full or empty counts from the first quarter hour on.
+    """
     grid, flow = scenario.grid, before.flow
     node, kind, cell = scenario.device_node, np.array(scenario.device_kind), scenario.device_cell
     forms = kind == "battery"
@@ -164,8 +171,6 @@ def first_seconds(
     rated[forms] = battery.p_kw_discharge
     rating = [_rating(cast("DeviceFleet", f)) for f in scenario.fleets if f.kind in _FOLLOWING]
     rated[follows] = np.concatenate([np.zeros(0), *rating])
-    e_kwh, e_max = np.zeros(len(node)), np.zeros(len(node))
-    e_kwh[forms], e_max[forms] = held["e_kwh"], battery.e_kwh
     terminals: list[int] = [grid.source.node]
     units: list[Forming | Following] = []
     of_units = np.zeros((2, len(grid.nodes)))
@@ -215,19 +220,23 @@ def _rating(fleet: DeviceFleet) -> Floats:
 
 
 def _life(
-    traces: Traces | None, hours: float, seed: int, cannot: tuple[str, ...]
+    moved_hz: float | None, hours: float, seed: int, cannot: tuple[str, ...]
 ) -> tuple[tuple[Said, ...], Closing | None]:
-    """The cell's modes from the loss (time 0) to a minute after it is back with the main grid."""
+    """The cell's modes from the loss (time 0) to a minute after it is back with the main grid.
+
+    `moved_hz` is where the island's frequency settles, from nominal; None where there is no island. The rules of modes
+    count from 50 Hz, so frequencies are told to them from there.
+    """
     rng = np.random.default_rng(seed)
     life, said, order_open = Life(), [], None
-    f_island = 50.0 if traces is None else float(traces.settled_hz[0])
-    angle, slip, dv = rng.uniform(-180, 180), f_island - 50.0, rng.uniform(-0.03, 0.03)
+    alive = moved_hz is not None
+    angle, slip, dv = rng.uniform(-180, 180), moved_hz or 0.0, rng.uniform(-0.03, 0.03)
     now, back, closed, closing, touch = 0.0, hours * 3600.0, True, None, None
     while now < back + 1200.0:
         main = now >= back
         facts = Facts(
             now, closed, 1.0 if main else 0.0, 50.0 if main else None,
-            (1.0 + dv if not closed or main else 0.0) if traces is not None or (closed and main) else 0.0,
+            (1.0 + dv if not closed or main else 0.0) if alive or (closed and main) else 0.0,
             50.0 + slip, wrapped(angle), cannot_form=cannot,
         )  # fmt: skip
         wanted, change = life.step(facts)
@@ -241,7 +250,7 @@ def _life(
             touch = now + life.rules.window.closing_s + rng.uniform(-1, 1) * life.rules.window.spread_s
         if touch is not None and now >= touch:
             closed, touch, order_open = True, None, None
-            if traces is not None:
+            if alive:
                 closing = Closing(now - back, wrapped(angle), slip, dv)
         if Order.STEER in wanted.orders:
             slip += TICK_S / 0.5 * (wanted.slip_hz - slip)
