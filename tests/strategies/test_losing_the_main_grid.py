@@ -14,7 +14,9 @@ from archipel.cell.mode import Mode
 from archipel.cli.main import main
 from archipel.formats.scenario import load_scenario
 from archipel.model import GridError, IslandRules, Scenario
-from archipel.strategies.leaving import LOST_S, Left, _life, leave, off_grid, timeline
+from archipel.strategies.first_seconds import LOST_S
+from archipel.strategies.leaving import Left, leave, off_grid, timeline
+from archipel.strategies.way_back import life_beside
 
 WINTER = datetime(2016, 1, 20, 18, tzinfo=UTC)
 RULES = IslandRules(reserve_kwh=11_000.0, fuel_below_kwh=30_000.0)
@@ -58,7 +60,7 @@ def test_the_cell_forms_before_it_opens_and_comes_back_when_the_main_grid_is_hea
 def test_it_closes_only_inside_the_window_whatever_the_angle_it_meets(left: Left) -> None:
     assert left.traces is not None
     for seed in range(25):
-        _, closing = _life(float(left.traces.settled_hz[0]) - 50.0, 1.0, seed, ())
+        _, closing = life_beside(float(left.traces.settled_hz[0]) - 50.0, 1.0, seed, ())
         assert closing is not None
         assert abs(closing.angle_deg) <= 10.0
         assert abs(closing.f_hz) <= 0.1

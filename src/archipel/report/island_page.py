@@ -12,7 +12,8 @@ from archipel.model import Floats, Scenario, StrategyResult
 from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend, tag, text, ticks
-from archipel.strategies.leaving import LOST_S, Left, timeline
+from archipel.strategies.first_seconds import LOST_S
+from archipel.strategies.leaving import Left, timeline
 
 WIDE, HIGH, LEFT_EDGE, FLOOR, TOP = 620, 210, 44, 24, 16
 
