@@ -18,6 +18,8 @@ from archipel.model.weather import Weather
 
 SPILT_EUR_PER_KWH = 1e-3
 """Off grid: what energy is worth that nobody needs."""
+OFF_GRID_WORTH_EUR_PER_KWH = 0.1
+"""Off grid: what gaps of plans are a share of, per kWh that all loads together may draw."""
 
 ForecastKind = Literal["perfect", "naive"]
 
@@ -81,12 +83,11 @@ class Outlook:
         days = [horizon.start.date() + timedelta(days=d) for d in range(2)]
         last = horizon.at(len(horizon) - 1).date()
         peaks = np.array([max(peaks_kw.get(d.isoformat(), 0.0), 0.0) for d in days if d <= last])
-        price = self.price(horizon)
         if self.island.off_grid:
             # nothing is bought; what is too much is next to nothing, so that no plan spills what storage could take
-            worth = float(np.abs(price) @ horizon.dt_h) * self.load_kw
+            worth = OFF_GRID_WORTH_EUR_PER_KWH * float(horizon.dt_h.sum()) * self.load_kw
             return RootFacts(np.full(len(horizon), SPILT_EUR_PER_KWH), self.v_pu, peaks, worth)
-        return RootFacts(price, self.v_pu, peaks)
+        return RootFacts(self.price(horizon), self.v_pu, peaks)
 
     def _weather(self, first_row: int, rows: int) -> Weather:
         if self.forecast == "perfect":

@@ -60,6 +60,8 @@ class Plan:
     """Possibly empty (K = 0). Every control has room: `lo` is below `hi`, at least by `MIN_ROOM_KW`."""
     column_of: Ints
     """For every row (device of the cell) the column of its active power, -1 for none, shape (rows,)."""
+    peak_kw: Floats | None = None
+    """Largest demand in a quarter hour of every interval (rows, T), where limits are on demand and not on its mean."""
 
 
 class DeviceFleet(Protocol):

@@ -77,10 +77,20 @@ class DispatchableFleet:
         return Delivered({"left_kwh": left}, p, zero, np.full(len(self.id), np.nan), -p, zero, zero, zero)
 
     def plan(self, rows: Ints, state: State, weather: Weather, horizon: Horizon, tariff: Tariff) -> Plan:
-        """One column per generator; its stock is a store that only empties."""
+        """One column per generator; its stock is a store that only empties, and no matter where it cannot run out."""
         del weather, tariff
         t_count, one = len(horizon), np.ones((len(rows), len(horizon)))
         left = np.maximum(state["left_kwh"], 0.0)[rows]
+        lasts = left > self.p_kw_max[rows] * horizon.dt_h.sum()
+        store = Store(
+            keep=one,
+            gain=one[:, None] * horizon.dt_h,
+            add=0.0 * one,
+            start=left,
+            lo=np.where(lasts[:, None], -np.inf, 0.0 * one),  # a bound miles away only spoils the numbers
+            hi=np.full_like(one, np.inf),
+            price=OVERDRAWN_EUR_PER_KWH * one,
+        )
         lo = -np.repeat(np.maximum(self.p_kw_max[rows], 1e-3)[:, None, None], t_count, axis=2)
         hi = np.zeros_like(lo)
         columns = Columns(
@@ -92,15 +102,7 @@ class DispatchableFleet:
             hi=hi,
             cost=-self.cost_eur_per_kwh[rows, None, None] * (one[:, None] * horizon.dt_h),
             quad=tiny_quad(hi, lo, horizon.dt_h),
-            store=Store(
-                keep=one,
-                gain=one[:, None] * horizon.dt_h,
-                add=0.0 * one,
-                start=left,
-                lo=0.0 * one,
-                hi=np.full_like(one, np.inf),
-                price=OVERDRAWN_EUR_PER_KWH * one,
-            ),
+            store=None if lasts.all() else store,
             even=0.05 * np.minimum(1.0, left[:, None, None] / (-lo * horizon.dt_h.sum())) * lo,
         )
         return Plan(0.0 * one, 0.0 * one, columns, np.arange(len(rows), dtype=np.int64))

@@ -9,7 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from archipel.devices.base import Delivered, Plan, Sensed, State
-from archipel.devices.shared import profile_means, profile_now, row_names, setpoint_or_zero, with_room
+from archipel.devices.shared import profile_means, profile_now, profile_peaks, row_names, setpoint_or_zero, with_room
 from archipel.model import Bools, Floats, Horizon, Ints, Tariff
 from archipel.model.weather import Weather
 from archipel.optimisation.columns import Columns, tiny_quad
@@ -101,14 +101,19 @@ class SheddableFleet:
             cost=cost[:, None],
             quad=tiny_quad(hi[:, None], lo[:, None], horizon.dt_h),
         )
-        return Plan(p, q, columns, np.arange(len(rows), dtype=np.int64))
+        peak = self.p_kw[rows, None] * profile_peaks(weather, horizon, self.p_profile[rows])
+        return Plan(p, q, columns, np.arange(len(rows), dtype=np.int64), peak)
 
     def setpoints(
         self, rows: Ints, state: State, plan: Plan, u: Floats, t: int, now: datetime
     ) -> tuple[Floats, Floats]:
-        """A limit on the power drawn where something is shed, no lease elsewhere."""
+        """A limit on the power drawn where something is shed, no lease elsewhere.
+
+        The share of the mean that stays is the share of the peak that may be drawn: a limit at the mean would cut
+        peaks where next to nothing is to be shed.
+        """
         del state, now
-        shed = u[plan.column_of, 0, t]
-        wanted = plan.base_p_kw[:, t]
-        p = np.where(shed > 1e-6 * wanted, np.maximum(wanted - shed, 0.0), np.nan)
-        return p, np.full(len(rows), np.nan)
+        shed, wanted = u[plan.column_of, 0, t], plan.base_p_kw[:, t]
+        peak = wanted if plan.peak_kw is None else plan.peak_kw[:, t]
+        stays = 1.0 - shed / np.maximum(wanted, 1e-9)
+        return np.where(shed > 1e-6 * wanted, np.maximum(stays, 0.0) * peak, np.nan), np.full(len(rows), np.nan)

@@ -190,9 +190,11 @@ class Block:
 
     def by_columns(self, u: Floats) -> list[Floats]:
         """The controls in the shape of `columns`: one (K, J, T) array per entry."""
-        out = [np.zeros_like(group.lo) for group in self.columns]
-        for n, (group, column, control) in enumerate(self.where):
-            out[group][column, control] = u[n]
+        out, at = [np.zeros_like(group.lo) for group in self.columns], 0
+        for group in _stores_first(self.columns):
+            size = self.columns[group].lo[..., 0].size
+            out[group] = u[at : at + size].reshape(self.columns[group].lo.shape)
+            at += size
         return out
 
 
@@ -256,8 +258,12 @@ def _carried(keep: Floats) -> Floats:
 
 def control_order(columns: tuple[Columns, ...]) -> tuple[tuple[int, int, int], ...]:
     """(group, column, control) of every control: columns with a store first."""
-    order = sorted(range(len(columns)), key=lambda g: columns[g].store is None)
-    return tuple((g, k, j) for g in order for k in range(len(columns[g])) for j in range(columns[g].lo.shape[1]))
+    every = _stores_first(columns)
+    return tuple((g, k, j) for g in every for k in range(len(columns[g])) for j in range(columns[g].lo.shape[1]))
+
+
+def _stores_first(columns: tuple[Columns, ...]) -> list[int]:
+    return sorted(range(len(columns)), key=lambda g: columns[g].store is None)
 
 
 def fold(block: Block, pq: Floats) -> Block:

@@ -95,6 +95,8 @@ class Limits:
 
     def weigh(self, compliance: Floats) -> Floats:
         """Coefficients of the lines (L, F) when the hinges have these compliances (R,)."""
+        if not len(self._t):
+            return np.asarray(self.channels)
         self._weight = np.zeros(self._basis.shape[:2])
         self._weight[self._t, self._slot] = 1.0 / np.sqrt(compliance)
         q, self._r = np.linalg.qr(self._weight[:, :, None] * self._basis)
@@ -103,11 +105,11 @@ class Limits:
 
     def on_lines(self, by_channel: Floats) -> Floats:
         """Of the lines, (L, B), what is known of the channels, (L, B)."""
-        return self._mixed(self._r, by_channel)
+        return self._mixed(self._r, by_channel) if len(self._t) else by_channel
 
     def on_channels(self, q: Floats) -> Floats:
         """What prices on the lines (L,) are on the channels, (L,)."""
-        return self._mixed(self._r.transpose(0, 2, 1), q[:, None])[:, 0]
+        return self._mixed(self._r.transpose(0, 2, 1), q[:, None])[:, 0] if len(self._t) else q
 
     def _mixed(self, by: Floats, values: Floats) -> Floats:
         spread = np.zeros((*self._there.shape, values.shape[1]))
@@ -116,10 +118,14 @@ class Limits:
 
     def asked(self, delta: Floats) -> Floats:
         """What `delta` of the hinges (R,) asks of the lines (L,)."""
+        if not len(self._t):
+            return delta
         return self._along(self._spread(delta))[self.line_t, self._line]
 
     def duals(self, q: Floats, delta: Floats) -> Floats:
         """Step of the hinges' duals (R,) when lines answer with `q` (L,) to what is asked of them."""
+        if not len(self._t):
+            return delta
         spread, rest = np.zeros((len(self._q), self._q.shape[2])), self._spread(delta)
         spread[self.line_t, self._line] = q
         for _ in range(2):

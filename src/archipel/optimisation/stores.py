@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -92,13 +93,18 @@ def chain_inverse(give: Floats, soft: Floats, keep: Floats) -> Floats:
     d, passed = rest + soft, keep[1:] ** 2 * soft[:-1]
     for t in range(1, t_count):
         rest[t] += passed[t - 1] * (rest[t - 1] / d[t - 1])
-        d[t] = rest[t] + soft[t]
+        np.add(rest[t], soft[t], out=d[t])
     back = keep[1:] * soft[:-1] / d[:-1]
     out = np.zeros((t_count, t_count, count))
     out[-1, -1] = 1.0 / d[-1]
     for t in range(t_count - 2, -1, -1):
         np.multiply(back[t], out[t + 1, t + 1 :], out=out[t, t + 1 :])
         out[t, t] = 1.0 / d[t] + back[t] * out[t, t + 1]
-    later, earlier = np.tril_indices(t_count, -1)
+    later, earlier = _below_diagonal(t_count)
     out[later, earlier] = out[earlier, later]
     return out
+
+
+@cache
+def _below_diagonal(size: int) -> tuple[Ints, Ints]:
+    return np.tril_indices(size, -1)
