@@ -140,9 +140,7 @@ def _rows(table: Any, kept: Bools) -> Any:
     """Some rows of a table of columns."""
     at = np.flatnonzero(kept)
     columns = {f.name: getattr(table, f.name) for f in fields(table)}
-    return replace(
-        table, **{k: tuple(v[i] for i in at) if isinstance(v, tuple) else v[at] for k, v in columns.items()}
-    )
+    return replace(table, **{k: tuple(v[i] for i in at) if isinstance(v, tuple) else v[at] for k, v in columns.items()})
 
 
 def _archipelago(whole: Archipelago, cells: Ints, nodes: Ints, place: Ints) -> Archipelago:

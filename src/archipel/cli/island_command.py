@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # `--help` need not wait for numpy
     from archipel.model import IslandRules, Scenario
-    from archipel.strategies.leaving import Left
+    from archipel.strategies.leaving import Left, LeftIsland
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -20,11 +20,14 @@ def add_parsers(subparsers: Any) -> None:
         "island",
         help="lose the main grid at a moment and live on",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Lose the main grid at a moment: frequency in the first seconds, then every quarter hour by AC\n"
-        "power flow with critical load first, and the way back to the main grid. The day before runs by local rules.",
+        description="Lose the main grid at a moment. The area becomes one island if it can, else the largest parts of\n"
+        "it that can, and the rest is dark for reasons that are said. Of each island: frequency in the first seconds,\n"
+        "every quarter hour by AC power flow with critical load first, and its way back to the main grid. The day\n"
+        "before runs by local rules.",
         epilog="examples:\n"
         "  archipel island island --at 2016-01-15T17:00Z --hours 24\n"
-        "  archipel island island --at 2016-12-01T06:00Z --hours 72 --soc 0.4 --page island.html",
+        "  archipel island island --at 2016-12-01T06:00Z --hours 72 --soc 0.4 --page island.html\n"
+        "  archipel island district --at 2016-12-01T06:00Z",
     )
     one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
     one.add_argument("--at", metavar="TIME", help="when it is lost, a whole quarter hour (default: noon of the start)")
@@ -35,6 +38,10 @@ def add_parsers(subparsers: Any) -> None:
         "--reserve-kwh", type=_not_negative, metavar="KWH",
         help="below so much stored only critical load is served (default: the scenario's, else a quarter of storage)",
     )  # fmt: skip
+    one.add_argument(
+        "--promised", type=_positive, default=6.0, metavar="H",
+        help="hold critical load for so long, as far as stores last, and shed the rest in time for it (default: 6)",
+    )  # fmt: skip
     one.add_argument("--page", metavar="FILE", help="write an HTML page with pictures")
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
     one.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -42,31 +49,34 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def island_command(args: argparse.Namespace) -> int:
-    """Lose the main grid and tell what happened; exit code 1 where no island can be formed or critical load was cut."""
+    """Lose the main grid and tell what happened; exit code 1 where critical load was cut or dark."""
     from archipel.cli.run_command import Bar
     from archipel.formats.scenario import load_scenario
-    from archipel.report.island_page import island_page, summary
+    from archipel.report.island_page import by_reason, clock, island_page, summary
     from archipel.strategies.leaving import leave, timeline
 
     scenario = load_scenario(args.scenario)
     bar = None if args.quiet else Bar(sys.stderr.isatty())
     left = leave(
-        scenario, _at(args.at, scenario), args.hours, rules=_rules(args, scenario), soc=args.soc,
-        progress=None if bar is None else lambda done, total: bar("island", done, total),
+        scenario, _at(args.at, scenario), args.hours, rules=_rules(args, scenario), promised_h=args.promised,
+        soc=args.soc, progress=None if bar is None else lambda done, total: bar("island", done, total),
     )  # fmt: skip
     if args.json:
         sys.stdout.write(json.dumps(_figures(left), indent=2) + "\n")
     else:
-        from archipel.report.island_page import clock
-
-        rows = [(clock(after), words) for after, words in timeline(left)]
-        width = max((len(after) for after, _ in rows), default=0)
-        lines = [summary(left), "", *(f"  {after:>{width}}  {words}" for after, words in rows)]
+        lines = [summary(left), ""]
+        several = len(left.islands) > 1 or bool(left.dark)
+        rows = [(clock(after), where if several else "", what) for after, where, what in timeline(left)]
+        for why, those in by_reason(left.dark).items():
+            lines += [f"  {', '.join(dark.cell for dark in those)}:", f"    {why}"]
+        lines += [""] if left.dark else []
+        wide = [max((len(row[k]) for row in rows), default=0) for k in (0, 1)]
+        lines += [f"  {after:>{wide[0]}}  {where:<{wide[1]}}  {what}" for after, where, what in rows]
         sys.stdout.write("\n".join(lines) + "\n")
     if args.page:
         Path(args.page).write_text(island_page(left), encoding="utf-8")
         sys.stderr.write(f"page: {args.page}\n")
-    return 0 if left.traces is not None and left.held_h >= left.hours else 1
+    return 0 if left.held_h >= left.hours else 1
 
 
 def _rules(args: argparse.Namespace, scenario: Scenario) -> IslandRules:
@@ -84,23 +94,49 @@ def _rules(args: argparse.Namespace, scenario: Scenario) -> IslandRules:
 def _figures(left: Left) -> dict[str, Any]:
     from archipel.strategies.leaving import timeline
 
-    seconds, hours, closing = left.traces, left.result, left.closing
     return {
-        "scenario": left.island.name,
+        "scenario": left.name,
         "at": left.at.isoformat(),
         "hours": left.hours,
         "import_kw": left.import_kw,
         "stored_kwh": left.stored_kwh,
-        "cannot": list(left.cannot),
-        "nadir_hz": None if seconds is None else float(seconds.nadir_hz[0]),
-        "peak_hz": None if seconds is None else float(seconds.peak_hz[0]),
-        "trips": [] if seconds is None else [{"id": t.id, "time_s": t.time_s, "why": t.reason} for t in seconds.trips],
         "critical_held_h": left.held_h,
-        "unserved_kwh": None if hours is None else float(hours.unserved_kwh.sum()),
+        "unserved_kwh": left.unserved_kwh,
+        "critical_unserved_kwh": left.critical_unserved_kwh,
+        "islands": [_island(one) for one in left.islands],
+        "dark": [
+            {
+                "cell": dark.cell,
+                "why": list(dark.why),
+                "unserved_kwh": dark.unserved_kwh,
+                "critical_unserved_kwh": dark.critical_unserved_kwh,
+            }
+            for dark in left.dark
+        ],
+        "timeline": [
+            {"after_s": after.total_seconds(), "where": where, "what": what} for after, where, what in timeline(left)
+        ],
+    }
+
+
+def _island(one: LeftIsland) -> dict[str, Any]:
+    closing = one.closing
+    return {
+        "name": one.name,
+        "cells": list(one.cells),
+        "opens": list(one.earth.switch),
+        "neutral_earth": list(one.earth.at),
+        "import_kw": one.import_kw,
+        "stored_kwh": one.stored_kwh,
+        "promised_h": one.promised_h,
+        "critical_held_h": one.held_h,
+        "unserved_kwh": float(one.result.unserved_kwh.sum()),
+        "nadir_hz": float(one.traces.nadir_hz[0]),
+        "peak_hz": float(one.traces.peak_hz[0]),
+        "trips": [{"id": t.id, "time_s": t.time_s, "why": t.reason} for t in one.traces.trips],
         "closing": None
         if closing is None
         else {"angle_deg": closing.angle_deg, "f_hz": closing.f_hz, "v_pu": closing.v_pu, "after_s": closing.after_s},
-        "timeline": [{"after_s": after.total_seconds(), "what": words} for after, words in timeline(left)],
     }
 
 

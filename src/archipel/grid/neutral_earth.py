@@ -1,9 +1,9 @@
 """Where the neutral of an island is earthed once its switch to the main grid is open.
 
 Transformers part the network into sections of one voltage that share an earth. Network files say nothing of star
-points, so this is assumed: the side of the lower voltage is earthed at the transformer, at low voltage by the star point
-of its winding (Dyn, TN system), above it by that star point or an earthing transformer at its busbar. Where the clock
-number of the vector group is odd, one winding is a delta, which is why the higher side is never counted on.
+points, so this is assumed: the side of the lower voltage is earthed at the transformer, at low voltage by the star
+point of its winding (Dyn, TN system), above it by that star point or an earthing transformer at its busbar. Where the
+clock number of the vector group is odd, one winding is a delta, so the higher side is never counted on.
 So a section that is cut off from the transformer above it has lost its earth, and a fault to earth would not be seen.
 
 Sources: IEC 60364-4-41 and -8-2 (an island in a TN system needs an earthed neutral of its own); IEC 60076-1 (vector
@@ -37,7 +37,7 @@ class NeutralEarth:
 def neutral_earth(grid: Grid, loaded: Ints) -> NeutralEarth:
     """Earths of an island whose switch opens where `grid.source` stands.
 
-    It opens at the upper ends of transformers where nothing but these hangs on the source's section, else at the source.
+    It opens at the upper ends of transformers where only these hang on the source's section, else at the source.
 
     Args:
         grid: The island with the node its main grid stood at as source.

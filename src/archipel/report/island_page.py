@@ -1,7 +1,8 @@
-"""One HTML page about a loss of the main grid: what happened when, the first seconds, the hours, who carried whom."""
+"""One HTML page about a loss of the main grid: which islands formed, the first seconds, the hours, who carried whom."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from html import escape
 from typing import Any
@@ -13,23 +14,32 @@ from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend, tag, text, ticks
 from archipel.strategies.first_seconds import LOST_S
-from archipel.strategies.leaving import Left, timeline
+from archipel.strategies.leaving import Dark, Left, LeftIsland, timeline
 
 WIDE, HIGH, LEFT_EDGE, FLOOR, TOP = 620, 210, 44, 24, 16
+DRAWN = 6
+"""So many islands are drawn, the largest by load first; the table has all."""
 
 
 def island_page(left: Left) -> str:
     """The whole page; text that came from files is escaped."""
-    lines = [f"<h1>{escape(left.island.name)}: the main grid is lost</h1>", f"<p>{escape(summary(left))}</p>"]
-    lines.append(_section("What happened when", _events(left)))
-    if left.traces is not None:
-        f_hz, time_s = left.traces.f_centre_hz[0], left.traces.time_s
+    several = len(left.islands) > 1 or bool(left.dark)
+    lines = [f"<h1>{escape(left.name)}: the main grid is lost</h1>", f"<p>{escape(summary(left))}</p>"]
+    if several and left.islands:
+        lines.append(_section("Islands", _islands(left.islands)))
+    if left.dark:
+        lines.append(_section("Without supply", _dark(left.dark)))
+    lines.append(_section("What happened when", _events(left, several)))
+    drawn = sorted(left.islands, key=lambda one: -_drawn(one.scenario, one.result))[:DRAWN]
+    for one in drawn:
+        of = f": {one.name}" if several else ""
+        f_hz, time_s = one.traces.f_centre_hz[0], one.traces.time_s
         keys = [("distributed", "frequency (centre of inertia)", "line"), ("limit", "main grid lost", "dash")]
-        lines.append(_section("The first seconds", _seconds(time_s, f_hz) + legend(keys)))
-    if left.result is not None:
-        lines.append(_section("The hours without main grid", _hours(left.island, left.result)))
-        lines.append(_section("Who carried whom", _carried(left.island, left.result)))
-    return page(f"{left.island.name}: island", lines)
+        lines.append(_section(f"The first seconds{of}", _seconds(time_s, f_hz) + legend(keys)))
+        lines.append(_section(f"The hours without main grid{of}", _hours(one.scenario, one.result)))
+        if len(one.cells) > 1:
+            lines.append(_section(f"Who carried whom{of}", _carried(one.scenario, one.result)))
+    return page(f"{left.name}: island", lines)
 
 
 def summary(left: Left) -> str:
@@ -37,18 +47,33 @@ def summary(left: Left) -> str:
     way = "drew" if left.import_kw >= 0 else "gave"
     start = (
         f"At {left.at:%Y-%m-%d %H:%M} UTC, when it {way} {abs(left.import_kw):,.0f} kW and had "
-        f"{left.stored_kwh:,.0f} kWh stored, {left.island.name} lost the main grid for {left.hours:g} h."
+        f"{left.stored_kwh:,.0f} kWh stored, {left.name} lost the main grid for {left.hours:g} h."
     )
-    if left.traces is None or left.result is None:
-        return f"{start} No island can be formed: {left.cannot[0]}{_more(left.cannot)}. Everybody is without supply."
-    unserved = float(left.result.unserved_kwh.sum())
-    wanted = unserved + _drawn(left.island, left.result)
-    low, high = float(left.traces.nadir_hz[0]), float(left.traces.peak_hz[0])
-    held = "all the time" if left.held_h >= left.hours else f"for {left.held_h:g} h"
+    if not left.islands:
+        why = left.dark[0].why
+        return f"{start} No island can be formed: {why[0]}{_more(why)}. Everybody is without supply."
+    low = min(float(one.traces.nadir_hz[0]) for one in left.islands)
+    high = max(float(one.traces.peak_hz[0]) for one in left.islands)
+    trips = sum(len(one.traces.trips) for one in left.islands)
+    held_h = min(one.held_h for one in left.islands)
+    held = "all the time" if held_h >= left.hours else f"for {held_h:g} h"
+    promised_h = min(one.promised_h for one in left.islands)
+    unserved = sum(float(one.result.unserved_kwh.sum()) for one in left.islands)
+    wanted = unserved + sum(_drawn(one.scenario, one.result) for one in left.islands)
+    formed, there = "", ""
+    if left.dark:
+        names = ", ".join(one.name for one in left.islands)
+        formed = f" As one island it cannot live; {names} can, {_count(len(left.dark), 'cell')} cannot and stayed dark."
+        there = "There critical" if len(left.islands) == 1 else "In these islands critical"
     return (
-        f"{start} Frequency stayed within {low:.2f} and {high:.2f} Hz, {len(left.traces.trips)} units or loads "
-        f"tripped. Critical load was served {held}; {_missed(unserved / max(wanted, 1e-9))}"
+        f"{start}{formed} Frequency stayed within {low:.2f} and {high:.2f} Hz, {trips} units or loads "
+        f"tripped. {there or 'Critical'} load was promised {promised_h:g} h and served {held}; "
+        f"{_missed(unserved / max(wanted, 1e-9))}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _missed(share: float) -> str:
@@ -77,14 +102,69 @@ def clock(after: timedelta) -> str:
     return f"{hours} h {rest // 60:02d} min" + (f" {rest % 60:02d} s" if rest % 60 else "")
 
 
-def _events(left: Left) -> str:
-    rows = "".join(
-        f'<tr><td class="left">{clock(after)}</td><td class="left">{escape(words)}</td></tr>'
-        for after, words in timeline(left)
-    )
-    return (
-        f'<div class="scroll"><table><tr><th class="left">After</th><th class="left">What</th></tr>{rows}</table></div>'
-    )
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], words: int) -> str:
+    """A table whose first `words` columns are words."""
+
+    def cells(values: Iterable[str], kind: str) -> str:
+        each = (f"<{kind}{_LEFT if k < words else ''}>{escape(v)}</{kind}>" for k, v in enumerate(values))
+        return f"<tr>{''.join(each)}</tr>"
+
+    body = "".join(cells(row, "td") for row in rows)
+    return f'<div class="scroll"><table>{cells(head, "th")}{body}</table></div>'
+
+
+_LEFT = ' class="left"'
+
+
+def _islands(islands: tuple[LeftIsland, ...]) -> str:
+    head = (
+        "Island", "Switch that opened", "Neutral earthed at", "Cells", "Import kW", "Stored kWh", "Promised h",
+        "Critical held h", "Lowest Hz", "Highest Hz", "Tripped", "Not served",
+    )  # fmt: skip
+    rows = []
+    for one in islands:
+        unserved = float(one.result.unserved_kwh.sum())
+        share = unserved / max(unserved + _drawn(one.scenario, one.result), 1e-9)
+        rows.append((
+            one.name, _few(one.earth.switch), _few(one.earth.at), str(len(one.cells)), grouped(one.import_kw, 0),
+            grouped(one.stored_kwh, 0), f"{one.promised_h:g}", f"{one.held_h:g}", f"{one.traces.nadir_hz[0]:.2f}",
+            f"{one.traces.peak_hz[0]:.2f}", str(len(one.traces.trips)), f"{100 * share:.1f} %",
+        ))  # fmt: skip
+    return _table(head, rows, 3)
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def by_reason(dark: tuple[Dark, ...]) -> dict[str, list[Dark]]:
+    """Dark cells by why they are dark."""
+    out: dict[str, list[Dark]] = {}
+    for one in dark:
+        out.setdefault(f"{one.why[0]}{_more(one.why)}", []).append(one)
+    return out
+
+
+def _dark(dark: tuple[Dark, ...]) -> str:
+    rows = [
+        (
+            ", ".join(one.cell for one in those),
+            why,
+            grouped(sum(one.unserved_kwh for one in those), 0),
+            grouped(sum(one.critical_unserved_kwh for one in those), 0),
+        )
+        for why, those in by_reason(dark).items()
+    ]
+    note = "Why each cannot live as an island with all that is below it, and what its loads would have drawn."
+    head = ("Cells", "Why", "Not served kWh", "Critical of it kWh")
+    return f'<p class="note">{note}</p>{_table(head, rows, 2)}'
+
+
+def _events(left: Left, several: bool) -> str:
+    rows = timeline(left)
+    if several:
+        return _table(("After", "Where", "What"), ((clock(after), where, what) for after, where, what in rows), 3)
+    return _table(("After", "What"), ((clock(after), what) for after, _, what in rows), 2)
 
 
 def _seconds(time_s: Floats, f_hz: Floats) -> str:
@@ -172,12 +252,9 @@ def _carried(scenario: Scenario, result: StrategyResult) -> str:
         made, used = -of("pv", "generator", "dispatchable"), of("load", "sheddable", "ev_charger", "heat_pump")
         rows.append((one.id, made, used, -of("battery"), made - used - of("battery")))
     rows.sort(key=lambda row: -row[-1])
-    head = "".join(f"<th>{words}</th>" for words in ("made", "used", "from its batteries", "to other cells"))
-    body = "".join(
-        f'<tr><td class="left">{escape(name)}</td>' + "".join(f"<td>{_energy(v)}</td>" for v in values) + "</tr>"
-        for name, *values in rows
+    table = _table(
+        ("Cell", "made", "used", "from its batteries", "to other cells"),
+        ((name, *(_energy(v) for v in values)) for name, *values in rows),
+        1,
     )
-    return (
-        '<p class="note">MWh; what all cells together give away is lost on the way.</p>'
-        f'<div class="scroll"><table><tr><th class="left">Cell</th>{head}</tr>{body}</table></div>'
-    )
+    return f'<p class="note">MWh; what all cells together give away is lost on the way.</p>{table}'

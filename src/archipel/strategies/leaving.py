@@ -1,35 +1,94 @@
 """The main grid is lost at a moment: what the area goes through until it is back.
 
-before      a day connected, by the devices' local rules (or states that are given)
-seconds     frequency and voltages after the trip of the main grid            `strategies.first_seconds`
-hours       every quarter hour by AC power flow, critical load first           `twin.off_grid`
-coming back the cell turns towards the main grid and closes inside the window  `strategies.way_back`
+before      a day connected, by the devices' local rules (or what is given)    `strategies.connected`
+islands     the largest cells, each with all below it, that can form one       `cell.islands`
+    seconds      frequency and voltages after the trip of the main grid        `strategies.first_seconds`
+    hours        every quarter hour by AC power flow, critical load first      `twin.off_grid`
+    coming back  it turns towards the main grid and closes inside the window   `strategies.way_back`
+the rest    is dark until the main grid is back, for reasons that are said
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import final
 
 import numpy as np
 
+from archipel.cell.islands import Forms, islands
 from archipel.cell.mode import Said
-from archipel.devices import BatteryFleet, Weather
+from archipel.cell.subtree import Subtree, subtree
+from archipel.devices import BatteryFleet, State
 from archipel.devices.critical import with_critical
 from archipel.grid.dynamics import Traces
 from archipel.grid.fault_current import node_fault_ka, unseen
-from archipel.model import GridError, IslandRules, Scenario, StrategyResult
+from archipel.grid.neutral_earth import NeutralEarth, neutral_earth
+from archipel.grid.power_flow import PowerFlow
+from archipel.model import Floats, GridError, Ints, IslandRules, Scenario, StrategyResult
+from archipel.strategies.connected import QUARTER_H, Before, before
 from archipel.strategies.first_seconds import first_seconds
+from archipel.strategies.promise import Promise, load_kw
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.strategies.way_back import Closing, life_beside
-from archipel.twin import Decision, Truth, run
-from archipel.twin.plant import Happened, Plant
+from archipel.twin import run
+from archipel.twin.plant import Happened
 
-DAY = 96
+PROMISED_H = 6.0
 TOLD = 2
-"""Reasons against an island told in its life; `Left.cannot` has all."""
+"""Reasons against an island told in its life; `Dark.why` has all."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftIsland:
+    """An island and what happened to it."""
+
+    scenario: Scenario
+    """Its cells without main grid."""
+    earth: NeutralEarth
+    """The switch that opens and where its neutral is earthed."""
+    import_kw: float
+    """Drawn over that switch when the main grid was lost."""
+    stored_kwh: float
+    promised_h: float
+    """For how long critical load was promised to be held, said before anything was lost."""
+    traces: Traces
+    """The first seconds."""
+    result: StrategyResult
+    """The quarter hours without main grid."""
+    life: tuple[Said, ...]
+    closing: Closing | None
+
+    @property
+    def name(self) -> str:
+        """The island goes by its topmost cell."""
+        return self.scenario.archipelago.cell[0].id
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Ids of its cells."""
+        return tuple(cell.id for cell in self.scenario.archipelago.cell)
+
+    @property
+    def held_h(self) -> float:
+        """For how long all critical load was served without a break [h]."""
+        lost = np.flatnonzero(_critical(self.result) > 1e-6)
+        return float((lost[0] if len(lost) else len(self.result.time)) * self.result.dt_h)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dark:
+    """A cell without supply until the main grid is back."""
+
+    cell: str
+    why: tuple[str, ...]
+    """Why it forms no island with all below it."""
+    unserved_kwh: float
+    critical_unserved_kwh: float
+    """What its loads would have drawn."""
 
 
 @final
@@ -37,29 +96,38 @@ TOLD = 2
 class Left:
     """What happened."""
 
-    island: Scenario
-    """The area without main grid."""
+    name: str
     at: datetime
     hours: float
     import_kw: float
     """Drawn from the main grid when it was lost."""
     stored_kwh: float
-    traces: Traces | None
-    """The first seconds; None where no island can be formed."""
-    cannot: tuple[str, ...]
-    """Why not."""
-    result: StrategyResult | None
-    """The quarter hours without main grid."""
-    life: tuple[Said, ...]
-    closing: Closing | None
+    islands: tuple[LeftIsland, ...]
+    dark: tuple[Dark, ...]
+    dark_life: tuple[Said, ...]
+    """What all dark cells go through; empty where none is dark."""
 
     @property
     def held_h(self) -> float:
-        """For how long all critical load was served without a break [h]."""
-        if self.result is None or self.result.critical_unserved_kwh is None:
-            return 0.0
-        lost = np.flatnonzero(self.result.critical_unserved_kwh > 1e-6)
-        return float(lost[0] * self.result.dt_h) if len(lost) else self.hours
+        """For how long all critical load of the area was served without a break [h]."""
+        return 0.0 if self.dark or not self.islands else min(one.held_h for one in self.islands)
+
+    @property
+    def unserved_kwh(self) -> float:
+        """Load not served, in islands and in the dark."""
+        return sum(float(one.result.unserved_kwh.sum()) for one in self.islands) + sum(
+            d.unserved_kwh for d in self.dark
+        )
+
+    @property
+    def critical_unserved_kwh(self) -> float:
+        """Critical part of it."""
+        cut = sum(float(_critical(one.result).sum()) for one in self.islands)
+        return cut + sum(dark.critical_unserved_kwh for dark in self.dark)
+
+
+def _critical(result: StrategyResult) -> Floats:
+    return np.zeros(1) if result.critical_unserved_kwh is None else result.critical_unserved_kwh
 
 
 def off_grid(scenario: Scenario, rules: IslandRules) -> Scenario:
@@ -68,84 +136,198 @@ def off_grid(scenario: Scenario, rules: IslandRules) -> Scenario:
     return replace(scenario, fleets=fleets, island=rules)
 
 
+@final
+class Area:
+    """An area that may lose its main grid; remembers its parts and what they can between moments.
+
+    Raises GridError where the area has no main grid, or no batteries.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        if scenario.island.off_grid:
+            raise GridError(f"{scenario.name}: found off_grid = true; expected an area with a main grid to lose")
+        battery = next((f for f in scenario.fleets if isinstance(f, BatteryFleet)), None)
+        if battery is None:
+            raise GridError(
+                f"{scenario.name}: found no batteries, so nothing can form an island; add batteries to [devices], or a "
+                "recipe [population.batteries]"
+            )
+        self.scenario, self.battery = scenario, battery
+        self._parts: dict[int, Subtree] = {}
+        self._earths: dict[int, NeutralEarth] = {}
+        self._reasons: dict[int, tuple[str, ...]] = {}
+        self._lives: dict[tuple[float, tuple[str, ...]], tuple[Said, ...]] = {}
+
+    def part(self, cell: int) -> Subtree:
+        """A cell with all below it."""
+        if cell not in self._parts:
+            self._parts[cell] = subtree(self.scenario, cell)
+        return self._parts[cell]
+
+    def earth(self, cell: int) -> NeutralEarth:
+        """Its switch and its neutral earth."""
+        if cell not in self._earths:
+            part = self.part(cell).scenario
+            self._earths[cell] = neutral_earth(part.grid, part.device_node)
+        return self._earths[cell]
+
+    def dark_life(self, hours: float, why: tuple[str, ...]) -> tuple[Said, ...]:
+        """What dark cells go through, for the reasons of the topmost."""
+        if (hours, why) not in self._lives:
+            self._lives[hours, why] = life_beside(None, hours, 0, _some(why))[0]
+        return self._lives[hours, why]
+
+    def forms(self, e_kwh: Floats) -> Forms:
+        """Which islands form with so much in every battery, shape (batteries,).
+
+        One battery of an island may be empty, not all: for the seconds until protection has seen a fault an inverter
+        gives its current from what lies below the usable capacity; for hours somebody must have more.
+        """
+        return islands(self.scenario.archipelago, lambda cell: self._cannot(cell, e_kwh))
+
+    def _cannot(self, cell: int, e_kwh: Floats) -> tuple[str, ...]:
+        rows = batteries(self.part(cell))
+        if not len(rows):
+            return ("no grid-forming source in it or below it",)
+        if float(e_kwh[rows].sum()) <= 0.0:
+            return ("all batteries are empty",)
+        if cell not in self._reasons:
+            grid = self.part(cell).scenario.grid
+            forming = next(f for f in self.part(cell).scenario.fleets if isinstance(f, BatteryFleet))
+            faults = unseen(grid, node_fault_ka(grid, forming.node, forming.p_kw_discharge))
+            self._reasons[cell] = (*self.earth(cell).missing, *faults)
+        return self._reasons[cell]
+
+
+def batteries(part: Subtree) -> Ints:
+    """Rows in the whole's fleet of the batteries of a part, shape (batteries of the part,)."""
+    return next((own.rows for own in part.own if isinstance(own.fleet, BatteryFleet)), np.zeros(0, dtype=np.int64))
+
+
 def leave(
-    scenario: Scenario,
+    scenario: Scenario | Area,
     at: datetime,
     hours: float,
     *,
     rules: IslandRules,
+    promised_h: float = PROMISED_H,
     soc: float | None = None,
+    since: Before | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Left:
     """Lose the main grid at `at` for `hours`.
 
     Args:
-        scenario: an area with a main grid.
+        scenario: an area with a main grid; as `Area` it is quicker for many moments.
         at: a whole quarter hour.
         hours: until the main grid is back.
-        rules: what the island lives by; `off_grid` is taken for true.
-        soc: state of charge of all batteries at the loss; by default what a day of local rules leaves.
-        seed: of the angle at which island and main grid meet.
+        rules: what islands live by; `off_grid` is taken for true. Energies are the whole area's, shared by capacity.
+        promised_h: for how long islands hold critical load, as far as they can: they shed the rest in time for it.
+        soc: state of charge of all batteries at the loss; by default what was before leaves.
+        since: what was before; by default a day of local rules.
+        seed: of the angles at which islands and main grid meet.
         progress: called with (quarter hours done, in all).
 
     Raises:
         GridError: where the area has no main grid, or no batteries.
     """
-    rules = replace(rules, off_grid=True)
-    if scenario.island.off_grid:
-        raise GridError(f"{scenario.name}: found off_grid = true; expected an area with a main grid to lose")
-    battery = next((f for f in scenario.fleets if isinstance(f, BatteryFleet)), None)
-    if battery is None:
-        raise GridError(
-            f"{scenario.name}: found no batteries, so nothing can form an island; add batteries to [devices], or a "
-            "recipe [population.batteries]"
-        )
-    island = off_grid(scenario, rules)
-    plant, before = _connected(scenario, at)
-    states = {fleet.kind: state for fleet, state in zip(plant.fleets, plant.states, strict=True)}
+    area = scenario if isinstance(scenario, Area) else Area(scenario)
+    whole, battery = area.scenario, area.battery
+    row, steps = whole.profiles.row(at), round(hours / QUARTER_H)
+    since = since or before(whole, at)
+    states: dict[str, State] = dict(since.states)
     if soc is not None:
         states["battery"] = {"e_kwh": soc * battery.e_kwh}
-    stored = float(states["battery"]["e_kwh"].sum())
-    cannot = unseen(scenario.grid, node_fault_ka(scenario.grid, battery.node, battery.p_kw_discharge))
-    if stored <= 0.0:
-        cannot = ("all batteries are empty", *cannot)
-    told = before.flow.upstream_p_kw
-    if cannot:
-        some = cannot[:TOLD] if len(cannot) <= TOLD + 1 else (*cannot[:TOLD], f"and {len(cannot) - TOLD} lines more")
-        return Left(island, at, hours, told, stored, None, cannot, None, life_beside(None, hours, seed, some)[0], None)
-    traces = first_seconds(scenario, before, battery, rules.droop)
-    alone = Uncoordinated(island)
-    result = run(island, alone, start=at, steps=round(hours * 4), states=states, progress=progress)
+    e_kwh = states["battery"]["e_kwh"]
+    forms = area.forms(e_kwh)
+    size, count = float(battery.e_kwh.sum()), len(forms.island)
+    found = []
+    for k, cell in enumerate(forms.island):
+        part = area.part(cell)
+        share = float(battery.e_kwh[batteries(part)].sum()) / size
+        shared = replace(
+            rules, off_grid=True, reserve_kwh=share * rules.reserve_kwh, fuel_below_kwh=share * rules.fuel_below_kwh
+        )
+        found.append(
+            _live(
+                part, area.earth(cell), at, hours, shared, promised_h, part.states(states), since.happened,
+                seed + 1_000_003 * k, _shifted(progress, k * steps, count * steps),
+            )
+        )  # fmt: skip
+    dark = tuple(_dark(whole, cell, why, rules.critical_share, row, steps) for cell, why in forms.dark.items())
+    life = area.dark_life(hours, dark[0].why) if dark else ()
+    told = since.happened.flow.upstream_p_kw
+    return Left(whole.name, at, hours, told, float(e_kwh.sum()), tuple(found), dark, life)
+
+
+def _live(
+    part: Subtree,
+    earth: NeutralEarth,
+    at: datetime,
+    hours: float,
+    rules: IslandRules,
+    promised_h: float,
+    states: Mapping[str, State],
+    happened: Happened,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> LeftIsland:
+    """One island from the loss to its return."""
+    connected = part.at_voltage(happened.flow.v_pu)
+    promise = Promise(connected, rules.critical_share, connected.profiles.row(at), promised_h)
+    rules = replace(rules, reserve_kwh=max(rules.reserve_kwh, promise.shed_below_kwh()))
+    now = _seen(connected, part, happened)
+    battery = next(f for f in connected.fleets if isinstance(f, BatteryFleet))
+    traces = first_seconds(connected, now, battery, rules.droop)
+    island = off_grid(connected, rules)
+    steps = round(hours / QUARTER_H)
+    result = run(island, Uncoordinated(island), start=at, steps=steps, states=states, progress=progress)
     if not result.complete:
         raise KeyboardInterrupt  # a part of the hours would look like all of them
-    moved_hz = float(traces.settled_hz[0]) - scenario.grid.f_hz
-    life, closing = life_beside(moved_hz, hours, seed, ())
-    return Left(island, at, hours, told, stored, traces, (), result, life, closing)
+    life, closing = life_beside(float(traces.settled_hz[0]) - connected.grid.f_hz, hours, seed, ())
+    e_kwh = states["battery"]["e_kwh"]
+    stored = float(e_kwh.sum())
+    told = promise.hours(e_kwh)
+    return LeftIsland(island, earth, now.flow.upstream_p_kw, stored, told, traces, result, life, closing)
 
 
-def _connected(scenario: Scenario, at: datetime) -> tuple[Plant, Happened]:
-    """A day by the devices' local rules up to `at`, and its last quarter hour."""
-    row = scenario.profiles.row(at)
-    plant = Plant(scenario, Truth(), row - DAY)
-    free = Decision.free(len(scenario.device_node), len(scenario.archipelago.tie))
-    for step in range(DAY):
-        now = row - DAY + step
-        happened = plant.step(
-            Weather(now, scenario.profiles.window(now, 1).astype(np.float64), perfect=True), free, 0.25
-        )
-    return plant, happened
+def _seen(connected: Scenario, part: Subtree, whole: Happened) -> Happened:
+    """The part's own of the quarter hour before."""
+    p_kw, q_kvar, nodes = whole.p_kw[part.devices], whole.q_kvar[part.devices], len(part.nodes)
+    at = connected.device_node
+    p_node, q_node = (np.bincount(at, x, nodes).astype(np.float64) for x in (p_kw, q_kvar))
+    flow = PowerFlow(connected.grid).solve(p_node, q_node)
+    return Happened((), p_kw, q_kvar, whole.tripped[part.devices], flow)
 
 
-def timeline(left: Left) -> list[tuple[timedelta, str]]:
-    """What happened and when, from the loss on."""
-    rows = [(timedelta(seconds=said.at_s), f"{said.before} -> {said.after}: {said.why}") for said in left.life]
-    if left.result is not None and left.result.critical_unserved_kwh is not None:
-        first = timedelta(hours=left.result.dt_h)
-        shed = np.flatnonzero(left.result.unserved_kwh > 1e-6)
-        if len(shed):
-            rows.append((int(shed[0]) * first, "load is shed: stored energy is below the reserve"))
-        lost = np.flatnonzero(left.result.critical_unserved_kwh > 1e-6)
-        if len(lost):
-            rows.append((int(lost[0]) * first, "critical load is cut: stores are empty"))
+def _shifted(progress: Callable[[int, int], None] | None, first: int, total: int) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, _: progress(first + done, total)
+
+
+def _dark(whole: Scenario, cell: int, why: tuple[str, ...], critical_share: float, row: int, steps: int) -> Dark:
+    firm, rest = load_kw(whole, row, steps, np.array([cell]))
+    critical = critical_share * float(firm.sum()) * QUARTER_H
+    return Dark(whole.archipelago.cell[cell].id, why, float((firm + rest).sum()) * QUARTER_H, critical)
+
+
+def _some(why: tuple[str, ...]) -> tuple[str, ...]:
+    return why if len(why) <= TOLD + 1 else (*why[:TOLD], f"and {len(why) - TOLD} more")
+
+
+def timeline(left: Left) -> list[tuple[timedelta, str, str]]:
+    """What happened: when since the loss, to which island or dark cells, and what; one after the other."""
+    rows = []
+    for one in left.islands:
+        rows += [(timedelta(seconds=s.at_s), one.name, f"{s.before} -> {s.after}: {s.why}") for s in one.life]
+        step = timedelta(hours=one.result.dt_h)
+        for cut, what in (
+            (one.result.unserved_kwh, "load is shed: stored energy is below the reserve"),
+            (_critical(one.result), "critical load is cut: stores are empty"),
+        ):
+            first = np.flatnonzero(cut > 1e-6)
+            if len(first):
+                rows.append((int(first[0]) * step, one.name, what))
+    who = left.dark[0].cell if len(left.dark) == 1 else "dark cells"
+    rows += [(timedelta(seconds=s.at_s), who, f"{s.before} -> {s.after}: {s.why}") for s in left.dark_life]
     return sorted(rows, key=lambda row: row[0])
