@@ -3,7 +3,8 @@
     python -m benchmarks.island_life year --forecast none      the cells' own rules, no plans
     python -m benchmarks.island_life year --forecast naive     with plans on naive forecasts
     python -m benchmarks.island_life year --forecast perfect   with plans on perfect ones
-    python -m benchmarks.island_life moments --number 200      moments are drawn before anything runs
+    python -m benchmarks.island_life moments --scenario district --number 1000 --kept FOLDER
+                                                               the main grid is lost, see benchmarks.moments
     python -m benchmarks.island_life storage                   unserved energy against hours of storage, by the rules
 
 Figures go to standard output as JSON, one line per run.
@@ -16,17 +17,18 @@ import json
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.moments import moments
 
 from archipel.devices import BatteryFleet
 from archipel.formats.scenario import load_scenario
-from archipel.model import IslandRules, Scenario
+from archipel.model import Scenario
 from archipel.report.kpis import kpis
 from archipel.strategies.distributed import Distributed
-from archipel.strategies.leaving import leave
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import run
 
@@ -80,35 +82,6 @@ def storage(hours: float) -> dict[str, Any]:
     return {"storage_h": hours, **told(case, Uncoordinated(case), 366, None)}
 
 
-def moments(number: int, seed: int, hours: float) -> dict[str, Any]:
-    """Lose the main grid of `island` at random quarter hours of the year."""
-    case = load_scenario("island")
-    rng = np.random.default_rng(seed)
-    first = datetime(2016, 1, 2, tzinfo=UTC)
-    drawn = [first + timedelta(minutes=15 * int(k)) for k in np.sort(rng.choice(364 * 96, number, replace=False))]
-    rules = IslandRules(reserve_kwh=12_680.0, fuel_below_kwh=44_100.0)
-    nadir, peak, held, trips, angles, outside = [], [], [], 0, [], 0
-    for k, at in enumerate(drawn):
-        left = leave(case, at, hours, rules=rules, seed=k)
-        sys.stderr.write(f"\r{k + 1} of {number}")
-        if left.traces is None:
-            held.append(0.0)
-            continue
-        nadir.append(float(left.traces.nadir_hz[0]))
-        peak.append(float(left.traces.peak_hz[0]))
-        trips += len(left.traces.trips)
-        held.append(left.held_h)
-        if left.closing is not None:
-            closing = left.closing
-            angles.append(abs(closing.angle_deg))
-            outside += abs(closing.angle_deg) > 10 or abs(closing.f_hz) > 0.1 or abs(closing.v_pu) > 0.03
-    return {
-        "moments": number, "seed": seed, "hours": hours, "nadir_hz": min(nadir), "peak_hz": max(peak), "trips": trips,
-        "critical_held_share": float(np.mean(np.array(held) >= hours)), "shortest_held_h": min(held),
-        "closed": len(angles), "largest_angle_deg": max(angles), "closed_outside": int(outside),
-    }  # fmt: skip
-
-
 def main() -> int:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -117,14 +90,19 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=366)
     parser.add_argument("--start", type=lambda s: datetime.fromisoformat(s).replace(tzinfo=UTC))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--scenario", choices=("island", "district"), default="island")
     parser.add_argument("--number", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hours", type=float, default=6.0)
+    parser.add_argument("--hours", type=float, default=6.0, help="until the main grid is back")
+    parser.add_argument(
+        "--promised", type=float, default=6.0, help="hours of critical load batteries keep while connected"
+    )
+    parser.add_argument("--kept", type=Path, help="folder for what is done; the same command goes on from there")
     asked = parser.parse_args()
     if asked.what == "year":
         found = [year(asked.forecast, asked.days, asked.start, asked.workers)]
     elif asked.what == "moments":
-        found = [moments(asked.number, asked.seed, asked.hours)]
+        found = [moments(asked.scenario, asked.number, asked.seed, asked.hours, asked.promised, asked.kept)]
     else:
         found = [storage(hours) for hours in (6.0, 12.0, 24.0, 36.0, 48.0)]
     for one in found:

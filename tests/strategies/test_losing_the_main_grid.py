@@ -12,10 +12,11 @@ import pytest
 
 from archipel.cell.mode import Mode
 from archipel.cli.main import main
+from archipel.devices import LoadFleet
 from archipel.formats.scenario import load_scenario
 from archipel.model import GridError, IslandRules, Scenario
 from archipel.strategies.first_seconds import LOST_S
-from archipel.strategies.leaving import Left, leave, off_grid, timeline
+from archipel.strategies.leaving import Left, LeftIsland, leave, off_grid, timeline
 from archipel.strategies.way_back import life_beside
 
 WINTER = datetime(2016, 1, 20, 18, tzinfo=UTC)
@@ -32,47 +33,91 @@ def left(island: Scenario) -> Left:
     return leave(island, WINTER, 6.0, rules=RULES)
 
 
-def test_critical_load_goes_on_without_a_break_and_frequency_stays_in_its_band(left: Left) -> None:
-    assert left.cannot == ()
-    assert left.traces is not None
-    assert 49.0 < float(left.traces.nadir_hz[0]) <= float(left.traces.peak_hz[0]) < 51.5
-    assert left.traces.trips == ()
-    before = left.traces.time_s < LOST_S
-    assert np.abs(left.traces.f_centre_hz[0, before] - 50.0).max() < 1e-3  # at rest before the loss
-    assert left.held_h == left.hours
+@pytest.fixture(scope="module")
+def whole(left: Left) -> LeftIsland:
+    assert left.dark == ()
+    (one,) = left.islands
+    return one
 
 
-def test_frequency_settles_where_the_droop_of_all_forming_units_puts_it(left: Left, island: Scenario) -> None:
-    assert left.traces is not None
+@pytest.fixture(scope="module")
+def parted() -> Left:
+    return leave(load_scenario("district"), WINTER, 2.0, rules=RULES)
+
+
+def test_critical_load_goes_on_without_a_break_and_frequency_stays_in_its_band(left: Left, whole: LeftIsland) -> None:
+    assert 49.0 < float(whole.traces.nadir_hz[0]) <= float(whole.traces.peak_hz[0]) < 51.5
+    assert whole.traces.trips == ()
+    before = whole.traces.time_s < LOST_S
+    assert np.abs(whole.traces.f_centre_hz[0, before] - 50.0).max() < 1e-3  # at rest before the loss
+    assert whole.held_h == left.held_h == left.hours
+
+
+def test_frequency_settles_where_the_droop_of_all_forming_units_puts_it(whole: LeftIsland, island: Scenario) -> None:
     rated = sum(float(f.p_kw_discharge.sum()) for f in island.fleets if f.kind == "battery")  # type: ignore[attr-defined]
-    expected = 50.0 * (1.0 - 0.02 * left.import_kw / rated)
+    expected = 50.0 * (1.0 - 0.02 * whole.import_kw / rated)
     # loads that feel the voltage, losses and curves of followers move it a little
-    assert float(left.traces.settled_hz[0]) == pytest.approx(expected, abs=0.1 * abs(expected - 50.0) + 0.02)
+    assert float(whole.traces.settled_hz[0]) == pytest.approx(expected, abs=0.1 * abs(expected - 50.0) + 0.02)
 
 
-def test_the_cell_forms_before_it_opens_and_comes_back_when_the_main_grid_is_healthy(left: Left) -> None:
-    modes = [said.after for said in left.life]
+def test_the_cell_forms_before_it_opens_and_comes_back_when_the_main_grid_is_healthy(whole: LeftIsland) -> None:
+    modes = [said.after for said in whole.life]
     assert modes == [Mode.ISLANDING, Mode.ISLAND, Mode.RESYNCHRONISING, Mode.RECONNECTED, Mode.CONNECTED]
-    assert left.life[1].at_s < 0.5
-    assert left.life[2].at_s >= 6.0 * 3600.0 + 300.0
+    assert whole.life[1].at_s < 0.5
+    assert whole.life[2].at_s >= 6.0 * 3600.0 + 300.0
 
 
-def test_it_closes_only_inside_the_window_whatever_the_angle_it_meets(left: Left) -> None:
-    assert left.traces is not None
+def test_it_closes_only_inside_the_window_whatever_the_angle_it_meets(whole: LeftIsland) -> None:
     for seed in range(25):
-        _, closing = life_beside(float(left.traces.settled_hz[0]) - 50.0, 1.0, seed, ())
+        _, closing = life_beside(float(whole.traces.settled_hz[0]) - 50.0, 1.0, seed, ())
         assert closing is not None
         assert abs(closing.angle_deg) <= 10.0
         assert abs(closing.f_hz) <= 0.1
         assert abs(closing.v_pu) <= 0.03
 
 
-def test_where_protection_would_not_see_a_fault_no_island_is_formed_and_the_reason_is_said() -> None:
-    left = leave(load_scenario("district"), WINTER, 2.0, rules=RULES)
-    assert left.traces is None
-    assert any("protection" in reason for reason in left.cannot)
-    assert left.life[0].after is Mode.DEGRADED
-    assert left.held_h == 0.0
+def test_where_the_whole_cannot_be_one_island_its_largest_parts_that_can_are(parted: Left) -> None:
+    assert [one.name for one in parted.islands] == ["LV3.304", "LV5.346"]
+    for one in parted.islands:
+        assert one.held_h == parted.hours
+        assert one.traces.trips == ()
+        assert float(one.traces.nadir_hz[0]) > 49.0
+        assert one.promised_h == 6.0
+        assert one.earth.missing == ()
+        assert one.closing is not None
+
+
+def test_each_part_takes_over_where_it_stood_in_the_whole(parted: Left) -> None:
+    for one in parted.islands:
+        rated = sum(float(f.p_kw_discharge.sum()) for f in one.scenario.fleets if f.kind == "battery")  # type: ignore[attr-defined]
+        expected = 50.0 * (1.0 - 0.02 * one.import_kw / rated)
+        assert float(one.traces.settled_hz[0]) == pytest.approx(expected, abs=0.02)
+        assert one.import_kw < parted.import_kw
+
+
+def test_the_rest_is_dark_and_every_cell_says_why(parted: Left) -> None:
+    area = load_scenario("district")
+    living = {cell for one in parted.islands for cell in one.cells}
+    why = {dark.cell: " ".join(dark.why) for dark in parted.dark}
+    assert sorted([*living, *why]) == sorted(cell.id for cell in area.archipelago.cell)
+    assert "neutral earth" in why["Substation"]
+    assert "protection" in why["Substation"]
+    assert "protection" in why["LV4.335"]
+    assert why["LV3.305"] == "no grid-forming source in it or below it"
+    assert parted.dark_life[0].after is Mode.DEGRADED
+    assert parted.held_h == 0.0
+
+
+def test_what_dark_cells_miss_is_what_their_loads_would_have_drawn(parted: Left) -> None:
+    area = load_scenario("district")
+    row = area.profiles.row(WINTER)
+    fleet = next(f for f in area.fleets if isinstance(f, LoadFleet))
+    dark = {dark.cell: dark for dark in parted.dark}["LV3.305"]
+    mine = area.archipelago.node_cell[fleet.node] == area.archipelago.index("LV3.305")
+    value = np.hstack([area.profiles.window(row, 8), np.ones((8, 1), dtype=np.float32)]).astype(np.float64)
+    expected = float((value[:, fleet.p_profile] * fleet.p_kw)[:, mine].sum()) * 0.25
+    assert dark.unserved_kwh == pytest.approx(expected)
+    assert dark.critical_unserved_kwh == pytest.approx(0.4 * expected)
 
 
 def test_an_area_without_main_grid_or_batteries_has_none_to_lose_and_says_so(island: Scenario) -> None:
@@ -84,14 +129,17 @@ def test_an_area_without_main_grid_or_batteries_has_none_to_lose_and_says_so(isl
 
 
 def test_empty_stores_form_nothing(island: Scenario) -> None:
-    assert leave(island, WINTER, 1.0, rules=RULES, soc=0.0).cannot[0] == "all batteries are empty"
+    left = leave(island, WINTER, 1.0, rules=RULES, soc=0.0)
+    assert left.islands == ()
+    assert {dark.why[0] for dark in left.dark if dark.cell != "Substation"} <= {"all batteries are empty"}
+    assert left.dark[0].why == ("all batteries are empty",)
 
 
 def test_a_long_calm_sheds_first_and_says_when_critical_load_was_cut(island: Scenario) -> None:
     still = [f for f in island.fleets if f.kind in {"load", "battery"}]
     calm = replace(island, fleets=tuple(still))
     left = leave(calm, WINTER, 24.0, rules=RULES, soc=0.3)
-    words = [text for _, text in timeline(left)]
+    words = [text for _, _, text in timeline(left)]
     assert next(k for k, w in enumerate(words) if "load is shed" in w) < next(
         k for k, w in enumerate(words) if "critical load is cut" in w
     )
@@ -114,12 +162,25 @@ def test_the_command_tells_in_words_figures_and_pictures(tmp_path: Path, capsys:
     assert main([*asked, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["critical_held_h"] == 1.0
-    assert figures["nadir_hz"] > 49.0
+    assert figures["islands"][0]["nadir_hz"] > 49.0
+    assert figures["dark"] == []
     assert main([*asked, "--page", str(page)]) == 0
     said = capsys.readouterr().out
     assert "islanding -> island" in said
     written = page.read_text("utf-8")
     for title in ("What happened when", "The first seconds", "The hours without main grid", "Who carried whom"):
+        assert title in written
+
+
+def test_the_command_tells_of_every_island_and_of_the_dark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "parts.html"
+    asked = ["island", "district", "--at", "2016-01-20T18:00Z", "--hours", "0.5", "--quiet"]
+    assert main([*asked, "--page", str(page)]) == 1  # somebody's critical load is dark
+    said = capsys.readouterr().out
+    assert "LV3.304" in said
+    assert "no grid-forming source" in said
+    written = page.read_text("utf-8")
+    for title in ("Islands", "Without supply", "The first seconds: LV5.346"):
         assert title in written
 
 

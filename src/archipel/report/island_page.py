@@ -161,10 +161,10 @@ def _dark(dark: tuple[Dark, ...]) -> str:
 
 
 def _events(left: Left, several: bool) -> str:
-    rows = timeline(left)
+    rows = [(clock(after).replace(" ", "\N{NO-BREAK SPACE}"), where, what) for after, where, what in timeline(left)]
     if several:
-        return _table(("After", "Where", "What"), ((clock(after), where, what) for after, where, what in rows), 3)
-    return _table(("After", "What"), ((clock(after), what) for after, _, what in rows), 2)
+        return _table(("After", "Where", "What"), rows, 3)
+    return _table(("After", "What"), ((after, what) for after, _, what in rows), 2)
 
 
 def _seconds(time_s: Floats, f_hz: Floats) -> str:

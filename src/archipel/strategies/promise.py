@@ -67,7 +67,7 @@ class Promise:
         gives = float((e_kwh * self._battery.efficiency_discharge).sum())
         if self.peak_kw > float(self._battery.p_kw_discharge[e_kwh > 0.0].sum()):
             return 0.0
-        return QUARTER_H * float(np.count_nonzero(self.needs_kwh <= gives))
+        return QUARTER_H * float(np.count_nonzero(self.needs_kwh <= gives * (1.0 + 1e-9)))  # `held_kwh` is enough
 
     def held_kwh(self) -> Floats:
         """What every battery has to hold for the whole time asked for, or as much as it can, shape (batteries,)."""
