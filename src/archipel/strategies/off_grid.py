@@ -20,8 +20,6 @@ from archipel.twin import Seen
 YEAR = timedelta(days=366)
 """How long stocks of fuel are to last."""
 PACE = (0.6, 1.16)
-WAITS = ("sheddable", "ev_charger", "heat_pump")
-"""What is not critical."""
 
 
 @final
@@ -55,7 +53,8 @@ class OffGridRule:
             value[none] = value.sum()
         soc = np.divide(held, size, out=np.zeros_like(held), where=size > 0)
         every = float(self._forming.e_kwh.sum())
-        for shed in (self._part[kind] for kind in WAITS if kind in self._part):
+        if "sheddable" in self._part:
+            shed = self._part["sheddable"]
             low = soc[self._cell[shed]] * every < self._rules.reserve_kwh
             out[shed] = np.where(low, 0.0, np.nan)
         if self._stock is not None:
