@@ -70,20 +70,18 @@ def subtree(scenario: Scenario, cell: int) -> Subtree:
     Raises GridError where the cells do not fit the grid (see `branch_owners`).
     """
     whole, cells = scenario.grid, below(scenario.archipelago, cell)
+    if cell == 0:
+        return _all(scenario, cells)
     point = fused(whole)
     own_node = np.isin(scenario.archipelago.node_cell, cells)
-    if cell == 0:
-        top, inside = whole.source.node, np.ones(len(whole.nodes), dtype=np.bool_)
-    else:
-        top = int(upper_nodes(whole, scenario.archipelago)[cell])
-        inside = own_node | (point == point[top])
-    nodes = np.flatnonzero(inside)
+    top = int(upper_nodes(whole, scenario.archipelago)[cell])
+    nodes = np.flatnonzero(own_node | (point == point[top]))
     place = np.full(len(whole.nodes), -1, dtype=np.int64)
     place[nodes] = np.arange(len(nodes))
     owner = branch_owners(whole, scenario.archipelago, point, live_points(whole, point))
     ends = branch_ends(whole)
     dead = (owner < 0) & own_node[ends.from_node] & own_node[ends.to_node]
-    grid = _grid(whole, np.isin(owner, cells) | dead, nodes, place, top, scenario.grid.source if cell == 0 else None)
+    grid = _grid(whole, np.isin(owner, cells) | dead, nodes, place, top)
     own, fleets, devices, offset = [], [], [np.zeros(0, dtype=np.int64)], 0
     for fleet in scenario.fleets:
         rows = np.flatnonzero(own_node[fleet.node])
@@ -100,9 +98,14 @@ def subtree(scenario: Scenario, cell: int) -> Subtree:
         grid=grid,
         archipelago=_archipelago(scenario.archipelago, cells, nodes, place),
         fleets=tuple(fleets),
-        connection=scenario.connection if cell == 0 else Connection(),
+        connection=Connection(),
     )
     return Subtree(part, cells, nodes, np.concatenate(devices), tuple(own))
+
+
+def _all(scenario: Scenario, cells: Ints) -> Subtree:
+    own = tuple(OwnDevices(cast("DeviceFleet", fleet), np.arange(len(fleet.id))) for fleet in scenario.fleets)
+    return Subtree(scenario, cells, np.arange(len(scenario.grid.nodes)), np.arange(len(scenario.device_node)), own)
 
 
 def _inner(fleet: SoftOpenPointFleet, own_node: Bools) -> list[str]:
@@ -111,14 +114,13 @@ def _inner(fleet: SoftOpenPointFleet, own_node: Bools) -> list[str]:
     return [name for name in dict.fromkeys(fleet.point) if name not in outside]
 
 
-def _grid(whole: Grid, kept: Bools, nodes: Ints, place: Ints, top: int, source: Source | None) -> Grid:
+def _grid(whole: Grid, kept: Bools, nodes: Ints, place: Ints, top: int) -> Grid:
     lines, trafos = _rows(whole.lines, kept[: len(whole.lines)]), _rows(whole.transformers, kept[len(whole.lines) :])
     from_node, to_node = _ends(place[lines.from_node], place[lines.to_node])
     hv_node, lv_node = _ends(place[trafos.hv_node], place[trafos.lv_node])
     known = {whole.nodes.id[n] for n in nodes} | set(lines.id) | set(trafos.id)
     switch = (place[whole.switches.node] >= 0) & np.array([e in known for e in whole.switches.element], dtype=np.bool_)
     switches = _rows(whole.switches, switch)
-    at = int(place[top])
     here = np.zeros(len(whole.nodes), dtype=np.bool_)
     here[nodes] = True
     return replace(
@@ -127,7 +129,7 @@ def _grid(whole: Grid, kept: Bools, nodes: Ints, place: Ints, top: int, source: 
         lines=replace(lines, from_node=from_node, to_node=to_node),
         transformers=replace(trafos, hv_node=hv_node, lv_node=lv_node),
         switches=replace(switches, node=place[switches.node]),
-        source=replace(source, node=at) if source is not None else Source(whole.source.id, at, whole.source.v_pu),
+        source=Source(whole.source.id, int(place[top]), whole.source.v_pu),
     )
 
 

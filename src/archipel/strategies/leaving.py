@@ -19,7 +19,7 @@ import numpy as np
 
 from archipel.cell.islands import Forms, islands
 from archipel.cell.mode import Said
-from archipel.cell.subtree import Subtree, subtree
+from archipel.cell.subtree import Subtree, below, subtree
 from archipel.devices import BatteryFleet, State
 from archipel.devices.critical import with_critical
 from archipel.grid.dynamics import Traces
@@ -171,6 +171,11 @@ class Area:
             self._earths[cell] = neutral_earth(part.grid, part.device_node)
         return self._earths[cell]
 
+    def _batteries(self, cell: int) -> Ints:
+        """As `batteries`, without cutting a part that may have none."""
+        area = self.scenario.archipelago
+        return np.flatnonzero(np.isin(area.node_cell[self.battery.node], below(area, cell)))
+
     def dark_life(self, hours: float, why: tuple[str, ...]) -> tuple[Said, ...]:
         """What dark cells go through, for the reasons of the topmost."""
         if (hours, why) not in self._lives:
@@ -186,7 +191,7 @@ class Area:
         return islands(self.scenario.archipelago, lambda cell: self._cannot(cell, e_kwh))
 
     def _cannot(self, cell: int, e_kwh: Floats) -> tuple[str, ...]:
-        rows = batteries(self.part(cell))
+        rows = self._batteries(cell)
         if not len(rows):
             return ("no grid-forming source in it or below it",)
         if float(e_kwh[rows].sum()) <= 0.0:
