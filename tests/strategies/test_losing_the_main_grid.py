@@ -15,8 +15,9 @@ from archipel.cli.main import main
 from archipel.devices import LoadFleet
 from archipel.formats.scenario import load_scenario
 from archipel.model import GridError, IslandRules, Scenario
+from archipel.strategies.connected import before
 from archipel.strategies.first_seconds import LOST_S
-from archipel.strategies.leaving import Left, LeftIsland, leave, off_grid, timeline
+from archipel.strategies.leaving import Area, Left, LeftIsland, leave, off_grid, timeline
 from archipel.strategies.way_back import life_beside
 
 WINTER = datetime(2016, 1, 20, 18, tzinfo=UTC)
@@ -118,6 +119,20 @@ def test_what_dark_cells_miss_is_what_their_loads_would_have_drawn(parted: Left)
     expected = float((value[:, fleet.p_profile] * fleet.p_kw)[:, mine].sum()) * 0.25
     assert dark.unserved_kwh == pytest.approx(expected)
     assert dark.critical_unserved_kwh == pytest.approx(0.4 * expected)
+
+
+def test_an_area_that_remembers_its_parts_and_what_was_before_loses_its_main_grid_alike() -> None:
+    area = Area(load_scenario("district"))
+    since = before(area.scenario, WINTER)
+    first, again = (leave(area, WINTER, 0.25, rules=RULES, since=since) for _ in range(2))
+    anew = leave(area.scenario, WINTER, 0.25, rules=RULES)
+    for other in (again, anew):
+        assert other.dark == first.dark
+        assert other.dark_life == first.dark_life
+        for one, two in zip(first.islands, other.islands, strict=True):
+            assert one.stored_kwh == two.stored_kwh
+            assert one.life == two.life
+            assert np.array_equal(one.result.p_kw, two.result.p_kw)
 
 
 def test_an_area_without_main_grid_or_batteries_has_none_to_lose_and_says_so(island: Scenario) -> None:

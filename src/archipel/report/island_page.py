@@ -128,7 +128,7 @@ def _islands(islands: tuple[LeftIsland, ...]) -> str:
         rows.append((
             one.name, _few(one.earth.switch), _few(one.earth.at), str(len(one.cells)), grouped(one.import_kw, 0),
             grouped(one.stored_kwh, 0), f"{one.promised_h:g}", f"{one.held_h:g}", f"{one.traces.nadir_hz[0]:.2f}",
-            f"{one.traces.peak_hz[0]:.2f}", str(len(one.traces.trips)), f"{100 * share:.1f} %",
+            f"{one.traces.peak_hz[0]:.2f}", str(len(one.traces.trips)), f"{100 * share:.1f}\N{NO-BREAK SPACE}%",
         ))  # fmt: skip
     return _table(head, rows, 3)
 
