@@ -25,8 +25,9 @@ import numpy as np
 from archipel.devices import State
 from archipel.formats.scenario import load_scenario
 from archipel.model import Floats, IslandRules
+from archipel.strategies.area_in_parts import AreaInParts, batteries
 from archipel.strategies.connected import before, remembered
-from archipel.strategies.leaving import Area, Left, LeftIsland, batteries, leave
+from archipel.strategies.leaving import Left, LeftIsland, leave
 from archipel.strategies.promise import Promise, held_by_all
 
 FIRST = datetime(2016, 1, 2, tzinfo=UTC)
@@ -41,7 +42,7 @@ def moments(
     """Lose the main grid of a scenario at `number` quarter hours of 2016 for `hours` each; figures over all."""
     drawn = np.random.default_rng(seed).choice(QUARTERS, number, replace=False)  # lived in this order: a part is fair
     at = [FIRST + timedelta(minutes=15 * int(k)) for k in drawn]
-    area, rules = Area(load_scenario(name)), IslandRules()
+    area, rules = AreaInParts(load_scenario(name)), IslandRules()
     held = _held(area, rules.critical_share, promised_h)
     rows = [area.scenario.profiles.row(when) for when in at]
     stem = f"{name}-{number}-{seed}-{hours:g}-{promised_h:g}"
@@ -61,9 +62,9 @@ def moments(
     return {**asked, **_told(done, hours)}
 
 
-def _held(area: Area, critical_share: float, promised_h: float) -> Callable[[int], Floats]:
+def _held(area: AreaInParts, critical_share: float, promised_h: float) -> Callable[[int], Floats]:
     """What every battery keeps on the day of a row."""
-    parts = [area.part(cell) for cell in area.forms(area.battery.e_kwh).island]
+    parts = [area.part(cell) for cell in area.forms(area.battery.e_kwh, {}).island]
 
     @lru_cache(maxsize=4)
     def on_day(day: int) -> Floats:
@@ -74,7 +75,7 @@ def _held(area: Area, critical_share: float, promised_h: float) -> Callable[[int
 
 
 def _states(
-    area: Area, rows: list[int], held: Callable[[int], Floats], file: Path | None
+    area: AreaInParts, rows: list[int], held: Callable[[int], Floats], file: Path | None
 ) -> dict[int, dict[str, State]]:
     """States of all fleets a quarter hour before each row, from one run of the year or from the file of one."""
     if file is not None and file.exists():

@@ -15,9 +15,10 @@ from archipel.cli.main import main
 from archipel.devices import LoadFleet
 from archipel.formats.scenario import load_scenario
 from archipel.model import GridError, IslandRules, Scenario
+from archipel.strategies.area_in_parts import AreaInParts
 from archipel.strategies.connected import before
 from archipel.strategies.first_seconds import LOST_S
-from archipel.strategies.leaving import Area, Left, LeftIsland, leave, off_grid, timeline
+from archipel.strategies.leaving import Left, LeftIsland, leave, off_grid, timeline
 from archipel.strategies.way_back import life_beside
 
 WINTER = datetime(2016, 1, 20, 18, tzinfo=UTC)
@@ -122,7 +123,7 @@ def test_what_dark_cells_miss_is_what_their_loads_would_have_drawn(parted: Left)
 
 
 def test_an_area_that_remembers_its_parts_and_what_was_before_loses_its_main_grid_alike() -> None:
-    area = Area(load_scenario("district"))
+    area = AreaInParts(load_scenario("district"))
     since = before(area.scenario, WINTER)
     first, again = (leave(area, WINTER, 0.25, rules=RULES, since=since) for _ in range(2))
     anew = leave(area.scenario, WINTER, 0.25, rules=RULES)
@@ -133,6 +134,27 @@ def test_an_area_that_remembers_its_parts_and_what_was_before_loses_its_main_gri
             assert one.stored_kwh == two.stored_kwh
             assert one.life == two.life
             assert np.array_equal(one.result.p_kw, two.result.p_kw)
+
+
+def test_where_units_cannot_carry_what_is_on_the_parts_below_are_asked(
+    island: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overloaded(scenario: Scenario, *rest: object) -> None:
+        raise GridError(f"{scenario.archipelago.cell[0].id} has no settled state")
+
+    monkeypatch.setattr("archipel.strategies.leaving.first_seconds", overloaded)
+    left = leave(island, WINTER, 1.0, rules=RULES)
+    assert left.islands == ()
+    assert "Substation has no settled state" in left.dark[0].why[0]
+    assert all("neutral earth" in dark.why[0] for dark in left.dark[1:])
+
+
+def test_a_sunny_cell_is_lost_at_noon_as_its_busbar_sees_it() -> None:
+    # its sun at one house would be more than any cable there could take away
+    left = leave(load_scenario("district"), datetime(2016, 5, 20, 11, tzinfo=UTC), 0.25, rules=RULES)
+    assert [one.name for one in left.islands] == ["LV3.304", "LV5.346"]
+    assert min(one.import_kw for one in left.islands) < -300.0
+    assert all(50.0 < float(one.traces.peak_hz[0]) < 51.0 for one in left.islands)
 
 
 def test_an_area_without_main_grid_or_batteries_has_none_to_lose_and_says_so(island: Scenario) -> None:

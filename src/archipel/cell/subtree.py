@@ -37,6 +37,8 @@ class Subtree:
     """Rows in the whole of its nodes, in its order."""
     devices: Ints
     """Numbers in the whole of its devices, in its order."""
+    head: int
+    """The node of the part where the tie of its topmost cell ends, below its switch; the source's for the whole."""
     own: tuple[OwnDevices, ...]
     """Its fleets as parts of the whole's; their nodes are rows of the whole."""
 
@@ -100,12 +102,14 @@ def subtree(scenario: Scenario, cell: int) -> Subtree:
         fleets=tuple(fleets),
         connection=Connection(),
     )
-    return Subtree(part, cells, nodes, np.concatenate(devices), tuple(own))
+    head = int(place[scenario.archipelago.tie[cell - 1].lower_node])
+    return Subtree(part, cells, nodes, np.concatenate(devices), head, tuple(own))
 
 
 def _all(scenario: Scenario, cells: Ints) -> Subtree:
     own = tuple(OwnDevices(cast("DeviceFleet", fleet), np.arange(len(fleet.id))) for fleet in scenario.fleets)
-    return Subtree(scenario, cells, np.arange(len(scenario.grid.nodes)), np.arange(len(scenario.device_node)), own)
+    nodes, devices = np.arange(len(scenario.grid.nodes)), np.arange(len(scenario.device_node))
+    return Subtree(scenario, cells, nodes, devices, scenario.grid.source.node, own)
 
 
 def _inner(fleet: SoftOpenPointFleet, own_node: Bools) -> list[str]:

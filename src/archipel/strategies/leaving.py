@@ -17,16 +17,14 @@ from typing import final
 
 import numpy as np
 
-from archipel.cell.islands import Forms, islands
 from archipel.cell.mode import Said
-from archipel.cell.subtree import Subtree, below, subtree
+from archipel.cell.subtree import Subtree
 from archipel.devices import BatteryFleet, State
 from archipel.devices.critical import with_critical
 from archipel.grid.dynamics import Traces
-from archipel.grid.fault_current import node_fault_ka, unseen
-from archipel.grid.neutral_earth import NeutralEarth, neutral_earth
-from archipel.grid.power_flow import PowerFlow
-from archipel.model import Floats, GridError, Ints, IslandRules, Scenario, StrategyResult
+from archipel.grid.neutral_earth import NeutralEarth
+from archipel.model import Floats, GridError, IslandRules, Scenario, StrategyResult
+from archipel.strategies.area_in_parts import AreaInParts, batteries, gathered, own_of
 from archipel.strategies.connected import QUARTER_H, Before, before
 from archipel.strategies.first_seconds import first_seconds
 from archipel.strategies.promise import Promise, load_kw
@@ -36,8 +34,6 @@ from archipel.twin import run
 from archipel.twin.plant import Happened
 
 PROMISED_H = 6.0
-TOLD = 2
-"""Reasons against an island told in its life; `Dark.why` has all."""
 
 
 @final
@@ -136,81 +132,8 @@ def off_grid(scenario: Scenario, rules: IslandRules) -> Scenario:
     return replace(scenario, fleets=fleets, island=rules)
 
 
-@final
-class Area:
-    """An area that may lose its main grid; remembers its parts and what they can between moments.
-
-    Raises GridError where the area has no main grid, or no batteries.
-    """
-
-    def __init__(self, scenario: Scenario) -> None:
-        if scenario.island.off_grid:
-            raise GridError(f"{scenario.name}: found off_grid = true; expected an area with a main grid to lose")
-        battery = next((f for f in scenario.fleets if isinstance(f, BatteryFleet)), None)
-        if battery is None:
-            raise GridError(
-                f"{scenario.name}: found no batteries, so nothing can form an island; add batteries to [devices], or a "
-                "recipe [population.batteries]"
-            )
-        self.scenario, self.battery = scenario, battery
-        self._parts: dict[int, Subtree] = {}
-        self._earths: dict[int, NeutralEarth] = {}
-        self._reasons: dict[int, tuple[str, ...]] = {}
-        self._lives: dict[tuple[float, tuple[str, ...]], tuple[Said, ...]] = {}
-
-    def part(self, cell: int) -> Subtree:
-        """A cell with all below it."""
-        if cell not in self._parts:
-            self._parts[cell] = subtree(self.scenario, cell)
-        return self._parts[cell]
-
-    def earth(self, cell: int) -> NeutralEarth:
-        """Its switch and its neutral earth."""
-        if cell not in self._earths:
-            part = self.part(cell).scenario
-            self._earths[cell] = neutral_earth(part.grid, part.device_node)
-        return self._earths[cell]
-
-    def _batteries(self, cell: int) -> Ints:
-        """As `batteries`, without cutting a part that may have none."""
-        area = self.scenario.archipelago
-        return np.flatnonzero(np.isin(area.node_cell[self.battery.node], below(area, cell)))
-
-    def dark_life(self, hours: float, why: tuple[str, ...]) -> tuple[Said, ...]:
-        """What dark cells go through, for the reasons of the topmost."""
-        if (hours, why) not in self._lives:
-            self._lives[hours, why] = life_beside(None, hours, 0, _some(why))[0]
-        return self._lives[hours, why]
-
-    def forms(self, e_kwh: Floats) -> Forms:
-        """Which islands form with so much in every battery, shape (batteries,).
-
-        One battery of an island may be empty, not all: for the seconds until protection has seen a fault an inverter
-        gives its current from what lies below the usable capacity; for hours somebody must have more.
-        """
-        return islands(self.scenario.archipelago, lambda cell: self._cannot(cell, e_kwh))
-
-    def _cannot(self, cell: int, e_kwh: Floats) -> tuple[str, ...]:
-        rows = self._batteries(cell)
-        if not len(rows):
-            return ("no grid-forming source in it or below it",)
-        if float(e_kwh[rows].sum()) <= 0.0:
-            return ("all batteries are empty",)
-        if cell not in self._reasons:
-            grid = self.part(cell).scenario.grid
-            forming = next(f for f in self.part(cell).scenario.fleets if isinstance(f, BatteryFleet))
-            faults = unseen(grid, node_fault_ka(grid, forming.node, forming.p_kw_discharge))
-            self._reasons[cell] = (*self.earth(cell).missing, *faults)
-        return self._reasons[cell]
-
-
-def batteries(part: Subtree) -> Ints:
-    """Rows in the whole's fleet of the batteries of a part, shape (batteries of the part,)."""
-    return next((own.rows for own in part.own if isinstance(own.fleet, BatteryFleet)), np.zeros(0, dtype=np.int64))
-
-
 def leave(
-    scenario: Scenario | Area,
+    scenario: Scenario | AreaInParts,
     at: datetime,
     hours: float,
     *,
@@ -224,7 +147,7 @@ def leave(
     """Lose the main grid at `at` for `hours`.
 
     Args:
-        scenario: an area with a main grid; as `Area` it is quicker for many moments.
+        scenario: an area with a main grid; as `AreaInParts` it is quicker for many moments.
         at: a whole quarter hour.
         hours: until the main grid is back.
         rules: what islands live by; `off_grid` is taken for true. Energies are the whole area's, shared by capacity.
@@ -237,7 +160,7 @@ def leave(
     Raises:
         GridError: where the area has no main grid, or no batteries.
     """
-    area = scenario if isinstance(scenario, Area) else Area(scenario)
+    area = scenario if isinstance(scenario, AreaInParts) else AreaInParts(scenario)
     whole, battery = area.scenario, area.battery
     row, steps = whole.profiles.row(at), round(hours / QUARTER_H)
     since = since or before(whole, at)
@@ -245,19 +168,28 @@ def leave(
     if soc is not None:
         states["battery"] = {"e_kwh": soc * battery.e_kwh}
     e_kwh = states["battery"]["e_kwh"]
-    forms = area.forms(e_kwh)
-    size, count = float(battery.e_kwh.sum()), len(forms.island)
+    refused: dict[int, tuple[str, ...]] = {}
+    lost: dict[int, Lost] = {}
+    while True:
+        forms = area.forms(e_kwh, refused)
+        if all(cell in lost for cell in forms.island):
+            break
+        for cell in forms.island:
+            if cell not in lost:
+                try:
+                    lost[cell] = _lost(area.part(cell), since.happened, rules.droop)
+                except GridError as error:  # the parts below it are asked then
+                    refused[cell] = (f"its units cannot carry what is on at the loss ({error})",)
     found = []
     for k, cell in enumerate(forms.island):
-        part = area.part(cell)
-        share = float(battery.e_kwh[batteries(part)].sum()) / size
+        share = float(battery.e_kwh[batteries(area.part(cell))].sum()) / float(battery.e_kwh.sum())
         shared = replace(
             rules, off_grid=True, reserve_kwh=share * rules.reserve_kwh, fuel_below_kwh=share * rules.fuel_below_kwh
         )
         found.append(
             _live(
-                part, area.earth(cell), at, hours, shared, promised_h, part.states(states), since.happened,
-                seed + 1_000_003 * k, _shifted(progress, k * steps, count * steps),
+                lost[cell], area.earth(cell), at, hours, shared, promised_h, area.part(cell).states(states),
+                seed + 1_000_003 * k, _shifted(progress, k * steps, len(forms.island) * steps),
             )
         )  # fmt: skip
     dark = tuple(_dark(whole, cell, why, rules.critical_share, row, steps) for cell, why in forms.dark.items())
@@ -266,44 +198,47 @@ def leave(
     return Left(whole.name, at, hours, told, float(e_kwh.sum()), tuple(found), dark, life)
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Lost:
+    """A part right after its switch opened."""
+
+    connected: Scenario
+    import_kw: float
+    traces: Traces
+
+
+def _lost(part: Subtree, happened: Happened, droop: float) -> Lost:
+    """Raises GridError where its units cannot carry what is on."""
+    connected = part.at_voltage(happened.flow.v_pu)
+    near = gathered(connected, part)
+    battery = next(f for f in near.fleets if isinstance(f, BatteryFleet))
+    traces = first_seconds(near, own_of(near, part, happened), battery, droop)
+    return Lost(connected, own_of(connected, part, happened).flow.upstream_p_kw, traces)
+
+
 def _live(
-    part: Subtree,
+    lost: Lost,
     earth: NeutralEarth,
     at: datetime,
     hours: float,
     rules: IslandRules,
     promised_h: float,
     states: Mapping[str, State],
-    happened: Happened,
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> LeftIsland:
-    """One island from the loss to its return."""
-    connected = part.at_voltage(happened.flow.v_pu)
+    """One island from its first quarter hour to its return."""
+    connected, e_kwh = lost.connected, states["battery"]["e_kwh"]
     promise = Promise(connected, rules.critical_share, connected.profiles.row(at), promised_h)
-    rules = replace(rules, reserve_kwh=max(rules.reserve_kwh, promise.shed_below_kwh()))
-    now = _seen(connected, part, happened)
-    battery = next(f for f in connected.fleets if isinstance(f, BatteryFleet))
-    traces = first_seconds(connected, now, battery, rules.droop)
-    island = off_grid(connected, rules)
+    island = off_grid(connected, replace(rules, reserve_kwh=max(rules.reserve_kwh, promise.shed_below_kwh())))
     steps = round(hours / QUARTER_H)
     result = run(island, Uncoordinated(island), start=at, steps=steps, states=states, progress=progress)
     if not result.complete:
         raise KeyboardInterrupt  # a part of the hours would look like all of them
-    life, closing = life_beside(float(traces.settled_hz[0]) - connected.grid.f_hz, hours, seed, ())
-    e_kwh = states["battery"]["e_kwh"]
-    stored = float(e_kwh.sum())
+    life, closing = life_beside(float(lost.traces.settled_hz[0]) - connected.grid.f_hz, hours, seed, ())
     told = promise.hours(e_kwh)
-    return LeftIsland(island, earth, now.flow.upstream_p_kw, stored, told, traces, result, life, closing)
-
-
-def _seen(connected: Scenario, part: Subtree, whole: Happened) -> Happened:
-    """The part's own of the quarter hour before."""
-    p_kw, q_kvar, nodes = whole.p_kw[part.devices], whole.q_kvar[part.devices], len(part.nodes)
-    at = connected.device_node
-    p_node, q_node = (np.bincount(at, x, nodes).astype(np.float64) for x in (p_kw, q_kvar))
-    flow = PowerFlow(connected.grid).solve(p_node, q_node)
-    return Happened((), p_kw, q_kvar, whole.tripped[part.devices], flow)
+    return LeftIsland(island, earth, lost.import_kw, float(e_kwh.sum()), told, lost.traces, result, life, closing)
 
 
 def _shifted(progress: Callable[[int, int], None] | None, first: int, total: int) -> Callable[[int, int], None] | None:
@@ -314,10 +249,6 @@ def _dark(whole: Scenario, cell: int, why: tuple[str, ...], critical_share: floa
     firm, rest = load_kw(whole, row, steps, np.array([cell]))
     critical = critical_share * float(firm.sum()) * QUARTER_H
     return Dark(whole.archipelago.cell[cell].id, why, float((firm + rest).sum()) * QUARTER_H, critical)
-
-
-def _some(why: tuple[str, ...]) -> tuple[str, ...]:
-    return why if len(why) <= TOLD + 1 else (*why[:TOLD], f"and {len(why) - TOLD} more")
 
 
 def timeline(left: Left) -> list[tuple[timedelta, str, str]]:
