@@ -1,4 +1,4 @@
-"""Cost, curtailment and broken limits of all strategies as three small groups of bars: the day at a glance."""
+"""Cost (or load not served), curtailment and broken limits of all strategies as three small groups of bars: the day at a glance."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ WIDTH, NAME, VALUE, ROW = 330.0, 92.0, 66.0, 19.0
 
 
 def glance(run: Run) -> str:
-    """Three groups of bars, one bar per strategy."""
-    bars: tuple[tuple[str, Callable[[Mapping[str, Any]], float], int], ...] = (
-        ("Cost, EUR", lambda f: float(f["cost_eur"]), 0),
+    """Three groups of bars, one bar per strategy; without a main grid who was served stands in place of cost."""
+    figures = run.kpis["strategies"]
+    off_grid = all(f.get("unserved_share") is not None for f in figures.values())
+    first: tuple[str, Callable[[Mapping[str, Any]], float], int] = ("Cost, EUR", lambda f: float(f["cost_eur"]), 0)
+    if off_grid:
+        first = ("Not served, %", lambda f: 100.0 * float(f["unserved_share"]), 2)
+    bars = (
+        first,
         ("Curtailed, MWh", lambda f: float(f["curtailed_kwh"]) / 1e3, 2),
         ("Hours beyond limits, all elements", _broken, 1),
     )
-    figures = run.kpis["strategies"]
     groups = (
         f"<figure><h3>{escape(title)}</h3>{_bars({n: of(f) for n, f in figures.items()}, digits, title)}</figure>"
         for title, of, digits in bars

@@ -14,6 +14,7 @@ from archipel.report import charts
 from archipel.report.figures import GROUPS, MEANING, best_of, fitted, grouped, shown
 from archipel.report.glance import glance
 from archipel.report.network_map import network_map
+from archipel.report.off_grid import off_grid
 from archipel.report.payments import payments_table
 from archipel.report.price_parts import price_parts
 from archipel.report.run import Run
@@ -56,7 +57,7 @@ def report(run: Run) -> str:
             _ways(run.kpis),
         ),
         _section("Where the power came from, and where it went", _ABOUT_BALANCE, charts.balance(run)),
-        _section("Upstream and prices", _ABOUT_UPSTREAM, _two(charts.upstream(run, scenario), charts.prices(run))),
+        *_outside(run, scenario),
         *_optional("What a price is made of", _ABOUT_PARTS, price_parts(run, scenario)),
         *_optional("What cells would pay at local prices", _ABOUT_PAYMENTS, payments_table(run, scenario)),
         *_optional("Soft open points", _ABOUT_POINTS, soft_points(run, scenario)),
@@ -68,6 +69,14 @@ def report(run: Run) -> str:
         _section("Definitions, units, sources", "", _definitions(run, scenario)),
     ]
     return page(f"{scenario.name}, {run.kpis['start'][:10]}: Archipel report", parts)
+
+
+def _outside(run: Run, scenario: Scenario) -> list[str]:
+    """What the area had to do with the main grid, or how it lived without one."""
+    if scenario.island.off_grid:
+        return _optional("Without a main grid", _ABOUT_OFF_GRID, off_grid(run, scenario))
+    both = _two(charts.upstream(run, scenario), charts.prices(run))
+    return [_section("Upstream and prices", _ABOUT_UPSTREAM, both)]
 
 
 def page(title: str, parts: Sequence[str]) -> str:
@@ -92,6 +101,10 @@ _ABOUT_BALANCE = (
 _ABOUT_UPSTREAM = (
     "Left: power drawn from the upstream grid (negative: given). Right: the day-ahead price and the prices at the "
     "boundaries of cells; where they part, a limit of the grid is worth money."
+)
+_ABOUT_OFF_GRID = (
+    "Batteries hold frequency and voltage. When they run low load is shed, never the critical part of it while "
+    "anything is stored; cells with more than they need carry the others."
 )
 _ABOUT_PARTS = (
     "The price at the boundary where the network moved it most. Energy is the day-ahead price; losses, congestion "

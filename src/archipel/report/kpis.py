@@ -79,6 +79,8 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
     beyond = (import_kw > limit.import_kw_max * (1 + CONNECTION_TOLERANCE)) | (
         export_kw > limit.export_kw_max * (1 + CONNECTION_TOLERANCE)
     )
+    if scenario.island.off_grid:
+        beyond &= False  # there is no connection; what is left over of the balance is told as import
     drained_kwh = result.stored_kwh[0] - result.stored_kwh[1]
     unserved_kwh = float(result.unserved_kwh.sum())
     owed_kwh = _ev_open_kwh(scenario, result)

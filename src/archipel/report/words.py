@@ -24,6 +24,8 @@ def story(kpis: Mapping[str, Any]) -> list[str]:
         done = ", ".join(f"{name} after {runs[name].get('hours', 0.0):g} of {24 * kpis['days']} hours" for name in cut)
         return [f"This run was stopped: {done}.", "Figures of strategies that ran for different times do not compare."]
     ours = runs.get("distributed")
+    if all(f.get("unserved_share") is not None for f in runs.values()):
+        return _without_main_grid(runs, span)
     if ours is None:
         return [f"{name.capitalize()}, {span} {_money(f['cost_eur'])} and {_grid(f)}." for name, f in runs.items()]
     said = [f"By agreement between cells, {span} {_money(ours['cost_eur'])} and {_grid(ours)}."]
@@ -34,6 +36,29 @@ def story(kpis: Mapping[str, Any]) -> list[str]:
     if "uncoordinated" in runs:
         today = runs["uncoordinated"]
         said.append(f"Left to itself, as today, it {_money(today['cost_eur'])} and {_grid(today)}.")
+    return said
+
+
+_WHO = {
+    "distributed": "Agreement between cells",
+    "uncoordinated": "Rules that every cell follows by itself",
+    "alone": "Cells that each plan for themselves",
+    "central": "One optimiser that knows everything",
+}
+
+
+def _without_main_grid(runs: Mapping[str, Mapping[str, Any]], span: str) -> list[str]:
+    """What counts in an area without a main grid is who was served."""
+    said: list[str] = []
+    for name in sorted(runs, key=lambda name: name != "distributed"):
+        figures, who = runs[name], _WHO.get(name, name.capitalize())
+        critical = figures["critical_unserved_kwh"]
+        kept = "all critical load" if critical < 0.5 else f"all critical load but {_mwh(critical)}"
+        served = f"{100.0 * (1.0 - figures['unserved_share']):.1f}\N{NO-BREAK SPACE}%"
+        if not said:
+            said.append(f"{who} served {served} of the load through {span} without a main grid, {kept} in it.")
+        else:
+            said.append(f"{who} served {served}" + ("." if critical < 0.5 else f", {kept}."))
     return said
 
 
