@@ -1,4 +1,4 @@
-"""Cost (or load not served), curtailment and broken limits of all strategies as three small groups of bars: the day at a glance."""
+"""Cost (or load not served), curtailment and broken limits of all strategies as three small groups of bars."""
 
 from __future__ import annotations
 
