@@ -23,7 +23,7 @@ from archipel.devices import (
     weather_driven,
 )
 from archipel.devices.critical import with_critical
-from archipel.model import Floats, Horizon, Tariff
+from archipel.model import Floats, Horizon, IslandRules, Tariff
 
 NOON = datetime(2016, 6, 9, 12, tzinfo=UTC)
 NEVER = np.zeros(1, dtype=bool)
@@ -283,9 +283,9 @@ def test_load_is_cut_into_a_critical_part_and_a_rest_that_joins_what_may_be_shed
     load = LoadFleet(("a", "b"), np.array([1, 2]), np.array([10.0, 4.0]), np.array([2.0, 1.0]), *np.zeros((2, 2), int))
     shed = SheddableFleet(("s",), np.array([3]), one(5), one(1), np.zeros(1, int), np.zeros(1, int), one(7))
     for fleets in ((load,), (shed, load), (load, shed)):
-        kept = {fleet.kind: fleet for fleet in with_critical(fleets, 0.4, 10.0)}
+        kept = {fleet.kind: fleet for fleet in with_critical(fleets, IslandRules(critical_share=0.4), 10.0)}
         assert kept["load"].p_kw.tolist() == [4.0, 1.6]  # type: ignore[attr-defined]
         rest = kept["sheddable"]
         assert rest.id == (("s",) if shed in fleets else ()) + ("a/rest", "b/rest")
         assert rest.p_kw[-2:].tolist() == [6.0, 2.4]  # type: ignore[attr-defined]
-    assert with_critical((load,), 1.0, 10.0) == (load,)
+    assert with_critical((load,), IslandRules(critical_share=1.0), 10.0) == (load,)

@@ -400,3 +400,70 @@ def test_an_island_that_cannot_live_is_explained(tmp_path: Path) -> None:
     replace_text(tmp_path, TOML, 'batteries = "batteries.csv"\n', "")
     (problem,) = check_scenario(tmp_path / TOML)
     assert "nothing forms the grid" in problem.found
+
+
+def test_impossible_stages_of_shedding_are_all_told_at_once(tmp_path: Path) -> None:
+    small_scenario(tmp_path)
+    stages = (
+        "{priority = 1, share = 0.3, below_kwh = 9.0}, {priority = 2, share = 0.2, below_kwh = 4.0}, "
+        "{priority = 2, share = 0.2, below_kwh = 8.0}"
+    )
+    append_line(
+        tmp_path, TOML, f"[island]\nreserve_for_h = 2\noff_grid = true\nreserve_kwh = 10\nstages = [{stages}]\n"
+    )
+    problems = check_scenario(tmp_path / TOML)
+    said = [problem.found for problem in problems]
+    assert len(problems) == 5
+    for part in (
+        "priority 1 shed below 9 kWh, before priority 2 below 4 kWh",
+        "two stages of priority 2",
+        "shares that add up to 1.1 with critical_share 0.4",
+        "priority 1 served down to 9 kWh",
+        "2 h and off_grid = true",
+    ):
+        assert any(part in found for found in said), part
+    assert all(problem.table == "[island]" and problem.mend for problem in problems)
+
+
+def test_a_stage_with_wrong_keys_is_told_by_its_number(tmp_path: Path) -> None:
+    small_scenario(tmp_path)
+    stages = '{priority = 0, share = 0.6}, {priority = 2, shares = 0.2, below_kwh = "much"}'
+    append_line(tmp_path, TOML, f"[island]\nstages = [{stages}]\n")
+    problems = check_scenario(tmp_path / TOML)
+    assert {problem.id for problem in problems} == {
+        "stages, number 1: priority", "stages, number 1: below_kwh", "stages, number 2",
+        "stages, number 2: share", "stages, number 2: below_kwh",
+    }  # fmt: skip
+    assert any("share" in problem.mend for problem in problems if problem.id == "stages, number 2")
+    replace_text(tmp_path, TOML, f"stages = [{stages}]", "stages = [0.6]")
+    (problem,) = check_scenario(tmp_path / TOML)
+    assert "a list of tables" in problem.expected
+
+
+def test_stages_and_reserves_beyond_storage_are_explained(tmp_path: Path) -> None:
+    small_scenario(tmp_path)
+    append_line(
+        tmp_path, TOML,
+        "[island]\nreserve_kwh = 1e5\nrestore_margin_kwh = 1e3\n"
+        "stages = [{priority = 1, share = 0.6, below_kwh = 1e5}]\n",
+    )  # fmt: skip
+    kept, never = check_scenario(tmp_path / TOML)
+    assert kept.id == "reserve_kwh"
+    assert "never again once it is shed" in never.found
+    replace_text(tmp_path, TOML, 'batteries = "batteries.csv"\n', "")
+    replace_text(tmp_path, TOML, "[island]", "[island]\nreserve_for_h = 3")
+    (problem,) = check_scenario(tmp_path / TOML)
+    assert "no batteries to keep it in" in problem.found
+
+
+def test_good_stages_come_by_priority_and_a_reserve_hangs_on_the_batteries(tmp_path: Path) -> None:
+    small_scenario(tmp_path)
+    append_line(
+        tmp_path, TOML,
+        "[island]\nreserve_for_h = 1.5\n"
+        "stages = [{priority = 3, share = 0.5, below_kwh = 2}, {priority = 1, share = 0.1, below_kwh = 1.0}]\n",
+    )  # fmt: skip
+    made = load_scenario(tmp_path / TOML)
+    assert [(s.priority, s.share) for s in made.island.stages] == [(1, 0.1), (3, 0.5)]
+    battery = next(f for f in made.fleets if f.kind == "battery")
+    assert battery.reserve is not None  # type: ignore[attr-defined]

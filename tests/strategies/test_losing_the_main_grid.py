@@ -213,9 +213,13 @@ def test_the_command_tells_in_words_figures_and_pictures(tmp_path: Path, capsys:
     assert figures["critical_held_h"] == 1.0
     assert figures["islands"][0]["nadir_hz"] > 49.0
     assert figures["dark"] == []
+    promised = figures["islands"][0]["survival_h"]
+    assert list(promised) == ["0.9", "0.99", "0.999"]
+    assert promised["0.9"] >= promised["0.999"] >= 1.0
     assert main([*asked, "--page", str(page)]) == 0
     said = capsys.readouterr().out
     assert "islanding -> island" in said
+    assert "h at 99.9 %" in said
     written = page.read_text("utf-8")
     for title in ("What happened when", "The first seconds", "The hours without main grid", "Who carried whom"):
         assert title in written

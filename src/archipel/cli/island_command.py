@@ -82,12 +82,15 @@ def island_command(args: argparse.Namespace) -> int:
 def _rules(args: argparse.Namespace, scenario: Scenario) -> IslandRules:
     from dataclasses import replace
 
+    from archipel.cell.reserve import island_reserve_kwh
     from archipel.devices import BatteryFleet
 
     rules = scenario.island
     size = sum(float(fleet.e_kwh.sum()) for fleet in scenario.fleets if isinstance(fleet, BatteryFleet))
     reserve = args.reserve_kwh if args.reserve_kwh is not None else rules.reserve_kwh or 0.25 * size
     critical = rules.critical_share if args.critical is None else args.critical
+    if args.reserve_kwh is None:  # never less than what the area promises
+        reserve = max(reserve, island_reserve_kwh(scenario, scenario.profiles.row(_at(args.at, scenario))))
     return replace(rules, reserve_kwh=reserve, critical_share=critical, fuel_below_kwh=rules.fuel_below_kwh or size)
 
 
@@ -103,7 +106,7 @@ def _figures(left: Left) -> dict[str, Any]:
         "critical_held_h": left.held_h,
         "unserved_kwh": left.unserved_kwh,
         "critical_unserved_kwh": left.critical_unserved_kwh,
-        "islands": [_island(one) for one in left.islands],
+        "islands": [_island(one, left.at) for one in left.islands],
         "dark": [
             {
                 "cell": dark.cell,
@@ -119,8 +122,10 @@ def _figures(left: Left) -> dict[str, Any]:
     }
 
 
-def _island(one: LeftIsland) -> dict[str, Any]:
-    closing = one.closing
+def _island(one: LeftIsland, at: datetime) -> dict[str, Any]:
+    from archipel.cell.reserve import PROBABILITIES, survival
+
+    closing, row = one.closing, one.scenario.profiles.row(at)
     return {
         "name": one.name,
         "cells": list(one.cells),
@@ -129,6 +134,7 @@ def _island(one: LeftIsland) -> dict[str, Any]:
         "import_kw": one.import_kw,
         "stored_kwh": one.stored_kwh,
         "promised_h": one.promised_h,
+        "survival_h": {f"{p:g}": survival(one.scenario, row, one.stored_kwh, p) for p in PROBABILITIES},
         "critical_held_h": one.held_h,
         "unserved_kwh": float(one.result.unserved_kwh.sum()),
         "nadir_hz": float(one.traces.nadir_hz[0]),

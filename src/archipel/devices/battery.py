@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, final
+from typing import ClassVar, Protocol, final
 
 import numpy as np
 
@@ -23,6 +23,18 @@ OFF_GRID_FLOOR = 0.1
 """Off grid: part of what is held at the end that plans keep at all times, for what happens inside their intervals."""
 OFF_GRID_EUR_PER_KWH = 20.0
 """The same off grid: there load is shed before a store is planned to give what it has not."""
+
+
+REFILL_H = 1.0
+"""A battery below its reserve fills up to it in about this time, so that many at once overload nothing."""
+
+
+class Floor(Protocol):
+    """A state of charge that is kept for the loss of the main grid."""
+
+    def share(self, first_row: int, rows: int) -> Floats:
+        """Least state of charge at the beginning of `rows` quarter hours, as known at the first, (rows,), at most 1."""
+        ...
 
 
 def wear_eur(p_kw: Floats, wear_eur_per_kwh: Floats, dt_h: float) -> Floats:
@@ -57,6 +69,8 @@ class BatteryFleet:
     """Wear per kWh discharged in a full cycle, see `wear_eur`."""
     off_grid_share: float | None = None
     """Off grid: share of the capacity held at the end of a plan, instead of `soc_start` at the end of every day."""
+    reserve: Floor | None = None
+    """With a main grid: what is kept for its loss, see `archipel.cell.reserve`."""
 
     kind: ClassVar[str] = "battery"
     follows_net: ClassVar[bool] = True
@@ -81,12 +95,17 @@ class BatteryFleet:
     def local_rule(self, state: State, weather: Weather, sensed: Sensed, dt_h: float) -> tuple[Floats, Floats]:
         """Self-consumption: charge from the surplus of the own node, discharge to cover its demand.
 
-        Several batteries at one node share in proportion to their ratings.
+        Several batteries at one node share in proportion to their ratings. A reserve is never discharged, and filled up
+        within about `REFILL_H` from whatever there is.
         """
-        del weather
         charge, discharge = self.room_kw(state, dt_h)
         wanted = -sensed.net_kw
-        return np.clip(wanted * self._share(wanted > 0), -discharge, charge), np.zeros(len(self.id))
+        p = np.clip(wanted * self._share(wanted > 0), -discharge, charge)
+        if self.reserve is not None:
+            over = state["e_kwh"] - self.reserve.share(weather.first_row, 2).max() * self.e_kwh
+            refill = np.minimum(-over / (self.efficiency_charge * REFILL_H), charge)
+            p = np.maximum(p, np.where(over < 0.0, refill, -over * self.efficiency_discharge / dt_h))
+        return p, np.zeros(len(self.id))
 
     def _share(self, charging: Bools) -> Floats:
         rating = np.where(charging, self.p_kw_charge, self.p_kw_discharge)
@@ -121,14 +140,15 @@ class BatteryFleet:
 
         Doing both at once would waste energy; at non-negative prices no optimum does. `setpoints` orders the net.
         """
-        del weather, tariff
+        del tariff
         shape = (len(rows), 2, len(horizon))
         rating = np.stack([self.p_kw_charge[rows], self.p_kw_discharge[rows]], axis=1)[:, :, None]
         per_kw = np.stack([self.efficiency_charge[rows], -1.0 / self.efficiency_discharge[rows]], axis=1)[:, :, None]
         lo, hi = np.zeros(shape), np.broadcast_to(np.maximum(rating, 1e-3), shape)
         price = STORE_PRICE_EUR_PER_KWH
         if self.off_grid_share is None:
-            held = np.where(ends_a_day(horizon), self.soc_start[rows, None] * self.e_kwh[rows, None], 0.0)
+            share = np.where(ends_a_day(horizon), self.soc_start[rows, None], 0.0)
+            held = np.maximum(share, self._kept(weather.first_row, horizon)) * self.e_kwh[rows, None]
         else:
             price = OFF_GRID_EUR_PER_KWH
             share = np.full(len(horizon), OFF_GRID_FLOOR * self.off_grid_share)
@@ -157,6 +177,16 @@ class BatteryFleet:
         )
         zero = np.zeros_like(one)
         return Plan(zero, zero, columns, np.arange(len(rows), dtype=np.int64))
+
+    def _kept(self, first_row: int, horizon: Horizon) -> Floats:
+        """Least state of charge at the end of every interval, (T,), such that a straight line between two ends is
+        never below the reserve."""
+        if self.reserve is None:
+            return np.zeros(len(horizon))
+        first, ends = horizon.first, horizon.first + horizon.steps
+        kept = self.reserve.share(first_row, int(ends[-1]) + 1)
+        inside = np.array([kept[a : b + 1].max() for a, b in zip(first, ends, strict=True)])
+        return np.asarray(np.maximum(inside, np.append(inside[1:], inside[-1])))
 
     def setpoints(
         self, rows: Ints, state: State, plan: Plan, u: Floats, t: int, now: datetime

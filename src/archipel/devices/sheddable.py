@@ -30,10 +30,17 @@ class SheddableFleet:
     """Profile columns; -1 for constant."""
     voll_eur_per_kwh: Floats
     """Value of a kWh not served."""
+    priority: Ints | None = None
+    """Without a main grid: 1 is served longest, the highest number is shed first; None: all alike."""
 
     kind: ClassVar[str] = "sheddable"
     follows_net: ClassVar[bool] = False
     follows_voltage: ClassVar[bool] = False
+
+    @property
+    def rank(self) -> Ints:
+        """The priority of every load."""
+        return np.ones(len(self.id), dtype=np.int64) if self.priority is None else self.priority
 
     def initial(self, first_row: int) -> State:
         """Nothing moves in a load."""

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from archipel.cell.reserve import with_reserve
 from archipel.devices import BatteryFleet
 from archipel.devices.critical import with_critical
 from archipel.formats.device_rows import DeviceRows
@@ -21,6 +22,7 @@ from archipel.formats.population import matches, populate
 from archipel.formats.prices import read_prices
 from archipel.formats.scenario_cells import read_cells
 from archipel.formats.scenario_devices import read_devices
+from archipel.formats.scenario_island import check_island, read_rules
 from archipel.formats.scenario_keys import TABLES, read_keys
 from archipel.formats.scenario_network import read_network
 from archipel.formats.series import read_profiles
@@ -103,21 +105,28 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
     devices = read_devices(folder, tables["devices"], grid, profiles, toml, findings)
     _check_together(tables, devices, profiles, toml, findings)
     seed = tables["scenario"]["seed"] if seed is None else seed
+    rules = read_rules(tables["island"], toml, findings)
     price = None
     if profiles is not None and seed is not None and None not in (prices["mean_eur_per_mwh"], prices["noise"]):
         price = read_prices(folder, prices, profiles, seed, toml, findings)
-    if len(findings) or profiles is None or grid is None or archipelago is None or price is None or seed is None:
+    if (
+        len(findings)
+        or profiles is None
+        or grid is None
+        or archipelago is None
+        or price is None
+        or seed is None
+        or rules is None
+    ):
         return None
     recipe = {name: table for name, table in tables.items() if name.startswith("population")}
     devices = populate(devices, recipe, archipelago, profiles, seed)
-    rules = IslandRules(**tables["island"])
-    if rules.off_grid:
-        _check_island(rules, devices, toml, findings)
-        if len(findings):
-            return None
+    check_island(rules, float(devices.battery.e_kwh.sum()), toml, findings)
+    if len(findings):
+        return None
     about = tables["scenario"]
     planning = {key: value for key, value in tables["planning"].items() if key != "horizon_h"}
-    return Scenario(
+    scenario = Scenario(
         name=about["name"] or path.stem,
         title=about["title"],
         grid=grid,
@@ -135,21 +144,7 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         folder=folder,
         **planning,
     )
-
-
-def _check_island(rules: IslandRules, devices: DeviceRows, toml: str, findings: Findings) -> None:
-    """Findings for an area without a main grid that cannot live."""
-    size = float(devices.battery.e_kwh.sum())
-    if size <= 0:
-        findings.add(
-            toml, "[island]", "off_grid", "no batteries, so that nothing forms the grid",
-            "batteries when off_grid = true", "Add batteries to [devices], or a recipe [population.batteries].",
-        )  # fmt: skip
-    elif rules.reserve_kwh > size:
-        findings.add(
-            toml, "[island]", "reserve_kwh", f"{rules.reserve_kwh:g} kWh",
-            f"at most the {size:g} kWh that all batteries hold", "Lower reserve_kwh, or add batteries.",
-        )  # fmt: skip
+    return with_reserve(scenario)
 
 
 def _fleets(devices: DeviceRows, profiles: Profiles, rules: IslandRules, voll_eur_per_kwh: float) -> tuple[Fleet, ...]:
@@ -158,7 +153,7 @@ def _fleets(devices: DeviceRows, profiles: Profiles, rules: IslandRules, voll_eu
     size = float(devices.battery.e_kwh.sum())
     if not rules.off_grid or size <= 0:
         return fleets
-    fleets = with_critical(fleets, rules.critical_share, voll_eur_per_kwh)
+    fleets = with_critical(fleets, rules, voll_eur_per_kwh)
     share = min(rules.reserve_kwh / size, 1.0)
     return tuple(replace(f, off_grid_share=share) if isinstance(f, BatteryFleet) else f for f in fleets)
 

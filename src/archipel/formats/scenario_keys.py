@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 
 from archipel.formats.findings import Findings, did_you_mean
 
-Kind = Literal["text", "file", "files", "number", "whole", "flag", "time", "patterns"]
+Kind = Literal["text", "file", "files", "number", "whole", "flag", "time", "patterns", "tables"]
 
 
 @final
@@ -41,6 +41,7 @@ class Key:
             "whole": "a whole number",
             "flag": "true or false",
             "time": "a time with its offset, such as 2016-05-26T00:00:00+02:00",
+            "tables": "a list of tables, such as [{priority = 1, share = 0.6, below_kwh = 1000.0}]",
             "patterns": 'a list of names or patterns, such as ["H0-*"]',
         }[self.kind]
         if self.low == self.high:
@@ -134,6 +135,11 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "fuel_below_kwh": Key("number", 0.0, low=0.0),
         "horizon_h": Key("whole", 24, low=24, high=240),
         "droop": Key("number", 0.02, above=0.0, high=0.1),
+        "reserve_for_h": Key("number", 0.0, low=0.0, high=96.0),
+        "reserve_probability": Key("number", 0.999, above=0.0, high=0.9999),
+        "stages": Key("tables", []),
+        "restore_margin_kwh": Key("number", 0.0, low=0.0),
+        "restore_after_h": Key("number", 0.0, low=0.0, high=48.0),
     },
     "rules": {"overvoltage_trip": Key("flag", True)},
     "population": {"permute": Key("patterns", [])},
@@ -254,6 +260,8 @@ def _fits(value: Any, spec: Key) -> bool:
         return abs(value) < LARGEST and spec.low <= value <= spec.high and value > spec.above
     if spec.kind in {"files", "patterns"}:
         return isinstance(value, list) and _all_text(value) and (bool(value) or spec.kind == "patterns")
+    if spec.kind == "tables":
+        return isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
     if spec.kind == "time":
         return isinstance(value, datetime)
     if spec.kind == "flag":

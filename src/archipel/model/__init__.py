@@ -15,7 +15,7 @@ from archipel.model.errors import (
 from archipel.model.fleet import Fleet
 from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
 from archipel.model.horizon import Horizon
-from archipel.model.island import IslandRules
+from archipel.model.island import IslandRules, Stage
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, Tariff
@@ -46,6 +46,7 @@ __all__ = [
     "ScenarioInvalid",
     "SolverFailed",
     "Source",
+    "Stage",
     "StrategyResult",
     "Switches",
     "Tariff",

@@ -66,6 +66,9 @@ class StrategyResult:
     """Off grid: frequency right after the step from the quarter hour before [Hz], shape (S,); None with a main grid."""
     critical_unserved_kwh: Floats | None = None
     """Off grid: the part of `unserved_kwh` that is critical load, shape (S,)."""
+    reserve_kwh: Floats | None = None
+    """Energy that all batteries should hold at the end of the step for a loss of the main grid [kWh], shape (S,); may
+    be more than they can, infinite where there is no past to judge by; None where no reserve is asked for."""
     stored_kwh: tuple[float, float] = (0.0, 0.0)
     """Energy in all batteries before the first and after the last step."""
     agreements: list[dict[str, Any]] = field(default_factory=list)

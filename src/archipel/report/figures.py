@@ -108,7 +108,15 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
         "Service to people",
         (
             Line("unserved_kwh", "Not served", "kWh", "low", "Load that was shed."),
-            Line("unserved_share", "Not served, share", "%", "low", "Of all end use wanted; off grid.", 100.0, 2),
+            Line(
+                "unserved_share",
+                "Not served, share",
+                "%",
+                "low",
+                "Of all end use wanted, off grid; with what vehicles lacked, or got later than 24 h after they came.",
+                100.0,
+                2,
+            ),
             Line(
                 "critical_unserved_kwh",
                 "Critical load not served",
@@ -130,6 +138,25 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
                 "K h",
                 "low",
                 "How far and how long homes were outside their temperature band, summed over heat pumps.",
+            ),
+        ),
+    ),
+    (
+        "Reserve for a loss of the main grid",
+        (
+            Line("reserve_held_share", "Reserve held", "%", "high", "Steps after which batteries hold it.", 100.0, 2),
+            Line("reserve_mean_kwh", "Reserve, mean", "MWh", "", "What is asked for, at most the capacity.", 1e-3, 2),
+            Line(
+                "reserve_eur_per_day",
+                "Cost of the reserve",
+                "EUR/day",
+                "",
+                "What plans would cost less without.",
+                1.0,
+                2,
+            ),
+            Line(
+                "reserve_eur_per_kwh", "Price of the reserve", "EUR/MWh d", "", "What the last MWh costs a day.", 1e3, 2
             ),
         ),
     ),

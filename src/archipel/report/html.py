@@ -13,6 +13,7 @@ from archipel.model import Scenario
 from archipel.report import charts
 from archipel.report.figures import GROUPS, MEANING, best_of, fitted, grouped, shown
 from archipel.report.glance import glance
+from archipel.report.kept import kept
 from archipel.report.network_map import network_map
 from archipel.report.off_grid import off_grid
 from archipel.report.payments import payments_table
@@ -60,6 +61,7 @@ def report(run: Run) -> str:
         *_outside(run, scenario),
         *_optional("What a price is made of", _ABOUT_PARTS, price_parts(run, scenario)),
         *_optional("What cells would pay at local prices", _ABOUT_PAYMENTS, payments_table(run, scenario)),
+        *_optional("Kept for a loss of the main grid", _ABOUT_KEPT, kept(run, scenario)),
         *_optional("Soft open points", _ABOUT_POINTS, soft_points(run, scenario)),
         _section("Voltage", _ABOUT_VOLTAGE, charts.voltages(run, scenario)),
         _section("Loading of lines and transformers", _ABOUT_LOADING, charts.loadings(run, scenario)),
@@ -121,6 +123,10 @@ _ABOUT_POINTS = (
     "Of the distributed run. Each moves what the cells at both ends agreed on; above zero from its first end to its "
     "second. Its owner pays for what goes in at the price of that node and is paid for what comes out at the price of "
     "the other. What one is worth to the area shows in a run without it."
+)
+_ABOUT_KEPT = (
+    "Energy in all batteries, and what is kept of it so that critical load would be held if the main grid were lost at "
+    "that moment, told by the days before."
 )
 _ABOUT_VOLTAGE = "Every node of the AC power flow. The strictest limit of each level is drawn, unless it is far away."
 _ABOUT_LOADING = (

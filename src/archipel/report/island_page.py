@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from archipel.cell.reserve import survival_words
 from archipel.model import Floats, Scenario, StrategyResult
 from archipel.report.figures import grouped
 from archipel.report.html import page
@@ -60,7 +61,9 @@ def summary(left: Left) -> str:
     promised_h = min(one.promised_h for one in left.islands)
     unserved = sum(float(one.result.unserved_kwh.sum()) for one in left.islands)
     wanted = unserved + sum(_drawn(one.scenario, one.result) for one in left.islands)
-    formed, there = "", ""
+    formed, there, lasts = "", "", ""
+    if len(left.islands) == 1:
+        lasts = f" {survival_words(left.islands[0].scenario, left.at, left.islands[0].stored_kwh)}"
     if left.dark:
         names = ", ".join(one.name for one in left.islands)
         formed = f" As one island it cannot live; {names} can, {_count(len(left.dark), 'cell')} cannot and stayed dark."
@@ -68,7 +71,7 @@ def summary(left: Left) -> str:
     return (
         f"{start}{formed} Frequency stayed within {low:.2f} and {high:.2f} Hz, {trips} units or loads "
         f"tripped. {there or 'Critical'} load was promised {promised_h:g} h and served {held}; "
-        f"{_missed(unserved / max(wanted, 1e-9))}"
+        f"{_missed(unserved / max(wanted, 1e-9))}{lasts}"
     )
 
 

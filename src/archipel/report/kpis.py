@@ -15,7 +15,7 @@ import numpy as np
 from archipel.devices.battery import BatteryFleet, wear_eur
 from archipel.devices.ev_charger import EvChargerFleet
 from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, settled
-from archipel.model import Fleet, Scenario, StrategyResult
+from archipel.model import Fleet, Floats, Scenario, StrategyResult
 from archipel.report.sharing import feeder_of, share
 from archipel.report.tally import Tally, tally
 
@@ -24,7 +24,12 @@ LOADING_TOLERANCE = 0.005
 CONNECTION_TOLERANCE = 0.005
 WORTH_NOTHING = 1e-5
 """Share of gross energy cost below which a difference between plans is the solvers' tolerance."""
+LATE_H = 24.0
+"""Load that is moved by more than this is not served, whatever it gets then."""
+QUARTER = np.timedelta64(15, "m")
 FREQUENCY_BAND_HZ = 0.2
+RESERVE_TOLERANCE = 1e-3
+"""Share of what batteries hold by which a reserve may be missed: plans keep it as precisely as they are solved."""
 EN50160_BAND = (0.90, 1.10)
 
 
@@ -37,6 +42,7 @@ def kpis(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     sums = tally(scenario, result)
     values = _money_and_energy(scenario, result, sums) | _physics(scenario, result) | _planning(result)
     values |= _coordination(scenario, result) | _off_grid(scenario, result, sums)
+    values |= _reserve(scenario, result)
     values |= {"cpu_s": result.cpu_s, "wall_s": result.wall_s, "complete": result.complete}
     values["hours"] = len(result.time) * result.dt_h
     return {key: _plain(value) for key, value in values.items()}
@@ -152,8 +158,8 @@ def _off_grid(scenario: Scenario, result: StrategyResult, sums: Tally) -> dict[s
     f_hz, lost = result.f_hz, result.critical_unserved_kwh
     if f_hz is None or lost is None or not len(f_hz):
         return dict.fromkeys(("unserved_share", "critical_unserved_kwh", "frequency_band_share", "worst_f_hz"))
-    unserved = float(result.unserved_kwh.sum())
-    wanted = unserved + _kwh(sums.end_use)
+    missing = float(result.unserved_kwh.sum()) + float(result.ev_unserved_kwh.sum())
+    wanted, unserved = missing + _kwh(sums.end_use), missing + _late_kwh(scenario, result)
     near = np.abs(f_hz - scenario.grid.f_hz) <= FREQUENCY_BAND_HZ
     return {
         "unserved_share": unserved / wanted if wanted > 0 else None,
@@ -161,6 +167,30 @@ def _off_grid(scenario: Scenario, result: StrategyResult, sums: Tally) -> dict[s
         "frequency_band_share": float(near.mean()),
         "worst_f_hz": [float(f_hz.min()), float(f_hz.max())],
     }
+
+
+def _reserve(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
+    """Of areas that keep a reserve for the loss of the main grid only."""
+    wanted = result.reserve_kwh
+    if wanted is None or not len(wanted):
+        return dict.fromkeys(("reserve_held_share", "reserve_mean_kwh", "reserve_eur_per_day", "reserve_eur_per_kwh"))
+    size = sum(float(fleet.e_kwh.sum()) for fleet, _ in _batteries(scenario))
+    stored = stored_series_kwh(scenario, result.soc)
+    costs, prices = ([e[key] for e in result.gaps if key in e] for key in ("reserve_eur", "reserve_eur_per_kwh"))
+    return {
+        "reserve_held_share": float((stored >= wanted - RESERVE_TOLERANCE * size).mean()),
+        "reserve_mean_kwh": float(np.minimum(wanted, size).mean()),
+        "reserve_eur_per_day": float(np.mean(costs)) if costs else None,
+        "reserve_eur_per_kwh": float(np.mean(prices)) if prices else None,
+    }
+
+
+def stored_series_kwh(scenario: Scenario, soc: np.ndarray[Any, Any]) -> Floats:
+    """Energy in all batteries at the end of every step, (S,), from states of charge of all devices (devices, S)."""
+    out = np.zeros(soc.shape[1])
+    for fleet, rows in _batteries(scenario):
+        out += fleet.e_kwh @ soc[rows].astype(np.float64)
+    return out
 
 
 def settled_single(values: np.ndarray[Any, np.dtype[np.float32]], dt_h: float) -> np.ndarray[Any, Any]:
@@ -242,6 +272,24 @@ def _ev_open_kwh(scenario: Scenario, result: StrategyResult) -> float:
             staying = (sessions.start[session] <= last) & (sessions.end[session] > last + 1)
             share = np.nan_to_num(result.soc[rows, -1].astype(np.float64), nan=1.0)
             total += float((sessions.kwh[session] * (1.0 - share))[staying].sum())
+    return total
+
+
+def _late_kwh(scenario: Scenario, result: StrategyResult) -> float:
+    """Energy that vehicles got more than `LATE_H` after they came; no other load of ours can be moved."""
+    first = int((result.time[0] - np.datetime64(scenario.profiles.start.replace(tzinfo=None), "s")) / QUARTER)
+    per, total = round(SETTLEMENT_H / result.dt_h), 0.0
+    for fleet, rows in _fleets(scenario):
+        if not isinstance(fleet, EvChargerFleet) or not len(fleet.id):
+            continue
+        soc = np.nan_to_num(result.soc[rows].astype(np.float64))
+        for device, start, end, kwh in zip(
+            fleet.session_device, fleet.session_start, fleet.session_end, fleet.session_kwh, strict=True
+        ):
+            due, until = (int(row - first) * per for row in (start + round(LATE_H / SETTLEMENT_H), end))
+            after = soc[device, due:until] if 0 < due < until else np.zeros(0)
+            if len(after):
+                total += float(kwh) * max(float(after.max()) - float(soc[device, due - 1]), 0.0)
     return total
 
 

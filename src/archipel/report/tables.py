@@ -63,6 +63,7 @@ VALUES = {
         "comfort_missed_k_h",
         "f_hz",
         "critical_unserved_kwh",
+        "reserve_kwh",
     ),
 }
 AGREEMENTS = pa.schema(
@@ -125,6 +126,7 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
         result.comfort_missed_k_h,
         _or_nan(result.f_hz, steps),
         _or_nan(result.critical_unserved_kwh, steps),
+        _or_nan(result.reserve_kwh, steps),
     )
 
     def table(

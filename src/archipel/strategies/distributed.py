@@ -18,7 +18,7 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Floats, Scenario
+from archipel.model import Floats, Scenario, SolverFailed
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.off_grid import OffGridRule
@@ -73,7 +73,10 @@ class Distributed:
             entries = (self._plan(now, states, last),)
             if self._gaps and now.hour in (0, 12) and now.minute == 0:
                 begun = time.perf_counter()
-                gaps = (self._measure(now, states, last),)
+                try:
+                    gaps = (self._measure(now, states, last),)
+                except SolverFailed as error:  # what was agreed holds, whoever else could solve it
+                    entries[0]["given"].append(f"not measured against the centre: {error}")
                 self.measuring_s += time.perf_counter() - begun
         decision = self._leases(now, states, entries, gaps)
         if self._rule is None:

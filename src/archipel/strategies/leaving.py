@@ -128,7 +128,7 @@ def _critical(result: StrategyResult) -> Floats:
 
 def off_grid(scenario: Scenario, rules: IslandRules) -> Scenario:
     """The same area without a main grid: of every load `rules.critical_share` stays, the rest may be shed."""
-    fleets = with_critical(scenario.fleets, rules.critical_share, scenario.tariff.voll_eur_per_kwh)
+    fleets = with_critical(scenario.fleets, rules, scenario.tariff.voll_eur_per_kwh)
     return replace(scenario, fleets=fleets, island=rules)
 
 
@@ -183,9 +183,7 @@ def leave(
     found = []
     for k, cell in enumerate(forms.island):
         share = float(battery.e_kwh[batteries(area.part(cell))].sum()) / float(battery.e_kwh.sum())
-        shared = replace(
-            rules, off_grid=True, reserve_kwh=share * rules.reserve_kwh, fuel_below_kwh=share * rules.fuel_below_kwh
-        )
+        shared = replace(rules.part(share), off_grid=True)
         found.append(
             _live(
                 lost[cell], area.earth(cell), at, hours, shared, promised_h, area.part(cell).states(states),

@@ -1,8 +1,11 @@
 """What every cell does by itself in an area without a main grid, quarter hour by quarter hour, whatever was planned.
 
 Grid-forming batteries share by state of charge, so the own batteries tell a cell how much is stored everywhere, and
-what they give or take how much is missing everywhere. Below the reserve only critical load is served; below a second
-threshold dispatchable generators run unless renewables already charge more than these would.
+what they give or take how much is missing everywhere. Load is shed stage by stage as less is stored and comes back in
+reverse order without flapping: a stage is off until what is stored is a margin above its threshold, it was off for a
+time of rest, and all more important ones are back. Critical load is no stage. Vehicles and heat pumps wait with the
+stage that is shed first.
+Below a further threshold dispatchable generators run unless renewables already charge more than these would.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from typing import cast, final
 
 import numpy as np
 
-from archipel.devices import BatteryFleet, DispatchableFleet, State
+from archipel.devices import BatteryFleet, DispatchableFleet, SheddableFleet, State
 from archipel.model import Floats, Scenario
 from archipel.twin import Seen
+from archipel.twin.off_grid import CAN_WAIT
 
 YEAR = timedelta(days=366)
 """How long stocks of fuel are to last."""
@@ -34,6 +38,14 @@ class OffGridRule:
         self._part = {f.kind: slice(int(ends[i]), int(ends[i + 1])) for i, f in enumerate(scenario.fleets)}
         self._forming = cast("BatteryFleet | None", fleets.get("battery"))
         self._stock = cast("DispatchableFleet | None", fleets.get("dispatchable"))
+        shed = cast("SheddableFleet | None", fleets.get("sheddable"))
+        stages = self._rules.shedding
+        numbers = [stage.priority for stage in stages]
+        rank = np.zeros(0, dtype=np.int64) if shed is None else shed.rank
+        self._stage_of = np.minimum(np.searchsorted(numbers, rank), len(numbers) - 1)
+        self._below = np.array([stage.below_kwh for stage in stages])
+        self._off = np.zeros((len(scenario.archipelago.cell), len(stages)), dtype=np.bool_)
+        self._off_since_h = np.zeros(self._off.shape)
         self._cell = scenario.device_cell
         self._cells = len(scenario.archipelago.cell)
 
@@ -53,10 +65,11 @@ class OffGridRule:
             value[none] = value.sum()
         soc = np.divide(held, size, out=np.zeros_like(held), where=size > 0)
         every = float(self._forming.e_kwh.sum())
-        if "sheddable" in self._part:
-            shed = self._part["sheddable"]
-            low = soc[self._cell[shed]] * every < self._rules.reserve_kwh
-            out[shed] = np.where(low, 0.0, np.nan)
+        self._shed(now, soc * every)
+        for kind, part in self._part.items():
+            if kind in ("sheddable", *CAN_WAIT):
+                stage = self._stage_of if kind == "sheddable" else -1
+                out[part] = np.where(self._off[self._cell[part], stage], 0.0, np.nan)
         if self._stock is not None:
             part = self._part["dispatchable"]
             burns, most = -last.p_kw[part].sum() if last is not None else 0.0, self._stock.p_kw_max.sum()
@@ -68,6 +81,16 @@ class OffGridRule:
             on = ((stored < below) & (over < most)) | (stored < self._rules.reserve_kwh)
             out[part] = np.where(on, -self._stock.p_kw_max, 0.0)
         return out
+
+    def _shed(self, now: datetime, stored_kwh: Floats) -> None:
+        """Which stages are off, by cell, given what every cell believes to be stored everywhere."""
+        hour, stored = (now - self._start) / timedelta(hours=1), stored_kwh[:, None]
+        low = stored < self._below
+        rested = hour - self._off_since_h >= self._rules.restore_after_h
+        back = (stored >= self._below + self._rules.restore_margin_kwh) & rested
+        off = np.maximum.accumulate(low | (self._off & ~back), axis=1)  # less important ones never before the others
+        self._off_since_h = np.where(off & ~self._off, hour, self._off_since_h)
+        self._off = off
 
     def _pace(self, now: datetime, left_kwh: Floats) -> Floats:
         """Factor on the threshold of every stock: above one where more is left of it than of the year."""

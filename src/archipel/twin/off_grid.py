@@ -3,7 +3,8 @@
 Batteries form the grid: what is missing or too much falls to them at once, shared by rating and state of charge.
 What they cannot take is given or taken by others in this order, as frequency tells them:
 
-    too little   batteries  ->  dispatchable generators  ->  load that may be shed  ->  all load (feeders trip)
+    too little   batteries  ->  dispatchable generators  ->  vehicles, heat pumps  ->  load that may be shed, the least
+                 important first  ->  all load (feeders trip)
     too much     batteries  ->  dispatchable generators off  ->  renewables curtailed
 
 Secondary control (`coordination.averaging`) brings frequency back within seconds, so a quarter hour ends at the nominal
@@ -12,20 +13,21 @@ one; recorded is where it was before that, by the droop of the inverters:  f = f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast, final
 
 import numpy as np
 
-from archipel.devices import BatteryFleet, Delivered, DeviceFleet, State
+from archipel.devices import BatteryFleet, Delivered, DeviceFleet, SheddableFleet, State
 from archipel.devices.dispatchable import DispatchableFleet
-from archipel.model import Floats, IslandRules, Scenario
+from archipel.model import Bools, Floats, IslandRules, Scenario
 
 NEAR_KW = 0.5
 """What may be left over of the balance; it is told as drawn from upstream."""
 ROUNDS = 12
 SPILT = ("pv", "generator")
+CAN_WAIT = ("ev_charger", "heat_pump")
 
 
 @final
@@ -38,6 +40,7 @@ class OffGrid:
         self._of = {fleet.kind: i for i, fleet in enumerate(fleets)}
         self._forming = cast("BatteryFleet | None", self._fleet("battery"))
         self.rating_kw = float(self._forming.p_kw_discharge.sum()) if self._forming is not None else 0.0
+        self._answers = {more: list(self._order(more)) for more in (True, False)}
         self._given_before = 0.0
         self._f_hz = scenario.grid.f_hz
         self.cut = 0.0
@@ -45,6 +48,18 @@ class OffGrid:
 
     def _fleet(self, kind: str) -> DeviceFleet | None:
         return self._fleets[self._of[kind]] if kind in self._of else None
+
+    def _order(self, more: bool) -> Iterator[tuple[int, Bools]]:
+        """Who answers after the batteries when more is to be given (or less): fleets and which of their devices."""
+        for kind in ("dispatchable", *(CAN_WAIT if more else SPILT)):
+            if kind in self._of:
+                i = self._of[kind]
+                yield i, np.ones(len(self._fleets[i].id), dtype=np.bool_)
+        if more and "sheddable" in self._of:
+            i = self._of["sheddable"]
+            rank = cast("SheddableFleet", self._fleets[i]).rank
+            for number in np.unique(rank)[::-1]:
+                yield i, np.asarray(rank == number)
 
     def wish(self, lease_kw: Floats, local: Callable[[int], Floats]) -> Floats:
         """What every device wants: its lease, else its local rule; grid-forming batteries wait for the balance."""
@@ -67,16 +82,15 @@ class OffGrid:
         wish, left = wish.copy(), missing_kw
         if self._forming is not None:
             left = self._forming_answer(wish, p_kw, states, left, dt_h)
-        order = ("dispatchable", "sheddable") if left > 0 else ("dispatchable", *SPILT)
-        for kind in order:
-            if kind not in self._of or abs(left) <= 1e-9:
-                continue
-            i = self._of[kind]
-            part, fleet = self._part[i], self._fleets[i]
-            room = self._room(kind, fleet, p_kw[part], states[i], left > 0, dt_h)
+        for i, those in self._answers[left > 0]:
+            if abs(left) <= 1e-9:
+                break
+            part = self._part[i]
+            room = np.where(those, self._room(self._fleets[i], p_kw[part], states[i], left > 0, dt_h), 0.0)
             taken = min(abs(left), float(room.sum()))
             if taken > 0:
-                wish[part] = p_kw[part] - np.sign(left) * room * (taken / room.sum())
+                changed = p_kw[part] - np.sign(left) * room * (taken / room.sum())
+                wish[part] = np.where(those, changed, wish[part])
                 left -= np.sign(left) * taken
         if left > 1e-9 and "load" in self._of:
             load = float(p_kw[self._part[self._of["load"]]].sum())
@@ -106,9 +120,9 @@ class OffGrid:
         return missing_kw - float(p_kw[part].sum() - wish[part].sum())
 
     @staticmethod
-    def _room(kind: str, fleet: DeviceFleet, p_kw: Floats, state: State, more: bool, dt_h: float) -> Floats:
+    def _room(fleet: DeviceFleet, p_kw: Floats, state: State, more: bool, dt_h: float) -> Floats:
         """How far each device can give more, or less [kW]."""
-        if kind == "dispatchable":
+        if fleet.kind == "dispatchable":
             return cast("DispatchableFleet", fleet).room_kw(state, dt_h) + p_kw if more else -p_kw
         return np.maximum(p_kw, 0.0) if more else np.maximum(-p_kw, 0.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, final
@@ -9,6 +10,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from archipel.cell.reserve import ReserveNotHeld, reserve_of
 from archipel.devices import DeviceFleet, State
 from archipel.grid.power_flow import Flow
 from archipel.model import PRICE_PARTS, Floats, GridError, Ints, Scenario, StrategyResult, Tie
@@ -65,6 +67,8 @@ class Recorder:
         devices, ties = len(scenario.device_node), len(scenario.archipelago.tie)
         nodes, branches = len(scenario.grid.nodes), len(scenario.grid.branch_id)
         self._meters = Meters(scenario)
+        self._reserve, self._first_row = reserve_of(scenario), scenario.profiles.row(start)
+        self._warned = False
         begin = np.datetime64(start.replace(tzinfo=None), "s")
         self._seconds = np.timedelta64(round(dt_h * 3600), "s")
         single, double = np.float32, np.float64
@@ -94,6 +98,7 @@ class Recorder:
             comfort_missed_k_h=np.zeros(steps),
             f_hz=np.full(steps, np.nan) if scenario.island.off_grid else None,
             critical_unserved_kwh=np.zeros(steps) if scenario.island.off_grid else None,
+            reserve_kwh=None if self._reserve is None else np.zeros(steps),
         )
 
     def decided(self, decision: Decision) -> None:
@@ -122,10 +127,22 @@ class Recorder:
         out.tie_p_kw[:, :, s], out.tie_q_kvar[:, :, s] = tie_p, tie_q
         out.tie_v_pu[:, :, s] = flow.v_pu[self._meters.node]
         out.tie_agreed_kw[:, s], out.tie_price[:, s] = decision.agreed_kw, decision.price
+        self._kept(s)
         if (priced := decision.priced) is not None:
             self._priced(s, priced)
         metered = (flow.v_pu, flow.loading, happened.p_kw, happened.q_kvar, happened.tripped, tie_p, tie_q)
         return Seen(*metered, float(flow.upstream_p_kw))
+
+    def _kept(self, s: int) -> None:
+        """Write down what batteries should hold after step `s`; warn at the first that they cannot."""
+        kept, wanted = self._reserve, self.result.reserve_kwh
+        if kept is None or wanted is None:
+            return
+        now, then = (self._first_row + int((s + more) * self.result.dt_h / 0.25 + 1e-6) for more in (0, 1))
+        wanted[s] = kept.wanted_kwh(now, then - now + 1)[-1]
+        if wanted[s] > kept.bank.e_kwh and not self._warned:
+            self._warned = True
+            warnings.warn(kept.why_not(now, wanted[s]), ReserveNotHeld, stacklevel=2)
 
     def _priced(self, s: int, priced: Priced) -> None:
         out = self.result
@@ -142,7 +159,7 @@ class Recorder:
         series = (
             "time p_kw q_kvar soc available_kw v_pu loading losses_kw upstream_p_kw upstream_q_kvar tie_p_kw "
             "tie_q_kvar tie_v_pu tie_agreed_kw tie_price tie_price_q tie_price_parts node_price unserved_kwh "
-            "ev_unserved_kwh comfort_missed_k_h f_hz critical_unserved_kwh"
+            "ev_unserved_kwh comfort_missed_k_h f_hz critical_unserved_kwh reserve_kwh"
         )
         for name in series.split():
             whole: NDArray[Any] | None = getattr(self.result, name)
