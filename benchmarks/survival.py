@@ -3,7 +3,8 @@
     python -m benchmarks.survival reserve              energy asked for and needed, every quarter hour, in sums
     python -m benchmarks.survival hours --number 300   hours promised and held, drawn moments and stores, in sums
     python -m benchmarks.survival lost --number 150    main grid lost with stores at the reserve, by AC power flow
-    python -m benchmarks.survival price --days 7       what a reserve costs in a winter and a summer week
+    python -m benchmarks.survival price --days 7       whole runs with and without it, a summer and a winter week
+    python -m benchmarks.survival plans                what it costs in single plans of these weeks
 
 Weeks are told apart by their number, even and odd. Figures go to standard output as JSON, one line each.
 """
@@ -43,6 +44,7 @@ from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import run
 
 PROBABILITIES = (0.9, 0.99, 0.999)
+WEEKS = (datetime(2016, 7, 11, tzinfo=UTC), datetime(2016, 1, 11, tzinfo=UTC))
 FIRST_DAY, LAST_DAY = 28, 364
 Figures = Iterator[dict[str, Any]]
 
@@ -131,7 +133,7 @@ def lost(number: int, seed: int) -> Figures:
 
 def price(days: int) -> Figures:
     """Two weeks, three ways to plan, with and without a reserve."""
-    for start in (datetime(2016, 1, 11, tzinfo=UTC), datetime(2016, 7, 11, tzinfo=UTC)):
+    for start in WEEKS:
         for hours_h in (0.0, 6.0, 12.0):
             case = load_scenario("island")
             case = with_reserve(replace(case, island=replace(case.island, reserve_for_h=hours_h)))
@@ -148,10 +150,25 @@ def price(days: int) -> Figures:
                        **{name: found[name] for name in told}}  # fmt: skip
 
 
+def plans() -> Figures:
+    """Plans every 36 hours of the two weeks, batteries half full."""
+    for start in WEEKS:
+        for hours_h in (6.0, 12.0):
+            case, _ = asking(hours_h)
+            for k in range(5):
+                strategy = Distributed(case, workers=1)
+                at = start + timedelta(hours=36 * k)
+                result = run(case, strategy, start=at, steps=1)
+                strategy.close()
+                told = {key: gap.get(key) for gap in result.gaps for key in ("reserve_eur", "reserve_eur_per_kwh")}
+                wanted = None if result.reserve_kwh is None else float(result.reserve_kwh[0])
+                yield {"at": f"{at:%Y-%m-%dT%H:%MZ}", "hours": hours_h, "reserve_kwh": wanted, **told}
+
+
 def main() -> int:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("reserve", "hours", "lost", "price"))
+    parser.add_argument("what", choices=("reserve", "hours", "lost", "price", "plans"))
     parser.add_argument("--number", type=int, default=150)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--days", type=int, default=7)
@@ -160,6 +177,7 @@ def main() -> int:
         "reserve": reserve,
         "hours": lambda: hours(asked.number, asked.seed),
         "lost": lambda: lost(asked.number, asked.seed),
+        "plans": plans,
         "price": lambda: price(asked.days),
     }[asked.what]()
     for one in found:
