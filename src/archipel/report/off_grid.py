@@ -10,7 +10,7 @@ from archipel.devices import BatteryFleet
 from archipel.model import Floats, Scenario
 from archipel.report.charts import colour_of, side_by_side, thinned, thinned_time
 from archipel.report.figures import grouped
-from archipel.report.kpis import FREQUENCY_BAND_HZ
+from archipel.report.kpis import FREQUENCY_BAND_HZ, stored_series_kwh
 from archipel.report.run import Run
 from archipel.report.svg import Plot, legend
 
@@ -30,19 +30,15 @@ def _names(run: Run) -> list[str]:
 
 def _stored(run: Run, scenario: Scenario) -> str:
     """Energy in all batteries, and the power that was not served below it."""
-    battery = next((f for f in scenario.fleets if isinstance(f, BatteryFleet)), None)
-    if battery is None:
-        return ""
-    rows = np.flatnonzero(np.array(scenario.device_kind) == battery.kind)
-    names = _names(run)
+    names, size = _names(run), sum(float(f.e_kwh.sum()) for f in scenario.fleets if isinstance(f, BatteryFleet))
     first = max(names, key=run.steps)
     time, dt_h = thinned_time(run.time(first), run.dt_h(first))
-    stored = {s: battery.e_kwh @ run.array("devices", "soc", s)[rows] / 1e3 for s in names}
+    stored = {s: stored_series_kwh(scenario, run.array("devices", "soc", s)) / 1e3 for s in names}
     shed = {s: run.array("area", "unserved_kwh", s)[0] / run.dt_h(s) / 1e3 for s in names}
     most = max((float(one.max(initial=0.0)) for one in shed.values()), default=0.0)
     pictures = []
     for values, top, label in (
-        (stored, float(battery.e_kwh.sum()) / 1e3, "Energy in all batteries"),
+        (stored, max(size, 1.0) / 1e3, "Energy in all batteries"),
         (shed, 1.1 * max(most, 1e-3), "Load not served"),
     ):
         unit = "MWh" if values is stored else "MW"
