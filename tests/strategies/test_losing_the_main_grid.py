@@ -65,9 +65,7 @@ def test_critical_load_goes_on_without_a_break_and_frequency_stays_in_its_band(l
     assert whole.held_h == left.held_h == left.hours
 
 
-def test_frequency_falls_by_the_droop_and_secondary_control_brings_it_back(
-    whole: LeftIsland, island: Scenario
-) -> None:
+def test_frequency_falls_by_the_droop_and_secondary_control_brings_it_back(whole: LeftIsland, island: Scenario) -> None:
     rated = sum(float(f.p_kw_discharge.sum()) for f in island.fleets if f.kind == "battery")  # type: ignore[attr-defined]
     expected = 50.0 * (1.0 - 0.02 * whole.import_kw / rated)
     # loads that feel the voltage, losses and curves of followers move it a little
