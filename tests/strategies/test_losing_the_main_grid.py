@@ -159,7 +159,7 @@ def test_an_area_that_remembers_its_parts_and_what_was_before_loses_its_main_gri
 def test_where_units_cannot_carry_what_is_on_the_parts_below_are_asked(
     island: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overloaded(scenario: Scenario, *rest: object) -> None:
+    def overloaded(scenario: Scenario, *rest: object, **more: object) -> None:
         raise GridError(f"{scenario.archipelago.cell[0].id} has no settled state")
 
     monkeypatch.setattr("archipel.strategies.leaving.first_seconds", overloaded)
