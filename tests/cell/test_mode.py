@@ -88,6 +88,9 @@ def test_an_island_comes_back_only_when_the_main_grid_was_healthy_for_long() -> 
     assert wanted.slip_hz < 0.0, "the island leads, so it turns slower"
     assert any("angle" in reason for reason in wanted.why_not)
     wanted, _ = lived(life, replace(back, now_s=now + 310.0, angle_deg=1.0), 0.2)
+    assert Order.CLOSE not in wanted.orders
+    assert any("still turning" in reason for reason in wanted.why_not), "inside the window it waits for zero"
+    wanted, _ = lived(life, replace(back, now_s=now + 310.5, angle_deg=0.05), 0.2)
     assert Order.CLOSE in wanted.orders
     _, said = lived(life, replace(back, now_s=now + 311.0, closed=True, angle_deg=0.0), 70.0)
     assert [one.after for one in said] == [Mode.RECONNECTED, Mode.CONNECTED]

@@ -114,6 +114,15 @@ def test_a_cell_that_hears_nobody_for_long_holds_what_it_has() -> None:
     assert cell.omega_hz == held > 0.0
 
 
+def test_voltage_is_held_by_who_hears_nobody_and_corrected_by_who_is_alone() -> None:
+    deaf, alone = Secondary(), Secondary()
+    for second in range(5):
+        deaf.step(float(second), 50.0, 0.98, 1.0, 0.0, {})
+        alone.step(float(second), 50.0, 0.98, 1.0, 0.0, {}, alone=True)
+    assert deaf.e_pu == 0.0
+    assert alone.e_pu > 0.0
+
+
 def test_time_that_runs_backwards_is_refused() -> None:
     cell = Secondary()
     cell.step(5.0, 50.0, 1.0, 1.0, 0.0, {})

@@ -254,6 +254,19 @@ def test_a_full_battery_alone_raises_the_frequency_until_the_sun_is_turned_down(
     assert traces.trips == ()
 
 
+@pytest.mark.parametrize(("spare", "trips"), [(0.0, 1), (0.01, 0)])
+def test_a_full_battery_stays_on_for_seconds_where_its_cells_hold_more_than_is_used(spare: float, trips: int) -> None:
+    battery = droop("battery", 0, 300.0, store=Store(e_kwh=100.0, e_kwh_max=100.0, spare=spare))
+    pv = Following(id="pv", terminal=1, rating_kva=300.0, p_kw=-150.0, p_kw_min=-150.0, code=ieee_1547().at(50.0))
+    island = Island(ring(2), (battery, pv), (load(150.0, 0.0),))
+    less = [LoadStep(time_s=0.5, load="load", p_kw=100.0)]
+    traces = simulate(island, less, duration_s=20.0, step_s=0.005, quasi_static=False)
+    assert sum(trip.id == "battery" for trip in traces.trips) == trips
+    if not trips:
+        assert traces.p_kw[0, -1, 0] == pytest.approx(0.0, abs=5.0)
+        assert 100.0 < traces.e_kwh[0, 0] < 101.0
+
+
 def test_a_load_picked_up_cold_draws_more_and_less_and_less() -> None:
     island = Island(ring(2), two_droops().units, (load(200.0, 0.0, on=False), Load(
         id="base", terminal=1, p_kw=100.0)))  # fmt: skip

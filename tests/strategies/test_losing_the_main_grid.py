@@ -17,7 +17,7 @@ from archipel.formats.scenario import load_scenario
 from archipel.model import GridError, IslandRules, Scenario
 from archipel.strategies.area_in_parts import AreaInParts
 from archipel.strategies.connected import Before, before
-from archipel.strategies.first_seconds import LOST_S
+from archipel.strategies.first_seconds import LOST_S, NOTICED_S, back_after_s
 from archipel.strategies.leaving import Left, LeftIsland, leave, off_grid, timeline
 from archipel.strategies.way_back import life_beside
 
@@ -65,11 +65,22 @@ def test_critical_load_goes_on_without_a_break_and_frequency_stays_in_its_band(l
     assert whole.held_h == left.held_h == left.hours
 
 
-def test_frequency_settles_where_the_droop_of_all_forming_units_puts_it(whole: LeftIsland, island: Scenario) -> None:
+def test_frequency_falls_by_the_droop_and_secondary_control_brings_it_back(whole: LeftIsland, island: Scenario) -> None:
     rated = sum(float(f.p_kw_discharge.sum()) for f in island.fleets if f.kind == "battery")  # type: ignore[attr-defined]
     expected = 50.0 * (1.0 - 0.02 * whole.import_kw / rated)
     # loads that feel the voltage, losses and curves of followers move it a little
-    assert float(whole.traces.settled_hz[0]) == pytest.approx(expected, abs=0.1 * abs(expected - 50.0) + 0.02)
+    noticed = np.abs(whole.traces.time_s - LOST_S - NOTICED_S).argmin()
+    assert whole.traces.f_centre_hz[0, noticed] == pytest.approx(expected, abs=0.1 * abs(expected - 50.0) + 0.02)
+    assert back_after_s(whole.traces, 50.0) < 10.0
+
+
+def test_the_power_that_flows_when_the_switch_closes_is_small_because_it_waits_for_zero(whole: LeftIsland) -> None:
+    assert whole.closing is not None
+    assert whole.closing.power_step_share is not None
+    assert 0.0 < whole.closing.power_step_share <= 0.05
+    assert abs(whole.closing.angle_deg) < 1.0
+    assert abs(whole.closing.f_hz) < 0.1
+    assert abs(whole.closing.v_pu) < 0.03
 
 
 def test_the_cell_forms_before_it_opens_and_comes_back_when_the_main_grid_is_healthy(whole: LeftIsland) -> None:
@@ -81,7 +92,7 @@ def test_the_cell_forms_before_it_opens_and_comes_back_when_the_main_grid_is_hea
 
 def test_it_closes_only_inside_the_window_whatever_the_angle_it_meets(whole: LeftIsland) -> None:
     for seed in range(25):
-        _, closing = life_beside(float(whole.traces.settled_hz[0]) - 50.0, 1.0, seed, ())
+        _, closing = life_beside(0.01 * (seed - 12), 1.0, seed, ())
         assert closing is not None
         assert abs(closing.angle_deg) <= 10.0
         assert abs(closing.f_hz) <= 0.1
@@ -103,7 +114,8 @@ def test_each_part_takes_over_where_it_stood_in_the_whole(parted: Left) -> None:
     for one in parted.islands:
         rated = sum(float(f.p_kw_discharge.sum()) for f in one.scenario.fleets if f.kind == "battery")  # type: ignore[attr-defined]
         expected = 50.0 * (1.0 - 0.02 * one.import_kw / rated)
-        assert float(one.traces.settled_hz[0]) == pytest.approx(expected, abs=0.02)
+        noticed = np.abs(one.traces.time_s - LOST_S - NOTICED_S).argmin()
+        assert one.traces.f_centre_hz[0, noticed] == pytest.approx(expected, abs=0.02)
         assert one.import_kw < parted.import_kw
 
 
@@ -147,7 +159,7 @@ def test_an_area_that_remembers_its_parts_and_what_was_before_loses_its_main_gri
 def test_where_units_cannot_carry_what_is_on_the_parts_below_are_asked(
     island: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def overloaded(scenario: Scenario, *rest: object) -> None:
+    def overloaded(scenario: Scenario, *rest: object, **more: object) -> None:
         raise GridError(f"{scenario.archipelago.cell[0].id} has no settled state")
 
     monkeypatch.setattr("archipel.strategies.leaving.first_seconds", overloaded)

@@ -257,6 +257,8 @@ class Life:
         if across is None:
             return Wanted((Order.FORM,), why_not=("the angle over the switch is not known",)), None
         slip, refused = self.rules.steering.slip_hz(across), self.rules.window.refuses(across)
+        if not refused and not self.rules.steering.near(across, self.rules.window.closing_s):
+            refused = ("inside the window, and still turning: the power that flows at closing goes with the angle",)
         orders = (Order.FORM, Order.STEER) if refused else (Order.FORM, Order.STEER, Order.CLOSE)
         return Wanted(orders, slip, refused), None
 

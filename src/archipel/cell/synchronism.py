@@ -82,6 +82,16 @@ class Steering:
     time_s: float = 4.0
     most_hz: float = 0.06
     """Largest slip asked for."""
+    near_deg: float = 0.1
+    near_hz: float = 0.005
+    near_v_pu: float = 0.003
+    """Inside the window it is still waited until it is so near: the power that flows when contacts touch goes with the
+    angle and is limited only by the impedance between island and main grid."""
+
+    def near(self, across: Across, closing_s: float) -> bool:
+        """Whether contacts that are told to close now will touch with next to no angle, slip and voltage between."""
+        then = across.angle_deg + FULL_TURN_DEG * across.f_hz * closing_s
+        return abs(then) <= self.near_deg and abs(across.f_hz) <= self.near_hz and abs(across.v_pu) <= self.near_v_pu
 
     def slip_hz(self, across: Across) -> float:
         """The slip the island should have now [Hz]; its order of frequency is that of the main grid plus this."""

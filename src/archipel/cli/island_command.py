@@ -27,7 +27,8 @@ def add_parsers(subparsers: Any) -> None:
         epilog="examples:\n"
         "  archipel island island --at 2016-01-15T17:00Z --hours 24\n"
         "  archipel island island --at 2016-12-01T06:00Z --hours 72 --soc 0.4 --page island.html\n"
-        "  archipel island district --at 2016-12-01T06:00Z",
+        "  archipel island district --at 2016-12-01T06:00Z\n"
+        "  archipel island island --at 2016-01-20T18:00Z --black-start --page start.html",
     )
     one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
     one.add_argument("--at", metavar="TIME", help="when it is lost, a whole quarter hour (default: noon of the start)")
@@ -41,6 +42,10 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument(
         "--promised", type=_positive, default=6.0, metavar="H",
         help="hold critical load for so long, as far as stores last, and shed the rest in time for it (default: 6)",
+    )  # fmt: skip
+    one.add_argument(
+        "--black-start", action="store_true",
+        help="instead: all is dark at TIME; start from storage and renewables, growing cell by cell",
     )  # fmt: skip
     one.add_argument("--page", metavar="FILE", help="write an HTML page with pictures")
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -56,6 +61,8 @@ def island_command(args: argparse.Namespace) -> int:
     from archipel.strategies.leaving import leave, timeline
 
     scenario = load_scenario(args.scenario)
+    if args.black_start:
+        return _black_start(args, scenario)
     bar = None if args.quiet else Bar(sys.stderr.isatty())
     left = leave(
         scenario, _at(args.at, scenario), args.hours, rules=_rules(args, scenario), promised_h=args.promised,
@@ -77,6 +84,26 @@ def island_command(args: argparse.Namespace) -> int:
         Path(args.page).write_text(island_page(left), encoding="utf-8")
         sys.stderr.write(f"page: {args.page}\n")
     return 0 if left.held_h >= left.hours else 1
+
+
+def _black_start(args: argparse.Namespace, scenario: Scenario) -> int:
+    """Start from nothing and tell; exit code 1 where not all critical load came back."""
+    from archipel.report.black_start_page import black_start_page, figures, summary
+    from archipel.strategies.black_start import black_start
+
+    at = _at(args.at, scenario)
+    done = black_start(scenario, at, rules=_rules(args, scenario), soc=args.soc)
+    if args.json:
+        sys.stdout.write(
+            json.dumps({"scenario": scenario.name, "at": at.isoformat(), **figures(done)}, indent=2) + "\n"
+        )
+    else:
+        rows = [f"  {step.at_s:6.1f} s  {step.what}" for step in done.steps]
+        sys.stdout.write("\n".join([summary(scenario.name, at, done), "", *rows]) + "\n")
+    if args.page:
+        Path(args.page).write_text(black_start_page(scenario.name, at, done), encoding="utf-8")
+        sys.stderr.write(f"page: {args.page}\n")
+    return 0 if done.critical_back_s < float("inf") else 1
 
 
 def _rules(args: argparse.Namespace, scenario: Scenario) -> IslandRules:
@@ -124,6 +151,7 @@ def _figures(left: Left) -> dict[str, Any]:
 
 def _island(one: LeftIsland, at: datetime) -> dict[str, Any]:
     from archipel.cell.reserve import PROBABILITIES, survival
+    from archipel.strategies.first_seconds import back_after_s
 
     closing, row = one.closing, one.scenario.profiles.row(at)
     return {
@@ -139,10 +167,17 @@ def _island(one: LeftIsland, at: datetime) -> dict[str, Any]:
         "unserved_kwh": float(one.result.unserved_kwh.sum()),
         "nadir_hz": float(one.traces.nadir_hz[0]),
         "peak_hz": float(one.traces.peak_hz[0]),
+        "back_after_s": back_after_s(one.traces, one.scenario.grid.f_hz),
         "trips": [{"id": t.id, "time_s": t.time_s, "why": t.reason} for t in one.traces.trips],
         "closing": None
         if closing is None
-        else {"angle_deg": closing.angle_deg, "f_hz": closing.f_hz, "v_pu": closing.v_pu, "after_s": closing.after_s},
+        else {
+            "angle_deg": closing.angle_deg,
+            "f_hz": closing.f_hz,
+            "v_pu": closing.v_pu,
+            "after_s": closing.after_s,
+            "power_step_share": closing.power_step_share,
+        },
     }
 
 

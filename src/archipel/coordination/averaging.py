@@ -15,7 +15,8 @@ the ratio of 1/m_i: by rating, and by state of charge where the slope says so (`
 What is lost is replaced by what was heard last, and what was heard is compared with the own shift when it was said:
 otherwise whoever hears late would always be behind while all move. A cell that hears nobody goes on with the first term
 alone: frequency is the same everywhere, so it moves as the average of all others does, and still takes its share. After
-`alone_s` it holds what it has, because errors of its own meter would add up.
+`alone_s` it holds what it has, because errors of its own meter would add up. Its voltage it holds at once: that is not
+the same everywhere, and whoever corrects it alone takes the reactive power of all.
 """
 
 from __future__ import annotations
@@ -74,7 +75,15 @@ class Secondary:
     _heard_s: float = 0.0
 
     def step(
-        self, now_s: float, f_hz: float, v_pu: float, v_wanted_pu: float, q_share: float, heard: Mapping[str, Heard]
+        self,
+        now_s: float,
+        f_hz: float,
+        v_pu: float,
+        v_wanted_pu: float,
+        q_share: float,
+        heard: Mapping[str, Heard],
+        *,
+        alone: bool = False,
     ) -> tuple[float, float]:
         """Take one step and return what neighbours are told: the shift, and the share of reactive power.
 
@@ -85,6 +94,7 @@ class Secondary:
             v_wanted_pu: Voltage the schedule asks for there.
             q_share: Own reactive power over rating, -1 to 1.
             heard: What neighbours in the same island told last; nobody else's.
+            alone: Nobody else forms the voltage of this island, so it is for this cell to hold.
 
         Raises:
             ValueError: when time runs backwards.
@@ -104,8 +114,9 @@ class Secondary:
             apart = sum(one.omega_hz - self._shift_at(one.at_s) for one in fresh) / max(len(fresh), 1)
             shares = sum(one.q_share - q_share for one in fresh) / max(len(fresh), 1)
             omega = self.omega_hz + dt / g.k_s * (self.f_nominal_hz - f_hz) + min(g.a * dt / g.k_s, 1.0) * apart
-            e = self.e_pu + dt / g.k_s * g.beta * (v_wanted_pu - v_pu) + min(dt / g.k_s, 1.0) * g.b_pu * shares
             self.omega_hz = max(-g.most_hz, min(g.most_hz, omega))
+        if fresh or alone:
+            e = self.e_pu + dt / g.k_s * g.beta * (v_wanted_pu - v_pu) + min(dt / g.k_s, 1.0) * g.b_pu * shares
             self.e_pu = max(-g.most_v_pu, min(g.most_v_pu, e))
         self._was.append((now_s, self.omega_hz))
         while len(self._was) > 2 and self._was[1][0] <= now_s - g.stale_s:

@@ -27,19 +27,19 @@ def island_page(left: Left) -> str:
     several = len(left.islands) > 1 or bool(left.dark)
     lines = [f"<h1>{escape(left.name)}: the main grid is lost</h1>", f"<p>{escape(summary(left))}</p>"]
     if several and left.islands:
-        lines.append(_section("Islands", _islands(left.islands)))
+        lines.append(section("Islands", _islands(left.islands)))
     if left.dark:
-        lines.append(_section("Without supply", _dark(left.dark)))
-    lines.append(_section("What happened when", _events(left, several)))
+        lines.append(section("Without supply", _dark(left.dark)))
+    lines.append(section("What happened when", _events(left, several)))
     drawn = sorted(left.islands, key=lambda one: -_drawn(one.scenario, one.result))[:DRAWN]
     for one in drawn:
         of = f": {one.name}" if several else ""
         f_hz, time_s = one.traces.f_centre_hz[0], one.traces.time_s
         keys = [("distributed", "frequency (centre of inertia)", "line"), ("limit", "main grid lost", "dash")]
-        lines.append(_section(f"The first seconds{of}", _seconds(time_s, f_hz) + legend(keys)))
-        lines.append(_section(f"The hours without main grid{of}", _hours(one.scenario, one.result)))
+        lines.append(section(f"The first seconds{of}", _seconds(time_s, f_hz, one.scenario.grid.f_hz) + legend(keys)))
+        lines.append(section(f"The hours without main grid{of}", _hours(one.scenario, one.result)))
         if len(one.cells) > 1:
-            lines.append(_section(f"Who carried whom{of}", _carried(one.scenario, one.result)))
+            lines.append(section(f"Who carried whom{of}", _carried(one.scenario, one.result)))
     return page(f"{left.name}: island", lines)
 
 
@@ -92,7 +92,8 @@ def _drawn(island: Scenario, result: StrategyResult) -> float:
     return float(np.maximum(result.p_kw[rows], 0.0).sum(dtype=np.float64)) * result.dt_h
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
+    """A part of the page under its title."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
@@ -170,34 +171,46 @@ def _events(left: Left, several: bool) -> str:
     return _table(("After", "What"), ((after, what) for after, _, what in rows), 2)
 
 
-def _seconds(time_s: Floats, f_hz: Floats) -> str:
+def _seconds(time_s: Floats, f_hz: Floats, nominal_hz: float) -> str:
     """Frequency against seconds since the loss."""
-    low = min(49.8, np.floor(float(np.nanmin(f_hz)) * 10) / 10)
-    high = max(50.2, np.ceil(float(np.nanmax(f_hz)) * 10) / 10)
-    t = time_s - LOST_S
+    low = min(nominal_hz - 0.2, np.floor(float(np.nanmin(f_hz)) * 10) / 10)
+    high = max(nominal_hz + 0.2, np.ceil(float(np.nanmax(f_hz)) * 10) / 10)
+    words = "Frequency after the loss of the main grid"
+    return trace(time_s - LOST_S, [(f_hz, "distributed", 1.6)], low, high, "Hz", words, mark_s=0.0)
+
+
+def trace(
+    time_s: Floats, lines: list[tuple[Floats, str, float]], low: float, high: float, unit: str, title: str,
+    mark_s: float | None = None,
+) -> str:  # fmt: skip
+    """Lines (values, colour, width) against seconds, a mark at one of them; values not known leave a gap."""
     span, tall = WIDE - LEFT_EDGE - 8, HIGH - TOP - FLOOR
 
     def x(at: Any) -> Any:
-        return LEFT_EDGE + span * (at - t[0]) / (t[-1] - t[0])
+        return LEFT_EDGE + span * (at - time_s[0]) / (time_s[-1] - time_s[0])
 
     def y(at: Any) -> Any:
         return TOP + tall * (high - at) / (high - low)
 
-    drawn = [text(LEFT_EDGE - 4, 9, "Hz", text_anchor="end", class_="unit")]
+    drawn = [text(LEFT_EDGE - 4, 9, unit, text_anchor="end", class_="unit")]
     for mark in ticks(low, high):
         drawn.append(tag("line", class_="grid", x1=LEFT_EDGE, x2=WIDE - 8, y1=float(y(mark)), y2=float(y(mark))))
         drawn.append(text(LEFT_EDGE - 4, float(y(mark)) + 3, f"{mark:g}", text_anchor="end"))
-    marks = ticks(0.0, float(t[-1]), 5)
-    drawn.extend(text(float(x(mark)), HIGH - 8, f"{mark:g} s", text_anchor="middle") for mark in marks)
-    lost = float(x(0.0))
-    drawn.append(tag("line", x1=lost, x2=lost, y1=TOP, y2=HIGH - FLOOR, stroke="var(--limit)", stroke_dasharray="4 2"))
-    known = np.isfinite(f_hz)
-    points = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x(t[known]), y(f_hz[known]), strict=True))
-    drawn.append(tag("path", d=f"M{points}", fill="none", stroke="var(--distributed)", stroke_width=1.6))
-    return tag(
-        "svg", tag("title", "Frequency after the loss of the main grid"), *drawn,
-        viewBox=f"0 0 {WIDE} {HIGH}", class_="plot", role="img",
-    )  # fmt: skip
+    marks = ticks(0.0, float(time_s[-1]), 5)
+    for mark in marks:
+        at = float(x(mark))
+        drawn.append(text(at, HIGH - 8, f"{mark:g} s", text_anchor="end" if at > WIDE - 20 else "middle"))
+    if mark_s is not None:
+        at = float(x(mark_s))
+        drawn.append(tag("line", x1=at, x2=at, y1=TOP, y2=HIGH - FLOOR, stroke="var(--limit)", stroke_dasharray="4 2"))
+    for values, colour, width in lines:
+        known = np.isfinite(values)
+        path = "".join(
+            f"{'L' if k and known[k - 1] else 'M'}{float(x(time_s[k])):.1f} {float(y(values[k])):.1f}"
+            for k in np.flatnonzero(known)
+        )
+        drawn.append(tag("path", d=path, fill="none", stroke=f"var(--{colour})", stroke_width=width))
+    return tag("svg", tag("title", title), *drawn, viewBox=f"0 0 {WIDE} {HIGH}", class_="plot", role="img")
 
 
 def _hours(scenario: Scenario, result: StrategyResult) -> str:

@@ -1,82 +1,58 @@
-"""The first seconds of an area that lost its main grid, at steps of a millisecond.
-
-Units of a cell stand together at the node of the largest: 8 cells move as 8 forming and 8 following units. What has
-no converter is an admittance there.
+"""The first seconds of an area that lost its main grid, at steps of 2 milliseconds: droop at once, then secondary
+control brings frequency back and shares power, over messages that are lost and late.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import cast
-
 import numpy as np
 
-from archipel.devices import BatteryFleet, DeviceFleet
-from archipel.grid.dynamics import Following, Forming, Island, Traces, Trip, droop, main_grid, reduced, simulate
+from archipel.devices import BatteryFleet
+from archipel.grid.dynamics import Traces, Trip, simulate
 from archipel.model import Floats, Scenario
+from archipel.strategies.cells_as_units import MAIN, State, area
+from archipel.strategies.seconds import Faults, Sharing
 from archipel.twin.plant import Happened
 
-LOST_S, SECONDS = 1.0, 20.0
-STRONG_MVA = 10_000.0
-"""Short-circuit power of a main grid that states none."""
+LOST_S, SECONDS, STEP_S = 1.0, 20.0, 0.002
+NOTICED_S = 0.1
+"""From the loss until cells take up secondary control: they see the switch open."""
 
 
-def first_seconds(scenario: Scenario, before: Happened, battery: BatteryFleet, droop_share: float) -> Traces:
+def first_seconds(
+    scenario: Scenario,
+    before: Happened,
+    battery: BatteryFleet,
+    droop_share: float,
+    *,
+    e_kwh: Floats,
+    seed: int = 0,
+    faults: Faults | None = None,
+    secondary: bool = True,
+) -> Traces:
     """Frequency, voltages and powers from a second before the loss of the main grid on.
 
-    Batteries give and take up to their rating: that some are full or empty counts from the first quarter hour on.
+    Args:
+        scenario: The area with its main grid.
+        before: The quarter hour before.
+        battery: The fleet that forms the grid.
+        droop_share: Of the forming units.
+        e_kwh: In every battery at the loss: a full one does not take, an empty one does not give.
+        seed: Of messages and meters.
+        faults: Of the same.
+        secondary: Whether there is secondary control; without it frequency stays where droop puts it.
     """
-    grid, flow = scenario.grid, before.flow
-    node, kind, cell = scenario.device_node, np.array(scenario.device_kind), scenario.device_cell
-    forms = kind == "battery"
-    follows = np.isin(kind, ("pv", "generator", "dispatchable"))
-    rated = np.zeros(len(node))
-    rated[forms] = battery.p_kw_discharge
-    rating = [_rating(cast("DeviceFleet", f)) for f in scenario.fleets if f.kind in _FOLLOWING]
-    rated[follows] = np.concatenate([np.zeros(0), *rating])
-    terminals: list[int] = [grid.source.node]
-    units: list[Forming | Following] = []
-    of_units = np.zeros((2, len(grid.nodes)))
-    for c, name in enumerate(cell.id for cell in scenario.archipelago.cell):
-        for does, what in ((forms, "forming"), (follows, "following")):
-            rows = np.flatnonzero(does & (cell == c) & (rated > 0.0))
-            if not len(rows):
-                continue
-            at = int(node[rows[np.argmax(rated[rows])]])
-            place = terminals.index(at) if at in terminals else len(terminals)
-            terminals += [at] if place == len(terminals) else []
-            p, q, size = float(before.p_kw[rows].sum()), float(before.q_kvar[rows].sum()), float(rated[rows].sum())
-            np.add.at(of_units[0], node[rows], before.p_kw[rows])
-            np.add.at(of_units[1], node[rows], before.q_kvar[rows])
-            if what == "forming":
-                units.append(
-                    droop(
-                        f"{name}/forming", place, size, droop=droop_share, p_kw=p, q_kvar=q, v_pu=float(flow.v_pu[at])
-                    )
-                )
-            else:
-                units.append(
-                    Following(
-                        id=f"{name}/following", terminal=place, rating_kva=max(size, abs(complex(p, q))),
-                        p_kw=min(p, 0.0), q_kvar=q, p_kw_min=min(p, 0.0),
-                    )
-                )  # fmt: skip
-    live = np.flatnonzero(flow.v_pu > 0.0)
-    drawn = np.stack([np.bincount(node, x, len(grid.nodes)) for x in (before.p_kw, before.q_kvar)]) - of_units
-    # turning all voltages behind a transformer by its vector group changes no power; units start at one angle
-    trafos = replace(grid.transformers, shift_degree=0.0 * grid.transformers.shift_degree)
-    network = reduced(
-        replace(grid, transformers=trafos), live, np.array(terminals), drawn[0, live], drawn[1, live], flow.v_pu[live]
-    ).network
-    strength = grid.source.sk_mva if np.isfinite(grid.source.sk_mva) else STRONG_MVA
-    units.append(main_grid("main grid", 0, 1e3 * strength, v_pu=grid.source.v_pu))
-    island = Island(network, tuple(units), f_hz=grid.f_hz)
-    return simulate(island, [Trip(time_s=LOST_S, id="main grid")], duration_s=LOST_S + SECONDS)
+    state = State(before.p_kw, before.q_kvar, e_kwh, before.flow.v_pu)
+    built = area(scenario, state, battery, droop_share, main="joined")
+    control = Sharing(built, begins_s=LOST_S + NOTICED_S, seed=seed, faults=faults) if secondary else None
+    lost = Trip(time_s=LOST_S, id=MAIN)
+    return simulate(built.island, [lost], duration_s=LOST_S + SECONDS, step_s=STEP_S, control=control)
 
 
-_FOLLOWING = ("pv", "generator", "dispatchable")
-
-
-def _rating(fleet: DeviceFleet) -> Floats:
-    found = getattr(fleet, "s_kva", None)
-    return cast("Floats", fleet.p_kw_max if found is None else found)  # type: ignore[attr-defined]
+def back_after_s(traces: Traces, f_hz: float, within_hz: float = 0.02) -> float:
+    """Seconds from the loss until frequency stays within a band around nominal; infinite if it does not."""
+    off = np.abs(traces.f_centre_hz[0] - f_hz) > within_hz
+    after = off & (traces.time_s > LOST_S)
+    if not after.any():
+        return 0.0
+    last = int(np.flatnonzero(after)[-1])
+    return float(traces.time_s[last] - LOST_S) if last + 1 < len(off) else float("inf")

@@ -25,6 +25,8 @@ from archipel.grid.dynamics import Traces
 from archipel.grid.neutral_earth import NeutralEarth
 from archipel.model import Floats, GridError, IslandRules, Scenario, StrategyResult
 from archipel.strategies.area_in_parts import AreaInParts, batteries, gathered, own_of
+from archipel.strategies.cells_as_units import last_state
+from archipel.strategies.closing import close_to_main
 from archipel.strategies.connected import QUARTER_H, Before, before
 from archipel.strategies.first_seconds import first_seconds
 from archipel.strategies.promise import Promise, load_kw
@@ -177,7 +179,8 @@ def leave(
         for cell in forms.island:
             if cell not in lost:
                 try:
-                    lost[cell] = _lost(area.part(cell), since.happened, rules.droop)
+                    held = area.part(cell).states(states)["battery"]["e_kwh"]
+                    lost[cell] = _lost(area.part(cell), since.happened, rules.droop, held, seed)
                 except GridError as error:  # the parts below it are asked then
                     refused[cell] = (f"its units cannot carry what is on at the loss ({error})",)
     found = []
@@ -206,12 +209,12 @@ class Lost:
     traces: Traces
 
 
-def _lost(part: Subtree, happened: Happened, droop: float) -> Lost:
+def _lost(part: Subtree, happened: Happened, droop: float, e_kwh: Floats, seed: int) -> Lost:
     """Raises GridError where its units cannot carry what is on."""
     connected = part.at_voltage(happened.flow.v_pu)
     near = gathered(connected, part)
     battery = next(f for f in near.fleets if isinstance(f, BatteryFleet))
-    traces = first_seconds(near, own_of(near, part, happened), battery, droop)
+    traces = first_seconds(near, own_of(near, part, happened), battery, droop, e_kwh=e_kwh, seed=seed)
     return Lost(connected, own_of(connected, part, happened).flow.upstream_p_kw, traces)
 
 
@@ -235,6 +238,9 @@ def _live(
     if not result.complete:
         raise KeyboardInterrupt  # a part of the hours would look like all of them
     life, closing = life_beside(float(lost.traces.settled_hz[0]) - connected.grid.f_hz, hours, seed, ())
+    battery = next(f for f in connected.fleets if isinstance(f, BatteryFleet))
+    touched = close_to_main(island, last_state(result, island, battery), battery, rules.droop, seed=seed)
+    closing = closing.measured(touched) if closing and touched else closing
     told = promise.hours(e_kwh)
     return LeftIsland(island, earth, lost.import_kw, float(e_kwh.sum()), told, lost.traces, result, life, closing)
 

@@ -1,14 +1,19 @@
-"""A cell's modes from the loss of the main grid to a minute after it is back, and how its switch closes."""
+"""A cell's modes from the loss of the main grid to a minute after it is back, and how its switch closes.
+
+Here angle and slip are integrated by hand, so that thousands of attempts can be made; `strategies.closing` has the last
+seconds in dynamics.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from archipel.cell.mode import Facts, Life, Mode, Order, Said
 from archipel.cell.synchronism import wrapped
+from archipel.strategies.closing import Touched
 
 BREAKER_S = 0.06
 """From the order to open until the switch has opened."""
@@ -26,6 +31,16 @@ class Closing:
     f_hz: float
     v_pu: float
     """Over the contacts when they touched, island less main grid."""
+    power_step_share: float | None = None
+    """Largest power through the switch in the second after, over the rating of the island's forming units; None where
+    it was not simulated."""
+
+    def measured(self, touched: Touched) -> Closing:
+        """The same closing with what dynamics say of its last seconds."""
+        return replace(
+            self, angle_deg=touched.angle_deg, f_hz=touched.f_hz, v_pu=touched.v_pu,
+            power_step_share=touched.power_step_share,
+        )  # fmt: skip
 
 
 def life_beside(

@@ -4,17 +4,32 @@
 network of an island from a grid. Positive sequence; equations and their sources stand beside what they describe.
 """
 
-from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Trip, Tripped
+from archipel.grid.dynamics.events import Close, Connect, Event, LoadStep, Open, SetPoint, StartUp, Trip, Tripped
 from archipel.grid.dynamics.grid_codes import VDE_4105, Curve, FrequencyWatt, GridCode, Limit, ieee_1547
 from archipel.grid.dynamics.island import Island, IslandInvalid, Network, Start
+from archipel.grid.dynamics.readings import Control, Reading
 from archipel.grid.dynamics.reduction import Reduced, reduced
 from archipel.grid.dynamics.simulate import settled, simulate
 from archipel.grid.dynamics.traces import Settled, Traces
-from archipel.grid.dynamics.units import Following, Forming, Governor, Load, Store, Unit, droop, machine, main_grid, vsm
+from archipel.grid.dynamics.units import (
+    Following,
+    Forming,
+    Governor,
+    Load,
+    Store,
+    Tie,
+    Unit,
+    droop,
+    machine,
+    main_grid,
+    vsm,
+)
 
 __all__ = [
     "VDE_4105",
+    "Close",
     "Connect",
+    "Control",
     "Curve",
     "Event",
     "Following",
@@ -28,11 +43,15 @@ __all__ = [
     "Load",
     "LoadStep",
     "Network",
+    "Open",
+    "Reading",
     "Reduced",
     "SetPoint",
     "Settled",
     "Start",
+    "StartUp",
     "Store",
+    "Tie",
     "Traces",
     "Trip",
     "Tripped",

@@ -60,7 +60,46 @@ class Trip:
     scenario: int | None = None
 
 
-Event = SetPoint | LoadStep | Connect | Trip
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartUp:
+    """A unit is switched on.
+
+    Where its terminal has a voltage it joins in step: at that angle, size and frequency, and moves to its set-points
+    from there. Where there is none, one that forms a voltage raises it from nothing over `ramp_s`, so that what hangs
+    on it is energised gently (soft energisation), and one that follows trips again.
+
+    Source: J. W. Feltes and C. Grande-Moran, "Black start studies for system restoration", IEEE PES General Meeting,
+    2008, doi:10.1109/PES.2008.4596565 (why gently: inrush and overvoltage); the ramp is ours.
+    """
+
+    time_s: float
+    unit: str
+    ramp_s: float = 1.0
+    scenario: int | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """A tie opens."""
+
+    time_s: float
+    tie: str
+    scenario: int | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """A tie closes, whatever stands over it: whether it may is for `cell.synchronism` to say before."""
+
+    time_s: float
+    tie: str
+    scenario: int | None = None
+
+
+Event = SetPoint | LoadStep | Connect | Trip | StartUp | Open | Close
 
 
 @final

@@ -10,7 +10,7 @@ import numpy as np
 
 from archipel.grid.branch_model import BASE_KVA, Complexes
 from archipel.grid.dynamics.grid_codes import Limit
-from archipel.grid.dynamics.units import Following, Forming, Load, Unit
+from archipel.grid.dynamics.units import Following, Forming, Load, Tie, Unit
 from archipel.grid.topology import components
 from archipel.model import Bools, Floats, GridError, Ints
 
@@ -33,16 +33,20 @@ class Network:
 @final
 @dataclass(frozen=True, slots=True)
 class Island:
-    """Units and loads at the terminals of one network. Raises IslandInvalid with everything that is wrong."""
+    """Units and loads at the terminals of one network. Raises IslandInvalid with everything that is wrong.
+
+    With open ties it is several islands for the time being; which ones, changes as ties open and close.
+    """
 
     network: Network
     units: tuple[Unit, ...]
     loads: tuple[Load, ...] = ()
     f_hz: float = 50.0
     """Nominal frequency."""
+    ties: tuple[Tie, ...] = ()
 
     def __post_init__(self) -> None:
-        if problems := (*_network_problems(self), *_unit_problems(self), *_load_problems(self)):
+        if problems := (*_network_problems(self), *_unit_problems(self), *_load_problems(self), *_tie_problems(self)):
             raise IslandInvalid(problems)
 
 
@@ -66,6 +70,8 @@ class Start:
     load_p_kw: Floats | None = None
     load_q_kvar: Floats | None = None
     load_on: Bools | None = None
+    closed: Bools | None = None
+    """Ties, (S, T)."""
 
 
 def kron(y: Complexes, keep: Ints) -> Complexes:
@@ -101,8 +107,13 @@ def _network_problems(island: Island) -> Iterator[str]:
         yield "network: found an admittance that is not a number; give finite ones"
         return
     a, b = np.nonzero(np.abs(y).max(axis=0) if y.ndim == 3 else np.abs(y))
-    if components(y.shape[-1], a, b).max(initial=0) > 0:
-        yield "network: its terminals are not all connected; make one island of each connected part"
+    ends = [(tie.a, tie.b) for tie in island.ties if max(tie.a, tie.b) < y.shape[-1] and min(tie.a, tie.b) >= 0]
+    a, b = np.append(a, [end for end, _ in ends]), np.append(b, [end for _, end in ends])
+    if components(y.shape[-1], a.astype(np.int64), b.astype(np.int64)).max(initial=0) > 0:
+        yield (
+            "network: its terminals are not all connected, not even with all ties closed; make one island of each "
+            "connected part"
+        )
     if not island.network.base_kva > 0:
         yield f"network: found a base of {island.network.base_kva} kVA; expected one above zero"
     if not 0 < island.f_hz < np.inf:
@@ -119,7 +130,7 @@ def _unit_problems(island: Island) -> Iterator[str]:
             "units: none of them forms a voltage, so nothing can hold this island; add a droop inverter, "
             "a virtual synchronous machine, a synchronous machine or the main grid"
         )
-    if sum(np.isinf(unit.inertia_s) for unit in forming) > 1:
+    if sum(np.isinf(unit.inertia_s) for unit in forming) > 1 and not island.ties:
         yield "units: found several main grids; join them into one, two frequencies cannot be held in one network"
     for unit in island.units:
         if not 0 <= unit.terminal < island.network.terminals:
@@ -194,6 +205,20 @@ def _forming_problems(unit: Forming) -> Iterator[str]:
 def _following_problems(unit: Following) -> Iterator[str]:
     if not unit.lag_s > 0:
         yield f"{unit.id}: found a lag of {unit.lag_s} s; expected one above zero, often 0.02"
+
+
+def _tie_problems(island: Island) -> Iterator[str]:
+    ids = [each.id for each in (*island.units, *island.loads, *island.ties)]
+    for tie in island.ties:
+        if ids.count(tie.id) > 1:
+            yield f"{tie.id}: the id of a tie stands for something else as well; give each its own"
+        for end in (tie.a, tie.b):
+            if not 0 <= end < island.network.terminals:
+                yield f"{tie.id}: found terminal {end}; the network has {island.network.terminals}, from 0"
+        if tie.a == tie.b:
+            yield f"{tie.id}: found terminal {tie.a} at both ends; a tie joins two"
+        if not (np.isfinite([tie.r_pu, tie.x_pu, tie.b_pu]).all() and np.hypot(tie.r_pu, tie.x_pu) > 0):
+            yield f"{tie.id}: found an impedance of {tie.r_pu} + j {tie.x_pu} pu; expected one, 1e-5 for a bare switch"
 
 
 def _load_problems(island: Island) -> Iterator[str]:

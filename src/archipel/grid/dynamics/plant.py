@@ -1,8 +1,9 @@
 """The live state of S scenarios of an island as arrays, and the algebra of its network.
 
 Rows are forming units, following units, loads, in this order; columns are scenarios, so that a step of one unit in all
-scenarios is one line of memory. Per unit on the network's base, powers *given*. A row's source of current J stands at
-its terminal; a forming unit's is its voltage behind the admittance y_c of its impedance:
+scenarios is one line of memory. Open ties part the network; a part in which no unit forms a voltage is dark (`parts`).
+Per unit on the network's base, powers *given*. A row's source of current J stands at its terminal; a forming unit's is
+its voltage behind the admittance y_c of its impedance:
 
     V = Z J,   Z = inv(Y_network + Y_loads + Y_c) between the rows' terminals     [constant-impedance loads in Y_loads]
 
@@ -17,17 +18,21 @@ import numpy as np
 
 from archipel.grid.branch_model import Complexes
 from archipel.grid.dynamics.island import Island, Start, kron
+from archipel.grid.dynamics.parts import Parts
 from archipel.grid.dynamics.units import Following, Forming, Store, Unit
 from archipel.model import Bools, Floats, GridError, Ints
 
 V_PU_CONSTANT_POWER = 0.7
 """Below this voltage a load of constant power draws as an impedance does (the usual PQBRAK of transient programs)."""
+DEAD_V_PU = 0.2
+"""Below it a terminal counts as dead for a unit that starts."""
 LIMIT_ROUNDS = 200
 _LIMIT_TOLERANCE = 1e-8
 
 _MOVING = (
     "w", "w_centre", "u", "e_f", "gate", "turbine", "p_push", "u_g", "x_g", "i_g", "i_ref", "p_droop", "q_ref",
     "most_ref", "multiple", "pickup", "pickup_s", "e", "k", "J", "V", "I",
+    "ramp",
 )  # fmt: skip
 
 
@@ -46,9 +51,15 @@ class Plant:
         self.order: Ints = np.array([island.units.index(unit) for unit in self.units], dtype=np.int64)
         """Row of every unit of ours in the island's order."""
         self.ids = [*(unit.id for unit in self.units), *(load.id for load in island.loads)]
-        terminal = np.array([each.terminal for each in (*self.units, *island.loads)], dtype=np.int64)
-        self.used, self.terminal = np.unique(terminal, return_inverse=True)
+        terminal = [each.terminal for each in (*self.units, *island.loads)]
+        ends = [end for tie in island.ties for end in (tie.a, tie.b)]
+        self.used, own = np.unique(np.array(terminal + ends, dtype=np.int64), return_inverse=True)
+        self.terminal: Ints = own[: len(terminal)]
+        self.ends: Ints = own[len(terminal) :].reshape(-1, 2)
+        """Of ties, shape (T, 2)."""
         self.y_net: Complexes = kron(island.network.y_pu, self.used)
+        self.y_tie: Complexes = np.array([1 / complex(tie.r_pu, tie.x_pu) for tie in island.ties]).reshape(-1, 1)
+        self.y_charge: Complexes = np.array([0.5j * tie.b_pu for tie in island.ties]).reshape(-1, 1)
         self.rating = _column([unit.rating_kva for unit in self.units]) / self.base
         self._parameters()
         self._set_points(start)
@@ -101,6 +112,7 @@ class Plant:
         own_e = [store.e_kwh if store else 0.0 for store in stores]
         self.e = units(start.e_kwh, own_e) / base  # hours at base power
         self.e_max = _column([store.e_kwh_max if store else np.inf for store in stores]) / base
+        self.e_spare = _column([store.spare * store.e_kwh_max if store else 0.0 for store in stores]) / base
         self.efficiency = _column([store.efficiency if store else 1.0 for store in stores])
         own_on = [1.0] * self.N
         on = units(None if start.on is None else start.on.astype(np.float64), own_on)
@@ -114,6 +126,8 @@ class Plant:
         ) / base
         self.z_share = _column([load.z_share for load in loads])
         self.share_per_hz = _column([load.share_per_hz for load in loads])
+        ties = _column([float(tie.closed) for tie in self.island.ties]) * wide
+        self.closed: Bools = ties > 0.5 if start.closed is None else start.closed.T.copy()
 
     def _state(self) -> None:
         shape = (self.F, self.S)
@@ -121,7 +135,8 @@ class Plant:
         """Frequency over nominal less one, and the filtered size of a forming unit's voltage: moved in one go."""
         self.w, self.e_f = self.state
         self.w_centre = np.zeros(self.S)
-        self.u: Complexes = np.ones(shape, dtype=np.complex128)
+        own = np.exp(1j * np.deg2rad(_column([unit.angle_deg for unit in self.forming])))
+        self.u: Complexes = np.array(np.broadcast_to(own, shape))
         """Direction of a forming unit's voltage, against a frame that turns with the centre of inertia."""
         self.gate = self.p_set[: self.F][self.governed].copy()
         self.turbine = self.gate.copy()
@@ -138,6 +153,10 @@ class Plant:
         self.pickup = np.ones((self.L, self.S))
         self.pickup_s = np.zeros((self.L, self.S))
         self.decay_s = np.full((self.L, self.S), np.inf)
+        self.ramp, self.ramp_per_s = np.ones(shape), np.zeros(shape)
+        """Share of its voltage that a starting unit has been told to give, and how fast it rises."""
+        self.rising = False
+        """Whether a unit is still raising its voltage."""
         self.k = np.ones(shape)
         """Impedance of a forming unit over its own: above 1 while its current is limited."""
         self.J: Complexes = np.zeros((self.K, self.S), dtype=np.complex128)
@@ -149,11 +168,19 @@ class Plant:
         y = self.island.network.y_pu
         rest = np.setdiff1d(np.arange(y.shape[-1]), self.used)
         v: Complexes = np.zeros((y.shape[-1], self.S), dtype=np.complex128)
-        v[self.used[self.terminal]] = self.V
+        v[self.used] = self.at_used()
         if len(rest):
             into = y[..., rest[:, None], self.used] @ v[self.used].T[:, :, None]
             v[rest] = -np.linalg.solve(y[..., rest[:, None], rest], into)[:, :, 0].T
         return v
+
+    def at_used(self) -> Complexes:
+        """Voltages where something stands or a tie ends, shape (terminals, S)."""
+        sources = self.J.copy()
+        # seen from the network a limited unit is one of the voltage that drives its current through its own impedance
+        drop = np.divide(self.I, self.y_f, out=np.zeros_like(self.I), where=self.y_f != 0)
+        sources[: self.F] = np.where(self.y_f != 0, self.V[: self.F] + drop, 0.0)
+        return np.asarray((self._of_terminals @ sources.T[:, :, None])[:, :, 0].T)
 
     def kept(self) -> dict[str, np.ndarray]:
         """A copy of all that moves by itself."""
@@ -165,6 +192,29 @@ class Plant:
             getattr(self, name)[...] = value
         self.update_loads()
 
+    def rise(self, dt_s: float) -> None:
+        """Voltages that are being raised, `dt_s` later."""
+        np.minimum(self.ramp + dt_s * self.ramp_per_s, 1.0, out=self.ramp)
+        self.ramp_per_s[self.ramp >= 1.0] = 0.0
+        self.rising = bool(self.ramp_per_s.any())
+
+    def start_up(self, row: int, scenario: int, ramp_s: float) -> None:
+        """Switches a unit on, in step with the voltage at its terminal; without one it raises it, if it can."""
+        v, rows = self.V[row, scenario], self.parts.of_row[row, scenario]
+        self.on[row, scenario] = True
+        alive = bool(self.parts.live[row, scenario]) and abs(v) > DEAD_V_PU
+        w = float(self.parts.centres(self)[rows, scenario]) if alive else 0.0
+        u = v / abs(v) if alive else 1.0
+        if row >= self.F:
+            self.u_g[row - self.F, scenario], self.x_g[row - self.F, scenario] = u, 2 * np.pi * self.island.f_hz * w
+            return
+        self.u[row, scenario], self.w[row, scenario] = u, w
+        self.e_f[row, scenario] = abs(v) if alive else 0.0
+        self.p_push[row, scenario] = 0.0
+        self.ramp[row, scenario] = 1.0 if alive else 0.0
+        self.ramp_per_s[row, scenario] = 0.0 if alive else 1.0 / ramp_s
+        self.rising |= not alive
+
     def switch_off(self, row: int, scenario: int | slice) -> None:
         """Takes a unit or load off; `rebuild` has to follow."""
         self.on[row, scenario] = False
@@ -172,7 +222,7 @@ class Plant:
             self.i_g[row - self.F, scenario] = self.i_ref[row - self.F, scenario] = 0.0
 
     def rebuild(self) -> None:
-        """Matrices anew, after units or loads have changed. Scenarios without a forming unit go dark."""
+        """Matrices anew, after units, loads or ties have changed. What has no forming unit any more goes dark."""
         on_f = self.on[: self.F]
         self.y_f: Complexes = np.where(on_f, self.y_c, 0.0)
         self.lit: Bools = np.asarray(on_f.any(axis=0))
@@ -181,21 +231,43 @@ class Plant:
         with_grid = (on_f & self.infinite[:, None]).any(axis=0)
         self.weight[~self.infinite] *= ~with_grid  # an infinite inertia is the centre
         self.weight /= np.maximum(self.weight.sum(axis=0), 1e-300)
+        self.parts = Parts.of(self)
         own = np.concatenate([self.y_f, np.zeros((self.G, self.S)), self.y_load])
-        same = self.y_net.ndim == 2 and bool((own == own[:, :1]).all() and self.lit.all())
-        y = stamped(self.y_net, own[:, :1] if same else own, self.terminal)
-        z = np.linalg.inv(np.where(self.lit[: len(y), None, None], y, np.eye(y.shape[-1])))
-        z = np.where(self.lit[: len(y), None, None], z, 0.0)
+        equal = bool((own == own[:, :1]).all() and (self.closed == self.closed[:, :1]).all())
+        same = self.y_net.ndim == 2 and equal
+        self._join(1 if same else self.S)
+        y = stamped(self.y_now, own[:, :1] if same else own, self.terminal)
+        z = np.where(self.parts.live_terminal[:, : len(y)].T[:, :, None], np.linalg.inv(y), 0.0)
         rows = z[:, self.terminal[:, None], self.terminal]
         self.same = same
         y_column = np.concatenate([self.y_f, np.ones((self.G + self.L, self.S))])
         """1 where a row's source is a current."""
-        self.rows_e: Complexes = rows * (y_column[:, :1].T if same else y_column.T[:, None])
+        y_source = y_column[:, :1].T if same else y_column.T[:, None]
+        self.rows_e: Complexes = rows * y_source
         """Voltage at a row's terminal per source of another, (1, K, K), or (S, K, K) where scenarios differ."""
+        self._of_terminals: Complexes = z[:, :, self.terminal] * y_source
         own_rows = self.rows_e[0] if same else self.rows_e
         self._rows = {rows: np.ascontiguousarray(own_rows[..., :rows, :rows]) for rows in (self.N, self.K)}
         self.constant_power = bool((np.abs(self.load) * (1 - self.z_share) * self.on[self.N :]).any())
         self.update_loads()
+
+    def _join(self, count: int) -> None:
+        """The network with its closed ties; what is dark stands to earth, so that there is an inverse."""
+        live = self.parts.live_terminal[:, :count]
+        if not len(self.ends) and live.all():
+            self.y_now: Complexes = self.y_net
+            return
+        y = np.array(np.broadcast_to(self.y_net, (count, *self.y_net.shape[-2:])))
+        for (a, b), through, charging, closed in zip(
+            self.ends, self.y_tie[:, 0], self.y_charge[:, 0], self.closed[:, :count], strict=True
+        ):
+            y[closed, a, b] -= through
+            y[closed, b, a] -= through
+            y[closed, a, a] += through + charging
+            y[closed, b, b] += through + charging
+        every = np.arange(y.shape[-1])
+        y[:, every, every] += np.where(live, 0.0, 1.0).T
+        self.y_now = y
 
     def update_loads(self) -> None:
         """What loads draw beside the impedance in the matrix: per voltage, and as constant power."""
@@ -207,11 +279,11 @@ class Plant:
         if not self.extra:
             self.J[self.N :] = 0.0
 
-    def load_currents(self) -> None:
-        """Writes the loads' part of J, from the last voltages."""
+    def load_currents(self, turn: Complexes | None = None) -> None:
+        """Writes the loads' part of J, from the last voltages and what they have turned by since (`Parts.turn`)."""
         if not self.extra:
             return
-        v = self.V[self.N :]
+        v = self.V[self.N :] if turn is None else self.V[self.N :] * turn
         y = self.y_extra
         if self.constant_power:
             y = y + self._y_constant(v, self.s_constant)
@@ -268,15 +340,16 @@ class Plant:
         injected = self.J[:, at]
         injected[self.N :] = 0.0  # loads are admittances here: no current has to flow that nobody gives
         own = np.zeros((self.K, len(at)), dtype=np.complex128)
-        v, y_net = self.V[:, at], self.y_net
+        v, y_net = self.V[:, at], self.y_now
+        live = self.parts.live[:, at]
         for _ in range(LIMIT_ROUNDS):
             y = own[:F] = y_f / k
             y_extra = self.y_extra[:, at] + self._y_constant(v[self.N :], self.s_constant[:, at])
             own[self.N :] = self.y_load[:, at] + y_extra
             injected[:F] = y * e
-            z = np.linalg.inv(stamped(y_net if y_net.ndim == 2 else y_net[at], own, t))
+            z = np.linalg.inv(stamped(y_net if y_net.ndim == 2 or len(y_net) == 1 else y_net[at], own, t))
             rows = z[:, t[:, None], t]
-            v = np.einsum("sij,js->is", rows, injected)
+            v = np.einsum("sij,js->is", rows, injected) * live
             current = y * (e - v[:F])
             size = np.abs(current)
             if (size <= limit * (1 + _LIMIT_TOLERANCE)).all() and (

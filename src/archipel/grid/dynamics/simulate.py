@@ -8,9 +8,20 @@ from typing import final
 import numpy as np
 
 from archipel.grid.dynamics.balance import balance
-from archipel.grid.dynamics.events import Connect, Event, LoadStep, SetPoint, Trip, Tripped
+from archipel.grid.dynamics.events import (
+    Close,
+    Connect,
+    Event,
+    LoadStep,
+    Open,
+    SetPoint,
+    StartUp,
+    Trip,
+    Tripped,
+)
 from archipel.grid.dynamics.island import Island, Start
 from archipel.grid.dynamics.plant import Plant
+from archipel.grid.dynamics.readings import Control, Reading
 from archipel.grid.dynamics.stepping import Stepper
 from archipel.grid.dynamics.traces import Frame, Settled, Traces, traces
 from archipel.grid.dynamics.watch import STORE_S, Watch
@@ -55,6 +66,7 @@ def simulate(
     step_s: float = 0.001,
     record_s: float = LOOK_S,
     quasi_static: bool = True,
+    control: Control | None = None,
 ) -> Traces:
     """Every scenario from its settled state through the events.
 
@@ -65,7 +77,10 @@ def simulate(
         start: Where scenarios differ; its arrays say how many there are.
         step_s: 1 to 10 ms; a divisor of 10 ms.
         record_s: How far apart traces are, a multiple of 10 ms.
-        quasi_static: Jump from settled state to settled state while nothing moves (`QUIET_F_HZ`, `QUIET_PU`).
+        quasi_static: Jump from settled state to settled state while nothing moves (`QUIET_F_HZ`, `QUIET_PU`). Not with
+            a control, which may act at any time.
+        control: Looks every `period_s`, from the start on, and answers with more events. Traces end early when it is
+            done.
 
     Raises:
         GridError: A scenario has no settled state to start from, an event names nothing, a time cannot be kept.
@@ -74,7 +89,8 @@ def simulate(
     if steps_per_look < 1 or abs(steps_per_look * step_s - LOOK_S) > 1e-9 or step_s < 1e-4:
         raise GridError(f"found a step of {step_s} s; expected 0.001 to 0.01 s that divides 0.01 s")
     plant = Plant(island, start or Start(), _scenarios(island, start))
-    return _Run(plant, step_s, record_s, quasi_static).through(_in_order(plant, events, duration_s), duration_s)
+    run = _Run(plant, step_s, record_s, quasi_static and control is None)
+    return run.through(_in_order(plant, events, duration_s), duration_s, control)
 
 
 def _scenarios(island: Island, start: Start | None) -> int:
@@ -85,7 +101,7 @@ def _scenarios(island: Island, start: Start | None) -> int:
     if len(counts) > 1:
         raise GridError(f"found arrays for {sorted(counts)} scenarios; expected the same number in all")
     for name, array in given.items():
-        columns = len(island.loads) if name.startswith("load") else len(island.units)
+        columns = len(island.loads if name.startswith("load") else island.ties if name == "closed" else island.units)
         if array is not None and array.shape[1:] != (columns,):
             raise GridError(f"start.{name}: found shape {array.shape}; expected (S, {columns})")
         if array is not None and np.isnan(array).any():
@@ -96,23 +112,33 @@ def _scenarios(island: Island, start: Start | None) -> int:
 
 
 def _name(event: Event) -> str:
-    if isinstance(event, SetPoint):
+    if isinstance(event, SetPoint | StartUp):
         return event.unit
+    if isinstance(event, Open | Close):
+        return event.tie
     return event.id if isinstance(event, Trip) else event.load
 
 
 def _in_order(plant: Plant, events: Sequence[Event], duration_s: float) -> list[Event]:
     problems = []
     units, loads = {unit.id for unit in plant.units}, {load.id for load in plant.island.loads}
+    ties = {tie.id for tie in plant.island.ties}
     for event in events:
         name = _name(event)
-        known = units if isinstance(event, SetPoint) else units | loads if isinstance(event, Trip) else loads
+        known = (
+            units if isinstance(event, SetPoint | StartUp)
+            else ties if isinstance(event, Open | Close)
+            else units | loads if isinstance(event, Trip)
+            else loads
+        )  # fmt: skip
         if name not in known:
             problems.append(f"{type(event).__name__} at {event.time_s:g} s: there is no {name}")
         elif isinstance(event, SetPoint) and event.v_pu is not None and plant.ids.index(name) >= plant.F:
             problems.append(f"SetPoint of {name}: it follows a voltage, so v_pu means nothing to it")
         if isinstance(event, Connect) and not (event.pickup >= 1 and event.hold_s >= 0 and event.decay_s > 0):
             problems.append(f"{event}: expected a pickup not below 1, a hold_s not below 0 and a decay_s above it")
+        if isinstance(event, StartUp) and not event.ramp_s > 0:
+            problems.append(f"StartUp of {name}: found a ramp of {event.ramp_s:g} s; expected one above zero, often 1")
         if not 0 <= event.time_s <= duration_s:
             problems.append(f"{type(event).__name__} of {name}: its time {event.time_s:g} s is not in the run")
         if event.scenario is not None and not 0 <= event.scenario < plant.S:
@@ -142,19 +168,29 @@ class _Run:
                 "to start from; the units that form its voltage must be able to carry its load within their limits"
             )
         self.lowest, self.highest = plant.w_centre.copy(), plant.w_centre.copy()
+        self._extremes()
 
-    def through(self, events: list[Event], duration_s: float) -> Traces:
+    def through(self, events: list[Event], duration_s: float, control: Control | None) -> Traces:
         """Steps are counted, so that no time is ever off by a sum of roundings."""
         last = round(duration_s / self.step_s)
         due = [(min(round(event.time_s / self.step_s), last), event) for event in events]
         k, looked, per_quiet = 0, 0, self.per_look * round(QUIET_S / LOOK_S)
+        per_control = 0 if control is None else self.per_look * max(1, round(control.period_s / LOOK_S))
         self._record(0)
         while True:
+            if control is not None and k % per_control == 0 and k < last:
+                asked = control(Reading.of(self.plant, k * self.step_s, self.s))
+                new = _in_order(self.plant, asked, duration_s) if asked else []
+                due += [(max(k, min(round(event.time_s / self.step_s), last)), event) for event in new]
+                due.sort(key=lambda one: one[0])
+            switched = False
             while due and due[0][0] <= k:
-                self._happen(due.pop(0)[1])
-                if not due or due[0][0] > k:
-                    self._switched()
-            if k >= last:
+                event = due.pop(0)[1]
+                self._happen(event)
+                switched |= not isinstance(event, SetPoint)
+            if switched:
+                self._switched()
+            if k >= last or (control is not None and control.done):
                 break
             stop = min(last, due[0][0]) if due else last
             if self.quasi_static and k % per_quiet == 0 and (ahead := self._jump(stop - k)):
@@ -175,6 +211,13 @@ class _Run:
                     self._record(k)
         return self._traces()
 
+    def _extremes(self) -> None:
+        """Of frequencies of live parts in a settled state."""
+        parts = self.plant.parts
+        centres = np.where(parts.exist(), parts.centres(self.plant), self.plant.w_centre)
+        np.minimum(self.lowest, centres.min(axis=0), out=self.lowest)
+        np.maximum(self.highest, centres.max(axis=0), out=self.highest)
+
     def _switched(self) -> None:
         """Voltages and currents jump when something is switched; angles and filters do not."""
         plant = self.plant
@@ -193,7 +236,15 @@ class _Run:
             if event.v_pu is not None:
                 plant.v_set[row, at] = event.v_pu
             return
+        if isinstance(event, Open | Close):
+            tie = [each.id for each in plant.island.ties].index(event.tie)
+            plant.closed[tie, at] = isinstance(event, Close)
+            return
         row = plant.ids.index(_name(event))
+        if isinstance(event, StartUp):
+            for scenario in range(plant.S) if event.scenario is None else (event.scenario,):
+                plant.start_up(row, scenario, event.ramp_s)
+            return
         load = row - plant.N
         if isinstance(event, Trip):
             plant.switch_off(row, at)
@@ -210,7 +261,7 @@ class _Run:
         now = self._place()
         moved = np.abs(now - self._place_before).max() if self._place_before is not None else np.inf
         self._place_before = now
-        if moved > SLOW_PU or watch.beyond().any() or (ahead := self._still(room)) == 0:
+        if plant.rising or moved > SLOW_PU or watch.beyond().any() or (ahead := self._still(room)) == 0:
             return 0
         kept = plant.kept()
         found, s = balance(plant, watch)
@@ -223,14 +274,16 @@ class _Run:
         dt_s = ahead * self.step_s
         watch.spend(s.real, dt_s)
         if plant.L:
-            watch.age_loads(dt_s, plant.island.f_hz * (1 + plant.w_centre))
+            watch.age_loads(dt_s, plant.island.f_hz * (1 + watch.at_loads()))
+        turn = plant.parts.turn(plant, dt_s, slice(plant.F))
+        if turn is not None:
+            plant.u *= turn  # parts go on turning against each other while nothing else moves
         found, self.s = balance(plant, watch)
         if not found.all():
             plant.put_back(kept)
             self.s = before
             return 0
-        np.minimum(self.lowest, plant.w_centre, out=self.lowest)
-        np.maximum(self.highest, plant.w_centre, out=self.highest)
+        self._extremes()
         return ahead
 
     def _place(self) -> Floats:

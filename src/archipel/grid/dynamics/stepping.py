@@ -69,7 +69,7 @@ class Stepper:
         self._answer = np.stack([_wide(gain_w, shape), _wide((1 - keep_e) * self.plant.droop_v, shape)])
 
     def run(self, steps: int, lowest: Floats, highest: Floats) -> None:
-        """So many steps; `lowest` and `highest` take the extremes of the centre's frequency, each of shape (S,).
+        """So many steps; `lowest` and `highest` take the extremes of all parts' frequencies, each of shape (S,).
 
         At most `most_steps`: set-points and the speed of the frame stand still meanwhile.
         """
@@ -79,7 +79,9 @@ class Stepper:
         w, e_f, e_real, both = plant.w, plant.e_f, self._e.real, self._both
         real, turn, other, s = self._real, self._turn, self._complex, self.s
         governed, following = len(plant.governed) > 0, plant.G > 0
-        drive = self._gain * np.stack([plant.p_set[:F] + plant.p_push, plant.v_set + plant.droop_v * plant.q_set[:F]])
+        order = plant.v_set + plant.droop_v * plant.q_set[:F]
+        drive = self._gain * np.stack([plant.p_set[:F] + plant.p_push, order * plant.ramp if plant.rising else order])
+        turn_loads = plant.parts.turn(plant, self.step_s, slice(plant.N, plant.K))
         for step in range(steps):
             if governed:
                 self._govern(drive[0])
@@ -88,7 +90,7 @@ class Stepper:
             if following:
                 np.multiply(plant.u_g, plant.i_g, out=plant.J[F : plant.N])
             if plant.extra:
-                plant.load_currents()
+                plant.load_currents(turn_loads)
             plant.voltages(loads=plant.extra or step == steps - 1)
             np.subtract(J_f, V_f, out=I)
             np.multiply(I, plant.y_f, out=I)
@@ -116,6 +118,9 @@ class Stepper:
             self._seen[step] = w
         centre = (self._seen[:steps] * plant.weight).sum(axis=1)
         plant.w_centre[:] = centre[-1]
+        if plant.parts.number > 1:
+            of_parts = np.einsum("pfs,tfs->tps", plant.parts.weight, self._seen[:steps])
+            centre = np.where(plant.parts.exist(), of_parts, centre[:, None]).reshape(-1, plant.S)
         np.minimum(lowest, centre.min(axis=0), out=lowest)
         np.maximum(highest, centre.max(axis=0), out=highest)
 

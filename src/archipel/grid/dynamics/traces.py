@@ -10,6 +10,7 @@ import numpy as np
 from archipel.grid.branch_model import Complexes
 from archipel.grid.dynamics.events import Tripped
 from archipel.grid.dynamics.plant import Plant
+from archipel.grid.dynamics.readings import TieEnds
 from archipel.model import Bools, Floats
 
 _CHUNK = 32
@@ -30,7 +31,9 @@ class Traces:
     f_hz: Floats
     """Of every unit, shape (S, T, N): a forming one's own, what a following one's loop sees."""
     f_centre_hz: Floats
-    """Of the centre of inertia, shape (S, T)."""
+    """Of the centre of inertia of all that is live, shape (S, T); where open ties part it see `f_part_hz`."""
+    f_part_hz: Floats
+    """Of the centre of inertia of the part every unit stands in, shape (S, T, N)."""
     p_kw: Floats
     q_kvar: Floats
     v_pu: Floats
@@ -47,7 +50,14 @@ class Traces:
     """In stores at the end, shape (S, N); NaN without one."""
     nadir_hz: Floats
     peak_hz: Floats
-    """Extremes of the centre's frequency over every step, shape (S,)."""
+    """Extremes over every step and all live parts of the frequency of their centres, shape (S,)."""
+    tie_p_kw: Floats
+    tie_q_kvar: Floats
+    """Through ties from a to b, at a, shape (S, T, ties)."""
+    tie_angle_deg: Floats
+    """Voltage at a against that at b, shape (S, T, ties); NaN unless both ends are live."""
+    tie_v_pu: Floats
+    """Voltages at both ends of ties, shape (S, T, ties, 2); NaN where nothing is live."""
     trips: tuple[Tripped, ...]
     """In order of time; events asked for are not among them."""
 
@@ -90,10 +100,15 @@ class Frame:
     y_loads: Complexes
     on: Bools
     lit: Bools
+    live: Bools
+    w_parts: Floats | None
+    ties: TieEnds | None
+    v_used: Complexes | None
 
     @staticmethod
     def of(plant: Plant, s: Complexes) -> Frame:
         """The plant now, its units giving `s`."""
+        ties = len(plant.ends) > 0
         return Frame(
             w=plant.w.copy(),
             w_centre=plant.w_centre.copy(),
@@ -104,7 +119,17 @@ class Frame:
             y_loads=plant.y_load,
             on=plant.on[: plant.N].copy(),
             lit=plant.lit,
+            live=plant.parts.live if ties else plant.lit[None],
+            w_parts=_of_units(plant) if ties else None,
+            ties=TieEnds.of(plant) if ties else None,
+            v_used=plant.at_used() if ties else None,
         )
+
+
+def _of_units(plant: Plant) -> Floats:
+    """Frequency of the part every unit stands in, over nominal less one."""
+    at_units = plant.parts.by_row(plant.parts.centres(plant), slice(plant.N))
+    return np.array(np.broadcast_to(at_units, (plant.N, plant.S)))
 
 
 def traces(
@@ -113,7 +138,13 @@ def traces(
     """Frames in the island's order and units; every array becomes (S, T, ...)."""
     N, L, f_hz, back = plant.N, plant.L, plant.island.f_hz, np.argsort(plant.order)
     in_order = bool((back[1:] > back[:-1]).all())
-    of_units = {name: np.empty((len(frames), N, plant.S)) for name in ("f_hz", "p_kw", "q_kvar", "v_pu", "i_pu")}
+    ties = len(plant.ends)
+    parted = ("f_part_hz",) if ties else ()
+    of_units = {
+        name: np.empty((len(frames), N, plant.S)) for name in ("f_hz", "p_kw", "q_kvar", "v_pu", "i_pu", *parted)
+    }
+    v_ties = np.stack([frame.ties.v_pu for frame in frames if frame.ties]) if ties else np.zeros((len(frames), 0, 2, 1))
+    of_ties = {name: np.empty((len(frames), ties, plant.S)) for name in ("tie_p_kw", "tie_q_kvar", "tie_angle_deg")}
     of_loads = {name: np.empty((len(frames), L, plant.S)) for name in ("load_p_kw", "load_q_kvar", "load_v_pu")}
     of_all = {name: np.empty((len(frames), plant.S)) for name in ("f_centre_hz", "losses_kw")}
     for begin in range(0, len(frames), _CHUNK):
@@ -122,10 +153,13 @@ def traces(
             if name in of_units:
                 of_units[name][at] = values if in_order else values[:, back]
             else:
-                (of_loads if name in of_loads else of_all)[name][at] = values
+                (of_loads if name in of_loads else of_ties if name in of_ties else of_all)[name][at] = values
+    if not parted:
+        of_units["f_part_hz"] = np.broadcast_to(of_all["f_centre_hz"][:, None], (len(frames), N, plant.S))
     return Traces(
         time_s=time_s,
-        **{name: np.moveaxis(values, -1, 0) for name, values in (of_units | of_loads | of_all).items()},
+        **{name: np.moveaxis(values, -1, 0) for name, values in (of_units | of_loads | of_ties | of_all).items()},
+        tie_v_pu=np.moveaxis(np.broadcast_to(v_ties, (*v_ties.shape[:3], plant.S)), -1, 0),
         e_kwh=np.where(plant.stored[:, None], plant.e * plant.base, np.nan)[back].T,
         nadir_hz=f_hz * (1 + extremes[0]),
         peak_hz=f_hz * (1 + extremes[1]),
@@ -146,10 +180,12 @@ def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
     loads = base * v[:, N:] * np.conj(all_of("y_loads") * v[:, N:] - all_of("i_loads"))
     given = np.where(on, s, 0.0) * -base
     size_units = np.maximum(size[:, :N], 1e-12) * (base * plant.rating)
-    seen_v = np.where(lit[:, None], size, np.nan)
+    live = all_of("live")
+    seen_v = np.where(live, size, np.nan)
     w = np.concatenate([all_of("w"), all_of("w_following")], axis=1)
-    return {
-        "f_hz": np.where(on, f_hz * (1 + w), np.nan),
+    found = _read_ties(frames, live[:, :N], f_hz) if len(plant.ends) else {}
+    return found | {
+        "f_hz": np.where(on & live[:, :N] if found else on, f_hz * (1 + w), np.nan),
         "f_centre_hz": np.where(lit, f_hz * (1 + all_of("w_centre")), np.nan),
         "p_kw": given.real,
         "q_kvar": given.imag,
@@ -158,14 +194,31 @@ def _read(plant: Plant, frames: list[Frame]) -> dict[str, Floats]:
         "load_p_kw": loads.real,
         "load_q_kvar": loads.imag,
         "load_v_pu": seen_v[:, N:],
-        "losses_kw": _losses(plant, v),
+        "losses_kw": _losses(plant, v, frames),
     }
 
 
-def _losses(plant: Plant, v: Complexes) -> Floats:
-    """What goes into the network at its terminals and does not come out, shape (T, S)."""
-    _, first = np.unique(plant.terminal, return_index=True)
-    at_terminal = v[:, first]
+def _read_ties(frames: list[Frame], live: Bools, f_hz: float) -> dict[str, Floats]:
+    ties = [frame.ties for frame in frames if frame.ties is not None]
+    w = np.stack([frame.w_parts for frame in frames if frame.w_parts is not None])
+    return {
+        "f_part_hz": np.where(live, f_hz * (1 + w), np.nan),
+        "tie_p_kw": np.stack([each.s_kva.real for each in ties]),
+        "tie_q_kvar": np.stack([each.s_kva.imag for each in ties]),
+        "tie_angle_deg": np.stack([each.angle_deg for each in ties]),
+    }
+
+
+def _losses(plant: Plant, v: Complexes, frames: list[Frame]) -> Floats:
+    """What goes into the network and its ties and does not come out, shape (T, S)."""
+    if len(plant.ends):
+        at_terminal = np.stack([frame.v_used for frame in frames if frame.v_used is not None])
+    else:
+        _, first = np.unique(plant.terminal, return_index=True)
+        at_terminal = v[:, first]
     shared = plant.y_net.ndim == 2
     into = plant.y_net @ at_terminal if shared else np.einsum("sij,tjs->tis", plant.y_net, at_terminal)
-    return np.asarray(plant.base * (at_terminal * into.conj()).real.sum(axis=1))
+    lost = np.asarray(plant.base * (at_terminal * into.conj()).real.sum(axis=1))
+    if len(plant.ends):
+        lost += np.stack([frame.ties.losses_kw.sum(axis=0) for frame in frames if frame.ties is not None])
+    return lost

@@ -47,6 +47,9 @@ class Store:
     e_kwh_max: float
     efficiency: float = 0.95
     """Each way, above zero and at most 1."""
+    spare: float = 0.0
+    """Share of `e_kwh_max` that is there beyond either end for seconds: what is usable is less than what cells hold. A
+    unit beyond an end is asked for no more, and switches off once the spare is used as well."""
 
 
 @final
@@ -93,6 +96,8 @@ class Forming:
     store: Store | None = None
     limits: tuple[Limit, ...] = ()
     """When it trips."""
+    angle_deg: float = 0.0
+    """Of its voltage at the start. Counts only between parts of a network that nothing joins then."""
 
 
 def droop(
@@ -160,7 +165,15 @@ def machine(
     )
 
 
-def main_grid(id: str, terminal: int, sk_kva: float, *, v_pu: float = 1.0, f_hz: float | None = None) -> Forming:  # noqa: A002
+def main_grid(
+    id: str,  # noqa: A002
+    terminal: int,
+    sk_kva: float,
+    *,
+    v_pu: float = 1.0,
+    f_hz: float | None = None,
+    angle_deg: float = 0.0,
+) -> Forming:
     """The grid above: a voltage of its own frequency behind its short-circuit power. Losing it is a `Trip` of it."""
     return Forming(
         id=id,
@@ -173,6 +186,7 @@ def main_grid(id: str, terminal: int, sk_kva: float, *, v_pu: float = 1.0, f_hz:
         droop_v=0.0,
         x_pu=1.0,
         i_pu_max=float("inf"),
+        angle_deg=angle_deg,
     )
 
 
@@ -233,3 +247,22 @@ class Load:
 
 
 Unit = Forming | Following
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tie:
+    """A branch with a switch between two terminals: closed it joins what stands there, open it parts it.
+
+    Per unit on the network's base. A line as a pi: half of what it charges stands at either end while it is closed.
+    """
+
+    id: str
+    a: int
+    b: int
+    """Rows of the network's terminals."""
+    r_pu: float = 0.0
+    x_pu: float
+    b_pu: float = 0.0
+    """Susceptance of its charging, of both ends together."""
+    closed: bool = True

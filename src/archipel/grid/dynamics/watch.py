@@ -52,8 +52,13 @@ class Watch:
     def frequencies(self) -> Floats:
         """What each row measures, shape (K, S) [Hz]: its own, its loop's, for loads the centre's."""
         plant, f_hz = self.plant, self.plant.island.f_hz
-        loads = np.broadcast_to(plant.w_centre, (plant.L, plant.S))
-        return np.asarray(f_hz * (1 + np.concatenate([plant.w, plant.x_g / (2 * np.pi * f_hz), loads])))
+        return np.asarray(f_hz * (1 + np.concatenate([plant.w, plant.x_g / (2 * np.pi * f_hz), self.at_loads()])))
+
+    def at_loads(self) -> Floats:
+        """Frequency where loads stand, over nominal less one, shape (L, S)."""
+        plant = self.plant
+        at_loads = plant.parts.by_row(plant.parts.centres(plant), slice(plant.N, plant.K))
+        return np.broadcast_to(at_loads, (plant.L, plant.S))
 
     def powers(self, s_forming: np.ndarray) -> np.ndarray:
         """Power given by all units, shape (N, S)."""
@@ -65,8 +70,10 @@ class Watch:
         plant = self.plant
         self.spend(s.real, dt_s)
         self._limit_powers(s.real, dt_s)
+        if plant.rising:
+            plant.rise(dt_s)
         if self._loads_answer or (plant.pickup != 1).any():
-            self.age_loads(dt_s, plant.island.f_hz * (1 + plant.w_centre))
+            self.age_loads(dt_s, plant.island.f_hz * (1 + self.at_loads()))
         if not (plant.G or self._rules):
             return self._spent(time_s) + self._dark(time_s)
         f, v = self.frequencies(), np.abs(plant.V)
@@ -187,11 +194,11 @@ class Watch:
         plant = self.plant
         if not plant.stored.any():
             return []
-        over = (plant.e < 0) | (plant.e > plant.e_max)
+        over = (plant.e < -plant.e_spare) | (plant.e > plant.e_max + plant.e_spare)
         gone = []
         for row, scenario in np.argwhere(over & plant.on[: plant.N] & plant.stored[:, None]):
             empty = plant.e[row, scenario] < 0
-            plant.e[row, scenario] = 0.0 if empty else plant.e_max[row, 0]
+            plant.e[row, scenario] = np.clip(plant.e[row, scenario], 0.0, plant.e_max[row, 0])
             plant.switch_off(int(row), int(scenario))
             gone.append(Tripped(int(scenario), time_s, plant.ids[row], "store empty" if empty else "store full"))
         return gone
@@ -202,7 +209,7 @@ class Watch:
         gone: list[Tripped] = []
         if not plant.G:
             return gone
-        dark = ~plant.on[: plant.F].any(axis=0)
+        dark = ~plant.parts.live[plant.F : plant.N]
         for row, scenario in np.argwhere(plant.on[plant.F : plant.N] & dark):
             plant.switch_off(int(plant.F + row), int(scenario))
             gone.append(Tripped(int(scenario), time_s, plant.ids[plant.F + row], "no source forms a voltage"))
