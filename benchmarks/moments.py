@@ -52,7 +52,9 @@ def moments(
     for k in range(len(done), number):
         cpu = time.process_time()
         since = before(area.scenario, at[k], states[rows[k]], held(rows[k] - 1))
-        left = leave(area, at[k], hours, rules=rules, promised_h=promised_h, since=since, seed=k)
+        left = leave(
+            area, at[k], hours, rules=rules, promised_h=promised_h, since=since, seed=k, closing_in_dynamics=False
+        )
         done.append({"at": at[k].isoformat(), "cpu_s": time.process_time() - cpu, **_moment(left)})
         if file is not None:
             with file.open("a") as lines:

@@ -14,6 +14,7 @@ import numpy as np
 from archipel.devices import BatteryFleet, DeviceFleet
 from archipel.grid.branch_model import BASE_KVA
 from archipel.grid.dynamics import Following, Forming, Island, Load, Network, Store, Tie, droop, main_grid, reduced
+from archipel.grid.dynamics.grid_codes import ISLAND_READY
 from archipel.grid.topology import fused
 from archipel.model import Floats, Grid, GridError, Ints, Scenario, StrategyResult
 
@@ -133,6 +134,7 @@ def area(
                 sun = min(p, 0.0)
                 units.append(Following(
                     id=f"{name}/following", terminal=places.of(at), rating_kva=size, p_kw=sun, q_kvar=q, p_kw_min=sun,
+                    code=ISLAND_READY,
                 ))  # fmt: skip
         rows = np.flatnonzero((cell == c) & ~forms & ~follows & (now.p_kw > 0.0))
         if switched and len(rows):

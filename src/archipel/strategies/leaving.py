@@ -144,6 +144,7 @@ def leave(
     soc: float | None = None,
     since: Before | None = None,
     seed: int = 0,
+    closing_in_dynamics: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Left:
     """Lose the main grid at `at` for `hours`.
@@ -157,6 +158,8 @@ def leave(
         soc: state of charge of all batteries at the loss; by default what was before leaves.
         since: what was before; by default a day of local rules.
         seed: of the angles at which islands and main grid meet.
+        closing_in_dynamics: whether the last seconds before each island is back are simulated as well, for the step of
+            power at closing: they take longer than all the rest.
         progress: called with (quarter hours done, in all).
 
     Raises:
@@ -190,7 +193,7 @@ def leave(
         found.append(
             _live(
                 lost[cell], area.earth(cell), at, hours, shared, promised_h, area.part(cell).states(states),
-                seed + 1_000_003 * k, _shifted(progress, k * steps, len(forms.island) * steps),
+                seed + 1_000_003 * k, closing_in_dynamics, _shifted(progress, k * steps, len(forms.island) * steps),
             )
         )  # fmt: skip
     dark = tuple(_dark(whole, cell, why, rules.critical_share, row, steps) for cell, why in forms.dark.items())
@@ -227,6 +230,7 @@ def _live(
     promised_h: float,
     states: Mapping[str, State],
     seed: int,
+    closing_in_dynamics: bool,
     progress: Callable[[int, int], None] | None,
 ) -> LeftIsland:
     """One island from its first quarter hour to its return."""
@@ -238,9 +242,10 @@ def _live(
     if not result.complete:
         raise KeyboardInterrupt  # a part of the hours would look like all of them
     life, closing = life_beside(float(lost.traces.settled_hz[0]) - connected.grid.f_hz, hours, seed, ())
-    battery = next(f for f in connected.fleets if isinstance(f, BatteryFleet))
-    touched = close_to_main(island, last_state(result, island, battery), battery, rules.droop, seed=seed)
-    closing = closing.measured(touched) if closing and touched else closing
+    if closing is not None and closing_in_dynamics:
+        battery = next(f for f in connected.fleets if isinstance(f, BatteryFleet))
+        touched = close_to_main(island, last_state(result, island, battery), battery, rules.droop, seed=seed)
+        closing = closing.measured(touched) if touched else closing
     told = promise.hours(e_kwh)
     return LeftIsland(island, earth, lost.import_kw, float(e_kwh.sum()), told, lost.traces, result, life, closing)
 
