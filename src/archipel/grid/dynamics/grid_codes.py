@@ -169,5 +169,5 @@ ISLAND_READY = replace(
     volt_var=None,
     frequency_watt=FrequencyWatt(0.2, 0.2, 0.02, of_present=True, response_s=2.0),
 )
-"""Where full batteries may meet more sun than load, 5 % is too flat: frequency would pass 51.5 Hz before the sun is turned
-down. EN 50549-1, 4.6.1 lets the operator set 2 to 12 %. Reactive power is left to set-points."""
+"""Where full batteries may meet more sun than load, 5 % is too flat: frequency would pass 51.5 Hz before the sun is
+turned down. EN 50549-1, 4.6.1 lets the operator set 2 to 12 %. Reactive power is left to set-points."""
