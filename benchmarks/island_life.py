@@ -5,6 +5,7 @@
     python -m benchmarks.island_life year --forecast perfect   with plans on perfect ones
     python -m benchmarks.island_life moments --scenario district --number 1000 --kept FOLDER
                                                                the main grid is lost, see benchmarks.moments
+    python -m benchmarks.island_life year --events 200         with events of seconds: lost sun, lost stores, load back
     python -m benchmarks.island_life storage                   unserved energy against hours of storage, by the rules
 
 Figures go to standard output as JSON, one line per run.
@@ -29,6 +30,7 @@ from archipel.formats.scenario import load_scenario
 from archipel.model import Scenario
 from archipel.report.kpis import kpis
 from archipel.strategies.distributed import Distributed
+from archipel.strategies.events import WithEvents, draw
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import run
 
@@ -54,16 +56,38 @@ def _progress(done: int, total: int) -> None:
         sys.stderr.write(f"\r{done / total:6.1%}")
 
 
-def year(forecast: str, days: int, start: datetime | None, workers: int) -> dict[str, Any]:
-    """A year (or some days) of the rural grid without a main grid."""
+def year(forecast: str, days: int, start: datetime | None, workers: int, events: int, seed: int) -> dict[str, Any]:
+    """A year (or some days) of the rural grid without a main grid, with so many events of seconds."""
     case = load_scenario("island-year")
     if forecast == "none":
-        return {"forecast": forecast, **told(case, Uncoordinated(case), days, start)}
+        return {"forecast": forecast, **_eventful(case, Uncoordinated(case), days, start, events, seed)}
     strategy = Distributed(case, forecast=forecast, workers=workers, gaps=False)  # type: ignore[arg-type]
     try:
-        return {"forecast": forecast, **told(case, strategy, days, start)}
+        return {"forecast": forecast, **_eventful(case, strategy, days, start, events, seed)}
     finally:
         strategy.close()
+
+
+def _eventful(
+    case: Scenario, strategy: Any, days: int, start: datetime | None, events: int, seed: int
+) -> dict[str, Any]:
+    if not events:
+        return told(case, strategy, days, start)
+    drawn = draw(case, events, start=start or case.start, days=days, seed=seed)
+    eventful = WithEvents(strategy, case, drawn)
+    figures = told(case, eventful, days, start)
+    traces = [lived.traces for lived in eventful.lived if lived.traces is not None]
+    return {
+        **figures,
+        "events": len(eventful.lived),
+        "events_simulated": len(traces),
+        "events_nadir_hz": min(float(one.nadir_hz[0]) for one in traces),
+        "events_peak_hz": max(float(one.peak_hz[0]) for one in traces),
+        "events_settled_off_hz": max(abs(float(one.settled_hz[0]) - case.grid.f_hz) for one in traces),
+        "events_lost_kw": max((abs(lived.lost_kw) for lived in eventful.lived), default=0.0),
+        "events_trips": sorted({trip.id for one in traces for trip in one.trips}),
+        "events_why_not": sorted({lived.why_not for lived in eventful.lived if lived.why_not}),
+    }
 
 
 def storage(hours: float) -> dict[str, Any]:
@@ -89,6 +113,7 @@ def main() -> int:
     parser.add_argument("--forecast", choices=("none", "naive", "perfect"), default="none")
     parser.add_argument("--days", type=int, default=366)
     parser.add_argument("--start", type=lambda s: datetime.fromisoformat(s).replace(tzinfo=UTC))
+    parser.add_argument("--events", type=int, default=0, help="of seconds, drawn by the seed before the run")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scenario", choices=("island", "district"), default="island")
     parser.add_argument("--number", type=int, default=200)
@@ -100,7 +125,7 @@ def main() -> int:
     parser.add_argument("--kept", type=Path, help="folder for what is done; the same command goes on from there")
     asked = parser.parse_args()
     if asked.what == "year":
-        found = [year(asked.forecast, asked.days, asked.start, asked.workers)]
+        found = [year(asked.forecast, asked.days, asked.start, asked.workers, asked.events, asked.seed)]
     elif asked.what == "moments":
         found = [moments(asked.scenario, asked.number, asked.seed, asked.hours, asked.promised, asked.kept)]
     else:

@@ -27,7 +27,7 @@ SWITCH = "switch to the main grid"
 """Ids of its unit, and of the tie to it."""
 SPARE = 0.002
 """Of a battery's usable capacity: some 15 s at the rating of a battery of two hours."""
-_FOLLOWING = ("pv", "generator", "dispatchable")
+FOLLOWING = ("pv", "generator", "dispatchable")
 
 
 @final
@@ -108,10 +108,10 @@ def area(
     """
     grid, names = scenario.grid, [cell.id for cell in scenario.archipelago.cell]
     node, kind, cell = scenario.device_node, np.array(scenario.device_kind), scenario.device_cell
-    forms, follows = kind == "battery", np.isin(kind, _FOLLOWING)
+    forms, follows = kind == "battery", np.isin(kind, FOLLOWING)
     rated = np.zeros(len(node))
     rated[forms] = battery.p_kw_discharge
-    rating = [_rating(cast("DeviceFleet", f)) for f in scenario.fleets if f.kind in _FOLLOWING]
+    rating = [_rating(cast("DeviceFleet", f)) for f in scenario.fleets if f.kind in FOLLOWING]
     rated[follows] = np.concatenate([np.zeros(0), *rating])
     places = _Places([grid.source.node], fused(grid))
     cut, ends = _cut(scenario) if switched else (grid, {})
