@@ -1,4 +1,4 @@
-"""Events of seconds in a run of quarter hours: drawn before the run, lived at milliseconds, felt in their quarter hour."""
+"""Events of seconds in a run of quarter hours: drawn before it, lived at milliseconds, felt in their quarter hour."""
 
 from __future__ import annotations
 
