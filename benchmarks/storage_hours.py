@@ -29,7 +29,7 @@ from archipel.model.weather import Weather
 from archipel.report.svg import tag, text
 from archipel.strategies.off_grid import PACE
 
-HOURS = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 60.0, 72.0, 80.0, 88.0, 96.0, 104.0, 112.0)
+HOURS = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 60.0, 72.0, 80.0, 88.0, 96.0, 104.0, 112.0, 120.0, 136.0)
 WANTED = (0.01, 0.001)
 LOSSES = 0.012
 """Of load, in the year by AC power flow."""
@@ -132,7 +132,7 @@ def needed_h(rows: list[dict[str, Any]], name: str, share: float) -> float | Non
 def picture(rows: list[dict[str, Any]], measured: list[tuple[float, float]]) -> str:
     """Unserved share against hours of storage, both logarithmic, as SVG."""
     wide, high, left, low = 640.0, 360.0, 64.0, 44.0
-    x_ends, y_ends = np.log([2.0, 128.0]), np.log([1e-4, 0.2])
+    x_ends, y_ends = np.log([2.0, 144.0]), np.log([1e-4, 0.2])
 
     def at(hours: float, share: float) -> tuple[float, float]:
         x = left + (np.log(hours) - x_ends[0]) / (x_ends[1] - x_ends[0]) * (wide - left - 16.0)

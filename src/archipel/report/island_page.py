@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from archipel.cell.reserve import survival_words
+from archipel.grid.dynamics import Traces
 from archipel.model import Floats, Scenario, StrategyResult
 from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend, tag, text, ticks
-from archipel.strategies.first_seconds import LOST_S
+from archipel.strategies.first_seconds import LOST_S, back_after_s
 from archipel.strategies.leaving import Dark, Left, LeftIsland, timeline
 
 WIDE, HIGH, LEFT_EDGE, FLOOR, TOP = 620, 210, 44, 24, 16
@@ -34,9 +35,7 @@ def island_page(left: Left) -> str:
     drawn = sorted(left.islands, key=lambda one: -_drawn(one.scenario, one.result))[:DRAWN]
     for one in drawn:
         of = f": {one.name}" if several else ""
-        f_hz, time_s = one.traces.f_centre_hz[0], one.traces.time_s
-        keys = [("distributed", "frequency (centre of inertia)", "line"), ("limit", "main grid lost", "dash")]
-        lines.append(section(f"The first seconds{of}", _seconds(time_s, f_hz, one.scenario.grid.f_hz) + legend(keys)))
+        lines.append(section(f"The first seconds{of}", _seconds(one.traces, one.scenario.grid.f_hz)))
         lines.append(section(f"The hours without main grid{of}", _hours(one.scenario, one.result)))
         if len(one.cells) > 1:
             lines.append(section(f"Who carried whom{of}", _carried(one.scenario, one.result)))
@@ -68,11 +67,20 @@ def summary(left: Left) -> str:
         names = ", ".join(one.name for one in left.islands)
         formed = f" As one island it cannot live; {names} can, {_count(len(left.dark), 'cell')} cannot and stayed dark."
         there = "There critical" if len(left.islands) == 1 else "In these islands critical"
+    back = max(back_after_s(one.traces, one.scenario.grid.f_hz) for one in left.islands)
+    returned = f" and was back within 20 mHz after {back:.1f} s" if np.isfinite(back) else ""
     return (
-        f"{start}{formed} Frequency stayed within {low:.2f} and {high:.2f} Hz, {trips} units or loads "
+        f"{start}{formed} Frequency stayed within {low:.2f} and {high:.2f} Hz{returned}; {trips} units or loads "
         f"tripped. {there or 'Critical'} load was promised {promised_h:g} h and served {held}; "
-        f"{_missed(unserved / max(wanted, 1e-9))}{lasts}"
+        f"{_missed(unserved / max(wanted, 1e-9))}{_closed(left)}{lasts}"
     )
+
+
+def _closed(left: Left) -> str:
+    """How hard the return was."""
+    steps = [one.closing.power_step_share for one in left.islands if one.closing is not None]
+    known = [step for step in steps if step is not None]
+    return f" Closing again moved {100 * max(known):.1f} % of the rating of all batteries." if known else ""
 
 
 def _count(number: int, what: str) -> str:
@@ -171,12 +179,21 @@ def _events(left: Left, several: bool) -> str:
     return _table(("After", "What"), ((after, what) for after, _, what in rows), 2)
 
 
-def _seconds(time_s: Floats, f_hz: Floats, nominal_hz: float) -> str:
-    """Frequency against seconds since the loss."""
+def _seconds(traces: Traces, nominal_hz: float) -> str:
+    """Frequency and the lowest and highest voltage against seconds since the loss."""
+    time_s, f_hz = traces.time_s - LOST_S, traces.f_centre_hz[0]
     low = min(nominal_hz - 0.2, np.floor(float(np.nanmin(f_hz)) * 10) / 10)
     high = max(nominal_hz + 0.2, np.ceil(float(np.nanmax(f_hz)) * 10) / 10)
     words = "Frequency after the loss of the main grid"
-    return trace(time_s - LOST_S, [(f_hz, "distributed", 1.6)], low, high, "Hz", words, mark_s=0.0)
+    frequency = trace(time_s, [(f_hz, "distributed", 1.6)], low, high, "Hz", words, mark_s=0.0)
+    least, most = np.nanmin(traces.v_pu[0], axis=1), np.nanmax(traces.v_pu[0], axis=1)
+    ends = [(least, "band", 1.4), (most, "band", 1.4)]
+    low, high = np.floor(float(least.min()) * 20) / 20, np.ceil(float(most.max()) * 20) / 20
+    voltage = trace(time_s, ends, min(low, 0.95), max(high, 1.05), "pu", "Voltages of units", mark_s=0.0)
+    keys = [("distributed", "frequency (centre of inertia)", "line"), ("band", "lowest and highest voltage", "line")]
+    return (
+        f"<figure>{frequency}</figure><figure>{voltage}</figure>{legend([*keys, ('limit', 'main grid lost', 'dash')])}"
+    )
 
 
 def trace(
