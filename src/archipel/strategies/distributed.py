@@ -82,7 +82,8 @@ class Distributed:
         if self._rule is None:
             return decision
         first = self._rule.decide(now, states, last)
-        return replace(decision, p_kw=np.where(np.isnan(first), decision.p_kw, first))
+        planned = np.where(self._rule.governs, np.nan, decision.p_kw)
+        return replace(decision, p_kw=np.where(np.isnan(first), planned, first))
 
     def close(self) -> None:
         """End the worker processes."""
