@@ -156,7 +156,8 @@ class Controller:
         level, _, well = self._judged
         waiting = (
             self.clock.stepped or not self.clock.vouched or self._doubts or self._absent or ladder.latched
-            or self.main_grid is not None or ladder.level is not well or level is Level.RULES or len(self._well_since) != len(self._healthy_now)
+            or self.main_grid is not None or ladder.level is not well or level is Level.RULES
+            or len(self._well_since) != len(self._healthy_now)
             or (self._talk is not None and self._talk.outcome is None)
             or any(end.speaks(utc) for end in self._ends.values())
         )  # fmt: skip
