@@ -40,6 +40,7 @@ from archipel.field.cell_file import (
     ClockTable,
     ControllerTable,
     DeviceTable,
+    NeighbourTable,
     StatusTable,
     TransportTable,
     write_cell_file,
@@ -64,14 +65,15 @@ class Stand:
         self.switch = GridSwitch(MappedPlate("switch/0", Kind.SWITCH, 150.0), self.former, self.main)
         self.load = MappedDevice(MappedPlate("shed/0", Kind.SHEDDABLE_LOAD, 2.0))
         self.battery = Inverter(InverterPlate("storage/0", 5.0), Storage(e_kwh=10.0, soc=0.9))
-        self.stop, self.process = threading.Event(), None
+        self.stop = threading.Event()
+        self.process: subprocess.Popen[bytes] | None = None
         self.at: dict[str, str] = {}
         self.status, self.folder = status, folder
-        ready = threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
+        scenario, ready = hamlet(folder / "hamlet", switch=True), threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), daemon=True)
         self.thread.start()
         ready.wait()
-        self.file = self._file(hamlet(folder / "hamlet", switch=True), transport)
+        self.file = self._file(scenario, transport)
 
     async def _serve(self, ready: threading.Event) -> None:
         farm = Farm()
@@ -98,6 +100,7 @@ class Stand:
             controller=ControllerTable(tick_s=0.5, healthy_s=2.0),
             clock=ClockTable(1.0, START, now),
             switch=SwitchTable("switch/0", healthy_s=1.0, settled_s=1.0),
+            neighbour=(NeighbourTable("feeder"),),  # which is not there
             device=(
                 DeviceTable("switch/0", "archipel", self.at["switch/0"]),
                 DeviceTable("storage/0", "sunspec", self.at["storage/0"]),
@@ -111,9 +114,9 @@ class Stand:
         return file
 
     def start(self) -> None:
-        log = (self.folder / "log").open("a")
         command = [sys.executable, "-m", "archipel.field", str(self.file.path)]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
 
     def kill(self) -> None:
         if self.process is not None:
@@ -126,7 +129,10 @@ class Stand:
     def wait(self, what: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         end_s = time.monotonic() + PATIENCE_S
         while not (said := self.said()) or not until(said):
-            assert time.monotonic() < end_s, f"{what}: not within {PATIENCE_S:g} s\n{(self.folder / 'log').read_text()}"
+            log = (self.folder / "log").read_text()
+            assert self.process is not None
+            assert self.process.poll() is None, log
+            assert time.monotonic() < end_s, f"{what}: not within {PATIENCE_S:g} s, {said}\n{log}"
             time.sleep(0.05)
         return said
 
