@@ -218,7 +218,7 @@ def test_a_switch_is_closed_and_opened(closed: bool) -> None:
 
 
 def test_both_sides_of_a_switch_are_read_with_its_position_in_one_request() -> None:
-    plug = Plug(kind=Kind.SWITCH, state=State.OPEN, v_first=4000, f_first=49_980, v_second=3960, angle=-12_345)
+    plug = Plug(kind=Kind.SWITCH, state=State.OPEN, v_first=4000, f_first=4_998_000, v_second=3960, angle=-123_450)
 
     async def story(device: MappedDevice, clock: Clock) -> None:
         del clock
@@ -252,7 +252,7 @@ def test_a_grid_forming_unit_is_told_frequency_and_voltage_or_to_follow() -> Non
 
     async def story(device: MappedDevice, clock: Clock) -> None:
         await device.write_setpoint(f_hz=50.024, v_pu=1.01, lease_s=60)
-        assert (plug.now()["setpoint"], plug.now()["q_setpoint"]) == (50_024, 4040)
+        assert (plug.now()["setpoint"], plug.now()["q_setpoint"]) == (5_002_400, 4040)
         clock.now_s += 2.0
         await device.write_setpoint(f_hz=0.0, lease_s=60)
         assert (plug.now()["setpoint"], plug.now()["q_setpoint"]) == (0, None)

@@ -70,7 +70,7 @@ class GridFormer(MappedDevice):
             self.f_hz, self.v_pu = main.f_hz, main.v_pu
 
     def _sensible(self, setpoint: int | None) -> bool:
-        return setpoint in {0, NO_LIMIT} or (setpoint is not None and 45_000 <= setpoint <= 65_000)
+        return setpoint in {0, NO_LIMIT} or (setpoint is not None and 4_500_000 <= setpoint <= 6_500_000)
 
     def _held(self, setpoint: int) -> int:
         return setpoint
@@ -90,7 +90,7 @@ class GridFormer(MappedDevice):
             self.v_pu = 0.0
             return
         setpoint, q = self._active()
-        f_hz = self._own_f_hz if setpoint == NO_LIMIT else setpoint / 1000.0
+        f_hz = self._own_f_hz if setpoint == NO_LIMIT else setpoint / 100_000.0
         v_pu = 1.0 if q is None else q / 10.0 / self.plate.v_nominal_v
         share = -math.expm1(-dt_s / SETTLE_S)
         if self.v_pu <= DEAD_PU:
@@ -183,5 +183,5 @@ class GridSwitch(MappedDevice):
             ("v_second", "f_second", v_pu, f_hz),
         ):
             self._set(v, round(10.0 * volts * self.plate.v_nominal_v))
-            self._set(f, round(1000.0 * hertz) if volts > DEAD_PU else None)
-        self._set("angle", round(100.0 * self.angle_deg) if both else None)
+            self._set(f, round(100_000.0 * hertz) if volts > DEAD_PU else None)
+        self._set("angle", round(1000.0 * self.angle_deg) if both else None)

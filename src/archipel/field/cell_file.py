@@ -214,7 +214,18 @@ _MANY: dict[str, type] = {
     "former": FormerTable,
 }
 _NEEDED = ("cell", "transport", "status")
-_POSITIVE = {"every_s", "attempts", "lead_s", "repeat_s", "lease_s", "tick_s", "factor", "personal_days", "unknown_s"}
+_POSITIVE = {
+    "every_s",
+    "attempts",
+    "lead_s",
+    "repeat_s",
+    "lease_s",
+    "tick_s",
+    "factor",
+    "personal_days",
+    "unknown_s",
+    "near_deg",
+}
 
 
 def read_cell_file(path: str | Path) -> CellFile:

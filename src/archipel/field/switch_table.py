@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, final
 
 from archipel.cell.mode import Rules
+from archipel.cell.synchronism import Steering
 from archipel.controller.main_grid import Shedding
 from archipel.formats.findings import Findings, did_you_mean
 
@@ -32,6 +33,9 @@ class SwitchTable:
     grid, and the switch's own protection opens it without us."""
     give_up_s: float = _RULES.give_up_s
     """How long the cell turns towards the main grid before it rests."""
+    near_deg: float = Steering().near_deg
+    """Inside the window it still turns until the angle is so small: the power that flows when contacts touch goes with
+    it. Less than the switch can measure is never reached."""
     shed_below_soc: float = _SHEDDING.below_soc
     restore_above_soc: float = _SHEDDING.above_soc
     """Stored energy over capacity, apart from the main grid: where load that is not critical is shed and comes back."""
@@ -47,6 +51,7 @@ class SwitchTable:
             settled_s=self.settled_s,
             unknown_s=self.unknown_s,
             give_up_s=self.give_up_s,
+            steering=replace(_RULES.steering, near_deg=self.near_deg),
         )
 
     @property

@@ -67,7 +67,7 @@ class Kind(IntEnum):
     """`setpoint`: 1 closed, 0 open. One that measures both sides closes between two live ones only inside its own
     synchronism window, for as long as the order lasts."""
     GRID_FORMER = 5
-    """`setpoint`: the frequency it shall hold [mHz], 0 to follow the grid; `q_setpoint`: the voltage [0.1 V]."""
+    """`setpoint`: the frequency it shall hold [0.01 mHz], 0 to follow the grid; `q_setpoint`: the voltage [0.1 V]."""
 
 
 class State(IntEnum):
@@ -183,10 +183,10 @@ FALLBACK: Final = (
 
 SIDES: Final = (
     _number(69, "v_first", "uint32", "0.1 V", "switch: voltage of its first node, line to line"),
-    _number(71, "f_first", "uint32", "mHz", "switch: frequency of its first node"),
+    _number(71, "f_first", "uint32", "0.01 mHz", "switch: frequency of its first node"),
     _number(73, "v_second", "uint32", "0.1 V", "switch: voltage of its second node, line to line"),
-    _number(75, "f_second", "uint32", "mHz", "switch: frequency of its second node"),
-    _number(77, "angle", "int32", "0.01 degree", "switch: voltage angle of its second node less that of its first"),
+    _number(75, "f_second", "uint32", "0.01 mHz", "switch: frequency of its second node"),
+    _number(77, "angle", "int32", "0.001 degree", "switch: voltage angle of its second node less that of its first"),
 )
 """What a switch measures on both sides, of the same `sample`. Not known, or no such registers, where it does not."""
 

@@ -158,8 +158,8 @@ def sides(values: Values, identity: Values) -> Sides:
         return v_v / nominal_v if v_v is not None and nominal_v else None
 
     return Sides(
-        v_pu("v_first"), _per(values, "f_first", 1000), v_pu("v_second"), _per(values, "f_second", 1000),
-        _per(values, "angle", 100),
+        v_pu("v_first"), _per(values, "f_first", 100_000), v_pu("v_second"), _per(values, "f_second", 100_000),
+        _per(values, "angle", 1000),
     )  # fmt: skip
 
 

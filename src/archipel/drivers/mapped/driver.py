@@ -219,7 +219,7 @@ class MappedDevice:
                 raise EncodeError(f"order: {name}: found {value:g}; expected {low:g} to {high:g}.")
         nominal = codec.number(self.identity, "v_nominal")
         v = None if v_pu is None or nominal is None else v_pu * nominal
-        return codec.setpoints(None if f_hz is None else 1000 * f_hz, v)
+        return codec.setpoints(None if f_hz is None else 100_000 * f_hz, v)
 
     def _in_rating(self, name: str, value: float, rating: str, *, both_signs: bool) -> None:
         most = codec.number(self.identity, rating)
