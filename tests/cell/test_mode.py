@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archipel.cell.mode import DEAD_V_PU, Facts, Life, Mode, Order, Said, Wanted
+from archipel.cell.mode import DEAD_V_PU, Facts, Life, Mode, Order, Rules, Said, Wanted, found
 from archipel.cell.synchronism import Across, Window
 
 WELL = Facts(0.0, True, 1.0, 50.0, 1.0, 50.0)
@@ -147,8 +147,12 @@ def test_whatever_happens_no_live_sides_are_joined_outside_the_window_and_no_tag
         known = replace(one, now_s=now)
         wanted, said = life.step(known)
         assert said is None or (said.before is not said.after and said.why)
+        if known.tags:
+            assert Order.OPEN not in wanted.orders
         if Order.CLOSE in wanted.orders:
             assert not known.tags
+            assert known.closed is False
+            assert known.own_v_pu is not None
             assert known.main_v_pu is not None
             if known.alive:
                 assert known.own_v_pu is not None
@@ -161,6 +165,45 @@ def test_whatever_happens_no_live_sides_are_joined_outside_the_window_and_no_tag
                 assert known.main_v_pu > DEAD_V_PU
         if Order.FORM in wanted.orders and said is not None and said.after is Mode.ISLANDING:
             assert not known.cannot_form
+
+
+def test_behind_a_tagged_switch_that_is_closed_no_voltage_is_formed() -> None:
+    life = Life()
+    tagged = replace(WELL, main_v_pu=0.0, own_v_pu=0.0, tags=("cable joint open",))
+    wanted, said = lived(life, tagged, 5.0)
+    assert life.mode is Mode.DEGRADED
+    assert wanted.orders == (Order.SHED,), "neither formed nor opened"
+    assert "the switch stays closed: tag on the switch: cable joint open" in said[0].why
+    _, said = lived(life, replace(WELL, now_s=5.0, tags=("cable joint open",)), 1.0)
+    assert [one.after for one in said] == [Mode.RECONNECTED]
+
+
+def test_a_side_that_was_not_measured_for_a_moment_is_not_taken_for_dead() -> None:
+    life, now = islanded()
+    wanted, said = lived(life, replace(WELL, now_s=now, closed=False, own_v_pu=None, own_f_hz=None), 5.0)
+    assert (life.mode, wanted.orders, said) == (Mode.ISLAND, (Order.FORM,), [])
+    life = Life(mode=Mode.DEGRADED)
+    unknown = replace(WELL, closed=False, own_v_pu=None, own_f_hz=None, cannot_form=("no energy stored",))
+    wanted, _ = lived(life, unknown, 400.0)
+    assert Order.CLOSE not in wanted.orders
+
+
+@pytest.mark.parametrize(
+    ("facts", "mode"),
+    [
+        (WELL, Mode.CONNECTED),
+        (replace(WELL, main_v_pu=0.0, main_f_hz=None), Mode.CONNECTED),
+        (replace(WELL, closed=False), Mode.ISLAND),
+        (replace(WELL, closed=False, own_v_pu=0.0), Mode.BLACK_START),
+        (replace(WELL, closed=False, own_v_pu=0.0, cannot_form=("no energy stored",)), Mode.DEGRADED),
+        (replace(WELL, closed=None), None),
+        (replace(WELL, main_f_hz=None), None),
+        (replace(WELL, own_v_pu=None), None),
+    ],
+)
+def test_a_life_begins_with_the_switch_as_it_is_measured(facts: Facts, mode: Mode | None) -> None:
+    life = found(facts, Rules())
+    assert (None if life is None else life.mode) is mode
 
 
 def test_time_that_runs_backwards_is_refused() -> None:

@@ -83,6 +83,7 @@ CELL_TABLES = {
     "cell": cell_file.CellTable, "controller": cell_file.ControllerTable, "records": cell_file.RecordsTable,
     "transport": cell_file.TransportTable, "status": cell_file.StatusTable, "neighbour": cell_file.NeighbourTable,
     "device": cell_file.DeviceTable, "meter": cell_file.MeterTable, "clock": cell_file.ClockTable,
+    "switch": cell_file.SwitchTable, "former": cell_file.FormerTable,
 }  # fmt: skip
 
 

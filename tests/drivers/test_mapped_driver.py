@@ -19,6 +19,7 @@ from archipel.drivers import (
     Order,
     Quality,
     ReadBackDiffers,
+    Sides,
     Status,
 )
 from archipel.drivers.mapped import codec
@@ -33,6 +34,7 @@ BLANK = {
     "sequence": 65530, "valid_for": 0, "setpoint": table.NO_LIMIT, "q_setpoint": None,
     "result": 0, "remaining": 0, "active": table.NO_LIMIT, "q_active": None,
     "fallback": 4000, "q_fallback": None,
+    "v_first": None, "f_first": None, "v_second": None, "f_second": None, "angle": None,
 }  # fmt: skip
 
 
@@ -213,6 +215,63 @@ def test_a_switch_is_closed_and_opened(closed: bool) -> None:
 
     run(plug, story, writable=True)
     assert plug.now()["setpoint"] == int(closed)
+
+
+def test_both_sides_of_a_switch_are_read_with_its_position_in_one_request() -> None:
+    plug = Plug(kind=Kind.SWITCH, state=State.OPEN, v_first=4000, f_first=4_998_000, v_second=3960, angle=-123_450)
+
+    async def story(device: MappedDevice, clock: Clock) -> None:
+        del clock
+        found = await device.read()
+        assert found.state is DeviceState.OPEN
+        assert found.sides == Sides(1.0, 49.98, 0.99, None, -123.45)
+
+    run(plug, story)
+
+
+def test_a_switch_of_an_earlier_edition_of_the_map_measures_no_sides() -> None:
+    known = {**BLANK, "kind": Kind.SWITCH, "state": State.CLOSED}
+    old = table.REGISTERS[: -len(table.SIDES)]
+    served = Served(table.BASE_ADDRESS, list(codec.encode(old, known)))
+
+    async def whole() -> None:
+        async with serve(served):
+            device = MappedDevice(Endpoint("127.0.0.1", served.port))
+            await device.connect()
+            try:
+                found = await device.read()
+                assert (found.state, found.sides) == (DeviceState.CLOSED, None)
+            finally:
+                await device.close()
+
+    asyncio.run(whole())
+
+
+def test_a_grid_forming_unit_is_told_frequency_and_voltage_or_to_follow() -> None:
+    plug = Plug(kind=Kind.GRID_FORMER)
+
+    async def story(device: MappedDevice, clock: Clock) -> None:
+        await device.write_setpoint(f_hz=50.024, v_pu=1.01, lease_s=60)
+        assert (plug.now()["setpoint"], plug.now()["q_setpoint"]) == (5_002_400, 4040)
+        clock.now_s += 2.0
+        await device.write_setpoint(f_hz=0.0, lease_s=60)
+        assert (plug.now()["setpoint"], plug.now()["q_setpoint"]) == (0, None)
+        for wrong in ({"f_hz": 500.0}, {"f_hz": 50.0, "v_pu": 400.0}):
+            with pytest.raises(EncodeError, match="expected"):
+                await device.write_setpoint(**wrong, lease_s=60)
+        with pytest.raises(EncodeError, match="expected f_hz, which is what a grid former takes"):
+            await device.write_setpoint(p_kw=1.0, lease_s=60)
+
+    run(plug, story, writable=True)
+
+
+def test_only_grid_forming_units_are_told_a_voltage() -> None:
+    async def story(device: MappedDevice, clock: Clock) -> None:
+        del clock
+        with pytest.raises(EncodeError, match="found v_pu"):
+            await device.write_setpoint(v_pu=1.0, lease_s=60)
+
+    run(Plug(), story)
 
 
 def test_a_heat_pump_takes_power_and_reactive_power_within_its_rating() -> None:

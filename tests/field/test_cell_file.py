@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from archipel.cell.mode import Rules
 from archipel.field.build import build
 from archipel.field.cell_file import (
     CellFile,
@@ -20,6 +23,9 @@ from archipel.field.cell_file import (
     read_cell_file,
     write_cell_file,
 )
+from archipel.field.switch_table import FormerTable, SwitchTable
+
+Change = Callable[[CellFile], CellFile]
 
 
 def whole(path: Path) -> CellFile:
@@ -36,10 +42,51 @@ def whole(path: Path) -> CellFile:
     )
 
 
+def with_switch(path: Path) -> CellFile:
+    file = whole(path)
+    rows = (*file.device, DeviceTable("switch/7", "archipel", "modbus://127.0.0.1:50212/1"))
+    former = FormerTable("sgen/12", "modbus://127.0.0.1:50213/1", 120.0)
+    return replace(file, device=rows, switch=SwitchTable("switch/7", main="second", healthy_s=60.0), former=(former,))
+
+
 def test_a_cell_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = whole((tmp_path / "a" / "CELL.toml").resolve())
     write_cell_file(file)
     assert read_cell_file(file.path) == file
+
+
+def test_a_cell_file_with_a_switch_to_the_main_grid_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = with_switch((tmp_path / "CELL.toml").resolve())
+    write_cell_file(file)
+    found = read_cell_file(file.path)
+    assert found == file
+    assert found.switch is not None
+    assert found.switch.rules == Rules(healthy_s=60.0, unknown_s=10.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda f: replace(f, switch=SwitchTable("switch/8")),
+            "device: found 'switch/8'; expected the id of a",
+        ),
+        (lambda f: replace(f, switch=SwitchTable("sgen/12")), "found driver sunspec; expected driver archipel"),
+        (lambda f: replace(f, former=()), "found no [[former]]; expected at least one"),
+        (lambda f: replace(f, switch=None), "found one without a [switch]; expected both or none"),
+        (lambda f: replace(f, former=(FormerTable("sgen/13", "modbus://h:1/1"),)), "id: found 'sgen/13'"),
+        (
+            lambda f: replace(f, switch=SwitchTable("switch/7", shed_below_soc=0.8)),
+            "found 0.8 and 0.6; expected 0 <= shed_below_soc <= restore_above_soc <= 1",
+        ),
+    ],
+)
+def test_a_switch_that_cannot_work_is_refused_with_how_to_mend_it(tmp_path: Path, change: Change, told: str) -> None:
+    file = change(with_switch(tmp_path / "CELL.toml"))
+    write_cell_file(file)
+    with pytest.raises(CellFileInvalid) as refused:
+        read_cell_file(file.path)
+    assert told in str(refused.value)
 
 
 def test_every_problem_of_a_cell_file_is_told_at_once(tmp_path: Path) -> None:

@@ -48,11 +48,11 @@ FIRST = datetime(2016, 6, 8, tzinfo=UTC)
 CELLS = ("root", "feeder", "lv")
 
 
-def hamlet(folder: Path, *, metered_at: str = "upper", source_v_pu: float = 1.0) -> Path:
-    """Write the scenario; the path of its TOML file."""
+def hamlet(folder: Path, *, metered_at: str = "upper", source_v_pu: float = 1.0, switch: bool = False) -> Path:
+    """Write the scenario; the path of its TOML file. With a `switch` between the transformer and the cell lv."""
     path = write_scenario(
-        folder, "hamlet", "One of each", _grid(source_v_pu), _cells(metered_at), _rows(), _profiles(), START,
-        {"cells": {"cells": "cells.csv", "ties": "ties.csv"}},
+        folder, "hamlet", "One of each", _grid(source_v_pu, switch=switch), _cells(metered_at), _rows(), _profiles(),
+        START, {"cells": {"cells": "cells.csv", "ties": "ties.csv"}},
     )  # fmt: skip
     (folder / "chargers.csv").write_text("id,node,p_kw\nev/0,bus/3,11.0\n", "utf-8")
     (folder / "sessions.csv").write_text(
@@ -88,8 +88,8 @@ def column(n: int, *values: float) -> np.ndarray:
     return np.array(values * n if len(values) == 1 else values, dtype=float)
 
 
-def _grid(source_v_pu: float) -> Grid:
-    full = np.full
+def _grid(source_v_pu: float, *, switch: bool) -> Grid:
+    full, name = np.full, ("switch/0",) * switch
     return Grid(
         nodes=Nodes(
             tuple(f"bus/{i}" for i in range(4)), tuple(f"n{i}" for i in range(4)), np.array([20.0, 20.0, 0.4, 0.4]),
@@ -104,7 +104,7 @@ def _grid(source_v_pu: float) -> Grid:
             *(np.array([x]) for x in (250.0, 20.0, 0.4, 4.0, 1.2, 0.6, 0.2, 150.0)), np.array([True]),
             *(np.array([x]) for x in (0.0, 0.0, 2.5, 1.0)), np.array([True]), np.array([True]),
         ),
-        switches=Switches((), (), np.zeros(0, int), (), np.zeros(0, bool)),
+        switches=Switches(name, name, full(len(name), 2), ("trafo/0",) * switch, full(len(name), True)),
         source=Source("ext_grid/0", 0, source_v_pu),
     )  # fmt: skip
 

@@ -76,6 +76,11 @@ class Facts:
         """The own side has a voltage."""
         return self.own_v_pu is not None and self.own_v_pu > DEAD_V_PU
 
+    @property
+    def dead(self) -> bool:
+        """The own side is known to have no voltage; one that was not measured is neither dead nor alive."""
+        return self.own_v_pu is not None and self.own_v_pu <= DEAD_V_PU
+
 
 DEAD_V_PU = 0.2
 """Below it a side counts as dead."""
@@ -208,28 +213,36 @@ class Life:
     def _leave(self, facts: Facts, why: str) -> tuple[Wanted, Said]:
         if facts.cannot_form:
             reasons = "; ".join(facts.cannot_form)
-            return self._to(
-                Mode.DEGRADED, facts, f"{why}, and no island can be formed: {reasons}", Order.OPEN, Order.SHED
-            )
+            why = f"{why}, and no island can be formed: {reasons}"
+            return self._to(Mode.DEGRADED, facts, why, *_opened(facts), Order.SHED)
+        if facts.tags and facts.closed is not False:
+            return self._kept_closed(facts, why)
         # form before the switch has opened: the voltage never goes away
-        return self._to(Mode.ISLANDING, facts, why, Order.FORM, Order.OPEN)
+        return self._to(Mode.ISLANDING, facts, why, Order.FORM, *_opened(facts))
+
+    def _kept_closed(self, facts: Facts, why: str) -> tuple[Wanted, Said]:
+        """Nothing may form a voltage behind a closed switch that somebody works at."""
+        return self._to(Mode.DEGRADED, facts, f"{why}, and the switch stays closed: {_tagged(facts)[0]}", Order.SHED)
 
     def _islanding(self, facts: Facts, why_lost: str, healthy: bool) -> tuple[Wanted, Said | None]:
         del why_lost, healthy
+        if facts.tags and facts.closed is not False:
+            return self._kept_closed(facts, "the switch was to open")
         if facts.closed is False and facts.alive:
             return self._to(Mode.ISLAND, facts, "the switch is open and the island holds its voltage", Order.FORM)
         if facts.now_s - self.since_s > self.rules.form_s:
+            # what does not open, and what is not known to be open, may still feed a fault beyond it
             if facts.closed is not False:
                 why = "the switch to the main grid does not open"
                 return self._to(Mode.DEGRADED, facts, why, Order.OPEN, Order.SHED)
             return self._to(Mode.BLACK_START, facts, "the island did not hold its voltage", Order.SHED, Order.ENERGISE)
-        return Wanted((Order.FORM, Order.OPEN)), None
+        return Wanted((Order.FORM, *_opened(facts))), None
 
     def _island(self, facts: Facts, why_lost: str, healthy: bool) -> tuple[Wanted, Said | None]:
         if facts.closed:
             # somebody closed it; whether that was synchronous is past, what counts is who holds the frequency
             return self._to(Mode.RECONNECTED, facts, "the switch to the main grid was found closed", Order.FOLLOW)
-        if not facts.alive:
+        if facts.dead:
             return self._dead(facts)
         if not healthy or why_lost or facts.wants_island:
             return Wanted((Order.FORM,)), None
@@ -243,7 +256,7 @@ class Life:
     def _resynchronising(self, facts: Facts, why_lost: str, healthy: bool) -> tuple[Wanted, Said | None]:
         if facts.closed:
             return self._to(Mode.RECONNECTED, facts, "the switch to the main grid is closed", Order.FOLLOW)
-        if not facts.alive:
+        if facts.dead:
             return self._dead(facts)
         if why_lost or not healthy or facts.wants_island or facts.tags:
             why = (
@@ -254,8 +267,8 @@ class Life:
             why = f"not inside the window within {self.rules.give_up_s:g} s"
             return self._to(Mode.ISLAND, facts, why, Order.FORM)
         across = self._across(facts)
-        if across is None:
-            return Wanted((Order.FORM,), why_not=("the angle over the switch is not known",)), None
+        if across is None or facts.closed is None:
+            return Wanted((Order.FORM,), why_not=("what is on both sides of the switch is not known now",)), None
         slip, refused = self.rules.steering.slip_hz(across), self.rules.window.refuses(across)
         if not refused and not self.rules.steering.near(across, self.rules.window.closing_s):
             refused = ("inside the window, and still turning: the power that flows at closing goes with the angle",)
@@ -279,24 +292,24 @@ class Life:
         if facts.alive:
             return self._to(Mode.ISLAND, facts, "the island has a voltage again", Order.FORM, Order.RESTORE)
         if facts.cannot_form:
-            return self._to(Mode.DEGRADED, facts, "; ".join(facts.cannot_form), Order.OPEN, Order.SHED)
+            return self._to(Mode.DEGRADED, facts, "; ".join(facts.cannot_form), *_opened(facts), Order.SHED)
         return Wanted((Order.SHED, Order.ENERGISE)), None
 
     def _degraded(self, facts: Facts, why_lost: str, healthy: bool) -> tuple[Wanted, Said | None]:
         if facts.closed and not why_lost and facts.alive:
             return self._to(Mode.RECONNECTED, facts, "supplied by the main grid again", Order.FOLLOW, Order.RESTORE)
-        if facts.closed is False and not facts.cannot_form:
-            if facts.alive:
-                return self._to(Mode.ISLAND, facts, "an island can be formed again", Order.FORM, Order.RESTORE)
+        if facts.closed is False and facts.alive and not facts.cannot_form:
+            return self._to(Mode.ISLAND, facts, "an island can be formed again", Order.FORM, Order.RESTORE)
+        if facts.closed is False and facts.dead and not facts.cannot_form:
             return self._to(Mode.BLACK_START, facts, "an island can be formed again", Order.SHED, Order.ENERGISE)
-        if facts.closed is False and healthy and not facts.alive:
+        if facts.closed is False and healthy and facts.dead and not facts.wants_island:
             # a dead side has no angle: it is energised, not synchronised
             return Wanted((Order.SHED,) if facts.tags else (Order.SHED, Order.CLOSE), why_not=_tagged(facts)), None
-        return Wanted((Order.OPEN, Order.SHED), why_not=tuple(facts.cannot_form)), None
+        return Wanted((*_opened(facts), Order.SHED), why_not=(*facts.cannot_form, *_tagged(facts))), None
 
     def _dead(self, facts: Facts) -> tuple[Wanted, Said]:
         if facts.cannot_form:
-            return self._to(Mode.DEGRADED, facts, "; ".join(facts.cannot_form), Order.OPEN, Order.SHED)
+            return self._to(Mode.DEGRADED, facts, "; ".join(facts.cannot_form), *_opened(facts), Order.SHED)
         return self._to(Mode.BLACK_START, facts, "the island lost its voltage", Order.SHED, Order.ENERGISE)
 
     def _across(self, facts: Facts) -> Across | None:
@@ -309,6 +322,30 @@ class Life:
     def _slip(self, facts: Facts) -> float:
         across = self._across(facts)
         return 0.0 if across is None else self.rules.steering.slip_hz(across)
+
+
+def found(facts: Facts, rules: Rules) -> Life | None:
+    """The life of a cell whose process has just begun: by the switch as it is measured, never by what was remembered.
+
+    None while not enough is known to say; a switch that tells nothing of the main grid gives no mode, for it would look
+    like a main grid that was lost.
+    """
+    live = facts.main_v_pu is not None and facts.main_v_pu > DEAD_V_PU
+    blind = facts.main_v_pu is None or (live and facts.main_f_hz is None)
+    if facts.closed is None or facts.own_v_pu is None or (facts.closed and blind):
+        return None
+    if facts.closed:
+        mode = Mode.CONNECTED
+    elif facts.alive:
+        mode = Mode.ISLAND
+    else:
+        mode = Mode.DEGRADED if facts.cannot_form else Mode.BLACK_START
+    return Life(mode, rules, facts.now_s)
+
+
+def _opened(facts: Facts) -> tuple[Order, ...]:
+    """A tagged switch is not opened either."""
+    return () if facts.tags else (Order.OPEN,)
 
 
 def _tagged(facts: Facts) -> tuple[str, ...]:

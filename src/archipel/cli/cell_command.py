@@ -1,4 +1,4 @@
-"""`archipel cell run|arm`: the process of one cell, and the right to command its devices."""
+"""`archipel cell run|arm|island`: the process of one cell, the right to command its devices, a life on its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 def add_parsers(commands: Any) -> None:
     """Add `cell` and what it can do."""
-    cell = commands.add_parser("cell", help="run one cell in the field, or arm it (extra `field`)")
+    cell = commands.add_parser("cell", help="run one cell in the field, arm it, make it an island (extra `field`)")
     actions = cell.add_subparsers(metavar="ACTION", required=True)
     run = actions.add_parser(
         "run",
@@ -34,6 +34,34 @@ def add_parsers(commands: Any) -> None:
         "--tags-checked", action="store_true", help="after a restored journal: every safety tag is set again"
     )
     arm.set_defaults(func=_arm)
+    island = actions.add_parser(
+        "island",
+        help="let a cell leave the main grid and stay away, or come back",
+        description="Lets a cell with a switch to the main grid leave it as soon as an island can be formed, and stay "
+        "away until it is told otherwise, also over restarts. --off lets it come back once the main grid has been "
+        "healthy for long enough. `archipel ps` and the cell's log say where it stands and what keeps it there.",
+        epilog="example:\n  archipel cell island north/CELL.toml --on --who Ada --why 'work at the substation'",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    island.add_argument("file", metavar="CELL.toml", type=Path)
+    wish = island.add_mutually_exclusive_group(required=True)
+    wish.add_argument("--on", action="store_true", help="leave the main grid and stay away")
+    wish.add_argument("--off", dest="on", action="store_false", help="come back when the main grid is healthy")
+    who(island)
+    island.add_argument("--why", metavar="TEXT", default="", help="the reason, for the journal")
+    island.set_defaults(func=_island)
+
+
+def _island(args: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
+    from archipel.field.cell_file import read_cell_file
+    from archipel.field.operator import ISLAND, REJOIN, Command, order
+
+    file = read_cell_file(args.file)
+    command = Command(ISLAND if args.on else REJOIN, args.who, args.why)
+    print(f"{file.cell.id}: {order(file, command, now=datetime.now(UTC)).text}")
+    return 0
 
 
 def who(parser: Any) -> None:

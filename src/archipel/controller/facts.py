@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, final
 
+from archipel.cell.mode import Facts, Mode
 from archipel.coordination.handshake import Acceptance
 from archipel.coordination.message import Message
 from archipel.coordination.tree import Program
@@ -40,6 +41,10 @@ class Snapshot:
     """Cells with which new agreements are possible: alive, certified, their clock known."""
     tie_kw: Mapping[str, float] = field(default_factory=dict)
     """Metered just now, positive into the lower cell; only ties whose meter gave a value."""
+    at_switch: Facts | None = None
+    """What is known at the switch to the main grid, in cells that have one; a value that is too old is None."""
+    stored_soc: float | None = None
+    """Stored energy over capacity of the cell's stores; None when it is not known. Asked only with such a switch."""
 
 
 @final
@@ -58,10 +63,36 @@ class Note:
     """For the journal. Everything noted must be on the disk before the mail of the same step is sent."""
 
     kind: str
-    """`agreement`, `mode`, `clock`, or of a plan: `begun`, `anew` (without who fell silent), `late` (not ready by its
+    """`agreement`, `mode`, `clock`, of the switch to the main grid: `life` (another mode) and `unable` (what is wanted
+    cannot be done), or of a plan: `begun`, `anew` (without who fell silent), `late` (not ready by its
     start, or ended by silence), `plan` (it failed)."""
     key: str
     body: Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What grid-forming units shall hold."""
+
+    f_hz: float
+    v_pu: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class AtSwitch:
+    """What a cell wants at its switch to the main grid."""
+
+    mode: Mode
+    closed: bool | None
+    """The position it shall take; None leaves it as it is."""
+    until_s: float
+    """Monotonic time after which nobody may act on that any more."""
+    form: Form | None
+    """What grid-forming units hold; None: they follow the main grid."""
+    why_not: tuple[str, ...] = ()
+    """Why something that is wanted cannot be done now."""
 
 
 @final
@@ -74,6 +105,8 @@ class Intentions:
     """Monotonic time after which nobody may act on the orders any more."""
     mail: list[Mail]
     notes: list[Note]
+    at_switch: AtSwitch | None = None
+    """None in cells without a switch to the main grid, and until it has been measured."""
 
 
 @final

@@ -4,7 +4,7 @@
     1 following     some neighbour is stale: the last agreement is followed until it lapses, nothing new with it
     2 fallback      a neighbour is lost or contradicted by a meter: its tie at the default exchange
     3 alone         no neighbour: own plan inside the default limits, local curves
-    4 rules         no plan: every device on its local rule
+    4 rules         no plan: every device on its local rule; also while the cell is apart from the main grid
 
 Devices have a step of their own below these: a setpoint that is not renewed lapses in the device.
 """

@@ -18,6 +18,16 @@ def mode_note(at_s: float, what: str, before: Level, after: Level, why: str, *, 
     return Note("mode", f"{what}/{at_s:.3f}", body)
 
 
+def life_note(at_s: float, before: str, after: str, why: str) -> Note:
+    """A change of where a cell stands towards the main grid, see `archipel.cell.mode`."""
+    return Note("life", f"{at_s:.3f}/{after}", {"before": str(before), "after": str(after), "why": why})
+
+
+def unable_note(at_s: float, mode: str, why_not: tuple[str, ...]) -> Note:
+    """What keeps a cell in a mode that it wants to leave."""
+    return Note("unable", f"{at_s:.3f}", {"mode": str(mode), "why": "; ".join(why_not)})
+
+
 def talk_notes(talk: Conversation, before: tuple[str, ...], start: datetime, *, was_open: bool) -> list[Note]:
     """What silence did to a plan since it was `was_open` with the children `before`."""
     if was_open and isinstance(talk.outcome, Silent):

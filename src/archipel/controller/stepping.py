@@ -12,7 +12,7 @@ randomness. Nothing here is needed for safety: setpoints are leases, and devices
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast, final
@@ -30,6 +30,7 @@ from archipel.controller.facts import (
     TieSide,
 )
 from archipel.controller.ladder import Ladder, Level
+from archipel.controller.main_grid import MainGrid, facts_at
 from archipel.controller.notes import entry_of, mode_note, note_of, talk_notes
 from archipel.controller.settings import Settings
 from archipel.controller.turns import EPOCH, attempt_at, start_of, step_at, until_next_s
@@ -54,6 +55,8 @@ class Controller:
     ties: tuple[TieSide, ...]
     planner: Planner
     settings: Settings = field(default_factory=Settings)
+    main_grid: MainGrid | None = None
+    """In cells that have a switch to the main grid."""
     ladder: Ladder = field(init=False)
     clock: SteadyClock = field(default_factory=SteadyClock)
     level: Level = Level.RULES
@@ -112,6 +115,11 @@ class Controller:
         """
         notes: list[Note] = []
         mail: list[Mail] = []
+        at_switch = None
+        if self.main_grid is not None:
+            known = facts_at(snapshot.at_switch, now.mono_s)
+            at_switch = self.main_grid.step(known, snapshot.stored_soc, notes)
+            snapshot = replace(snapshot, trouble=self.main_grid.apart or snapshot.trouble)
         healthy = self._healthy(now.mono_s, snapshot)
         utc = self._utc(now, snapshot, healthy, notes)
         self.acted_at, self._stepped_s = utc, now.mono_s
@@ -125,7 +133,8 @@ class Controller:
         for side in self.ties:
             if words := self._ends[side.id].outbox(utc):
                 mail += [Mail(self.cell, side.neighbour, word) for word in words]
-        return Intentions(self._orders, now.mono_s + self.settings.lease_s, mail, notes)
+        orders = self._orders if self.main_grid is None else self.main_grid.with_shed(self._orders)
+        return Intentions(orders, now.mono_s + self.settings.lease_s, mail, notes, at_switch)
 
     def holdings(self, now: datetime) -> dict[str, Holding]:
         """What holds on every tie, by its id."""
@@ -133,7 +142,8 @@ class Controller:
 
     def renewed(self) -> Controller:
         """The same cell with nothing agreed: for a change of mode."""
-        return Controller(self.cell, self.ties, self.planner, self.settings)
+        main_grid = None if self.main_grid is None else self.main_grid.renewed()
+        return Controller(self.cell, self.ties, self.planner, self.settings, main_grid)
 
     def last_plan(self, tie: str) -> int:
         """Number of the newest plan accepted on a tie; -1 before the first."""
@@ -146,7 +156,8 @@ class Controller:
         level, _, well = self._judged
         waiting = (
             self.clock.stepped or not self.clock.vouched or self._doubts or self._absent or ladder.latched
-            or ladder.level is not well or level is Level.RULES or len(self._well_since) != len(self._healthy_now)
+            or self.main_grid is not None or ladder.level is not well or level is Level.RULES
+            or len(self._well_since) != len(self._healthy_now)
             or (self._talk is not None and self._talk.outcome is None)
             or any(end.speaks(utc) for end in self._ends.values())
         )  # fmt: skip

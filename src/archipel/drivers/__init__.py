@@ -3,7 +3,7 @@
 Needs the extra `field`. A driver never writes unless it was made with `writable=True`.
 """
 
-from archipel.drivers.base import DeviceState, Driver, Order, Quality, Reading, Status, Write, Written
+from archipel.drivers.base import DeviceState, Driver, Order, Quality, Reading, Sides, Status, Write, Written
 from archipel.drivers.errors import (
     DecodeError,
     DeviceRefused,
@@ -31,6 +31,7 @@ __all__ = [
     "Quality",
     "ReadBackDiffers",
     "Reading",
+    "Sides",
     "Status",
     "SunSpecDevice",
     "Unreachable",

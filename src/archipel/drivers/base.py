@@ -38,6 +38,19 @@ class DeviceState(Enum):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """What a switch measures at its two nodes. None is 'not measured'; a dead side has no frequency."""
+
+    first_v_pu: float | None
+    first_f_hz: float | None
+    second_v_pu: float | None
+    second_f_hz: float | None
+    angle_deg: float | None
+    """Of the second less the first."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a device measured. None is 'not measured', never zero."""
 
@@ -64,6 +77,8 @@ class Reading:
     """Chargers: seconds until the car leaves."""
     state: DeviceState | None = None
     """None for meters, which have none, and where it is not told."""
+    sides: Sides | None = None
+    """Switches that measure both sides."""
 
     def age_s(self, now_s: float) -> float:
         """Seconds since it was read; `now_s` is of the same clock."""
@@ -83,9 +98,13 @@ class Order:
     """Reactive power to draw."""
     closed: bool | None = None
     """Switches: closed or open."""
+    f_hz: float | None = None
+    """Grid-forming units: the frequency to hold; 0 to follow the grid."""
+    v_pu: float | None = None
+    """Grid-forming units: the voltage to hold, with `f_hz`."""
 
     def __post_init__(self) -> None:
-        for name in ("p_kw", "p_limit_kw", "q_kvar"):
+        for name in ("p_kw", "p_limit_kw", "q_kvar", "f_hz", "v_pu"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise EncodeError(f"order: {name}: found {value}; expected a finite number. Leave it out for no order.")

@@ -12,6 +12,7 @@ from archipel.farm.inverter import Inverter
 from archipel.farm.inverter_models import InverterPlate, Storage
 from archipel.farm.mapped import MappedDevice, MappedPlate
 from archipel.farm.meter import Meter, MeterPlate
+from archipel.farm.two_grids import GridFormer, GridSwitch, MainSide, Touch
 from archipel.farm.writes import WireWrite, WriteLog
 
 __all__ = [
@@ -21,8 +22,11 @@ __all__ = [
     "Device",
     "Farm",
     "Fault",
+    "GridFormer",
+    "GridSwitch",
     "Inverter",
     "InverterPlate",
+    "MainSide",
     "MappedDevice",
     "MappedPlate",
     "Meter",
@@ -30,6 +34,7 @@ __all__ = [
     "Reading",
     "Refusal",
     "Storage",
+    "Touch",
     "Truth",
     "WireWrite",
     "WriteLog",

@@ -1,4 +1,5 @@
-"""Chargers, heat pumps, sheddable loads and switches on the Archipel register map, the device's side of its contract.
+"""Chargers, heat pumps, sheddable loads and switches on the Archipel register map (those between two live grids are in
+`two_grids`), the device's side of its contract.
 
 no lease: fallback  --command-->  setpoint, `remaining` counts down  --nobody writes-->  fallback
 """
@@ -20,6 +21,7 @@ from archipel.model.register_map import (
     MAGIC,
     NO_LIMIT,
     REGISTERS,
+    SIDES,
     SIZE,
     UNKNOWN,
     VALID_FOR_S_MAX,
@@ -69,7 +71,6 @@ class MappedPlate:
             raise ValueError(f"device {self.id}: power_factor {self.power_factor}; expected above 0, at most 1")
 
 
-@final
 class MappedDevice(Device):
     """One device on the map."""
 
@@ -271,7 +272,7 @@ class MappedDevice(Device):
             "q_most": round(1000.0 * plate.q_kvar),
             "v_nominal": round(10.0 * plate.v_nominal_v),
             "fallback": round(fallback),
-            **dict.fromkeys(("setpoint", "q_setpoint", "q_fallback")),
+            **dict.fromkeys(("setpoint", "q_setpoint", "q_fallback", *(register.name for register in SIDES))),
         }.items():
             self._set(name, number)
         for name, text in {"maker": "Archipel", "model": plate.kind.name, "serial": plate.id}.items():

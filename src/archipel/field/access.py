@@ -52,6 +52,11 @@ class Access:
         mark = None if self.rehearsal else self.marks.get(device)
         return self.permission.why_not(device, act, mark)
 
+    def switch_refusal(self, device: str) -> str:
+        """Why a device may not be operated as a switch now; empty when it may."""
+        mark = None if self.rehearsal else self.marks.get(device)
+        return self.permission.why_not(device, Act.SWITCH, mark)
+
     def release_refusal(self, device: str) -> str:
         """Why a device may not even be returned to its default: a tagged switch stays as it is."""
         return self.permission.why_not(device, Act.RELEASE)

@@ -18,8 +18,12 @@ that of the scenario.
     [status]                                [clock]                      # rehearsals only
     listen = "127.0.0.1:7548"               factor = 60.0
 
-    [records]
-    personal_days = 90
+    [records]                               [switch]                     # to the main grid
+    personal_days = 90                      device = "switch/7"          # a [[device]]
+
+                                            [[former]]
+                                            id = "storage/3"             # a [[device]]
+                                            endpoint = "modbus://127.0.0.1:50212/1"
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from typing import Any, Literal, final, get_args, get_type_hints
 from archipel.controller.outlook import ForecastKind
 from archipel.controller.settings import Settings
 from archipel.coordination.methods import MethodName
+from archipel.field.switch_table import FormerTable, SwitchTable, check_apart
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.model.errors import ArchipelError, Problem
 
@@ -171,9 +176,11 @@ class CellFile:
     controller: ControllerTable = field(default_factory=ControllerTable)
     records: RecordsTable = field(default_factory=RecordsTable)
     clock: ClockTable | None = None
+    switch: SwitchTable | None = None
     neighbour: tuple[NeighbourTable, ...] = ()
     device: tuple[DeviceTable, ...] = ()
     meter: tuple[MeterTable, ...] = ()
+    former: tuple[FormerTable, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -198,10 +205,27 @@ _SINGLE: dict[str, type] = {
     "controller": ControllerTable,
     "records": RecordsTable,
     "clock": ClockTable,
+    "switch": SwitchTable,
 }
-_MANY: dict[str, type] = {"neighbour": NeighbourTable, "device": DeviceTable, "meter": MeterTable}
+_MANY: dict[str, type] = {
+    "neighbour": NeighbourTable,
+    "device": DeviceTable,
+    "meter": MeterTable,
+    "former": FormerTable,
+}
 _NEEDED = ("cell", "transport", "status")
-_POSITIVE = {"every_s", "attempts", "lead_s", "repeat_s", "lease_s", "tick_s", "factor", "personal_days"}
+_POSITIVE = {
+    "every_s",
+    "attempts",
+    "lead_s",
+    "repeat_s",
+    "lease_s",
+    "tick_s",
+    "factor",
+    "personal_days",
+    "unknown_s",
+    "near_deg",
+}
 
 
 def read_cell_file(path: str | Path) -> CellFile:
@@ -231,6 +255,7 @@ def read_cell_file(path: str | Path) -> CellFile:
         made[name] = tuple(_table(path.name, f"[[{name}]] {i}", row, kind, findings) for i, row in enumerate(rows, 1))
         _unlike(path.name, name, made[name], findings)
     _inside(path.name, made, findings)
+    check_apart(path.name, made, findings)
     if len(findings):
         raise CellFileInvalid(tuple(findings.problems))
     return CellFile(path=path.resolve(), **made)
@@ -310,7 +335,7 @@ def _is_address(text: str) -> bool:
 
 def _unlike(file: str, name: str, rows: tuple[Any, ...], findings: Findings) -> None:
     """No two rows may name the same thing."""
-    key = {"neighbour": "cell", "device": "id", "meter": "tie"}[name]
+    key = {"neighbour": "cell", "device": "id", "meter": "tie", "former": "id"}[name]
     seen: set[str] = set()
     for row in rows:
         if row is not None:

@@ -6,11 +6,11 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, cast, final
 
 from archipel.controller.facts import Orders
 from archipel.drivers import DriverError, Endpoint, MappedDevice, Reading, SunSpecDevice, parse
-from archipel.drivers.base import Driver, Quality, Status
+from archipel.drivers.base import Driver, Order, Quality, Status
 from archipel.field.cell_file import CellFile, DeviceTable, MeterTable
 from archipel.model.register_map import Kind
 
@@ -45,6 +45,8 @@ class Units:
     meters: dict[str, Unit]
     """By tie; "" is the upstream connection."""
     mono_s: Callable[[], float]
+    formers: dict[str, Unit] = field(default_factory=dict)
+    """Where batteries take what they shall hold in an island, by the battery's id."""
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def read(self, units: Iterable[Unit], wall_s: float) -> None:
@@ -98,6 +100,21 @@ class Units:
         if done.status is not Status.SHADOW:
             unit.writes += len(done.writes)
 
+    async def operate(self, unit: Unit, wish: Mapping[str, float | bool] | None, lease_s: float, wall_s: float) -> None:
+        """Order a switch or a grid-forming unit; None ends its order now. Trouble is told in `unit.trouble`."""
+        driver = unit.driver
+        if not unit.connected or not driver.writable or not isinstance(driver, MappedDevice):
+            return
+        try:
+            if wish is None:
+                done = await driver.release()
+            else:
+                done = await driver.write_setpoint(**cast("Any", wish), lease_s=lease_s)
+        except DriverError as error:
+            self._lost(unit, error, wall_s)
+            return
+        unit.writes += len(done.writes)
+
     async def release(self, refusal: Refusal) -> dict[str, str]:
         """Return every device to its own default; per device what is the matter, empty when it was done."""
         units = list(self.devices.values())
@@ -122,8 +139,8 @@ class Units:
         await asyncio.gather(*(unit.driver.close() for unit in self.all()))
 
     def all(self) -> list[Unit]:
-        """Devices and meters."""
-        return [*self.devices.values(), *self.meters.values()]
+        """Devices, meters and what grid-forming units are told by."""
+        return [*self.devices.values(), *self.meters.values(), *self.formers.values()]
 
     def switches(self) -> frozenset[str]:
         """Devices that say they are switches."""
@@ -152,8 +169,19 @@ class Units:
 def open_units(file: CellFile, mono_s: Callable[[], float], writable: Callable[[str], bool]) -> Units:
     """Drivers of all devices and meters a cell file names, able to write where `writable`; nothing is connected yet."""
     devices = {row.id: Unit(row.id, _driver(row, mono_s, writable(row.id))) for row in file.device}
+    if file.switch is not None:
+        row = next(row for row in file.device if row.id == file.switch.device)
+        # an order that lapses leaves the switch as it is: only then may it be leased for seconds
+        driver = MappedDevice(Endpoint(*parse(row.endpoint)), writable=writable(row.id), fallback=Order(), clock=mono_s)
+        devices[row.id] = Unit(row.id, driver)
+    formers = {
+        row.id: Unit(
+            f"former {row.id}", MappedDevice(Endpoint(*parse(row.endpoint)), writable=writable(row.id), clock=mono_s)
+        )
+        for row in file.former
+    }
     meters = {row.tie: Unit(f"meter {row.tie}".strip(), _driver(row, mono_s, writable=False)) for row in file.meter}
-    return Units(devices, meters, mono_s)
+    return Units(devices, meters, mono_s, formers)
 
 
 def _driver(row: DeviceTable | MeterTable, mono_s: Callable[[], float], writable: bool) -> Driver:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, final
@@ -38,6 +39,8 @@ from archipel.field.sections import touches
 from archipel.field.shadow import ShadowLog
 from archipel.field.state import fingerprint
 from archipel.field.status import serve_status
+from archipel.field.switch import SwitchPost
+from archipel.field.words import in_words
 from archipel.journal import Journal, JournalBusy
 from archipel.transport import Messenger, Received, Station
 from archipel.transport.files import begin_epoch
@@ -136,6 +139,9 @@ class CellHost:
         self.units = Units({}, {}, clock.mono_s)
         self.access.refresh()
         self._open_units()
+        self._post = None
+        if file.switch is not None:
+            self._post = SwitchPost(file, file.switch, built, lambda: self.units, self.access, clock.factor)
         self._inbox: list[Received] = []
         self._modes: dict[str, str] = {}
         """Mode that each neighbour last said it is in."""
@@ -159,7 +165,9 @@ class CellHost:
         self.messenger.subscribe("mode", self._inbox.append)
         tick_s = self.file.controller.tick_s
         first = asyncio.Event()
-        reading = asyncio.create_task(self._keep_reading(end, first))
+        reading = [asyncio.create_task(self._keep_reading(end, first))]
+        if self._post is not None:
+            reading.append(asyncio.create_task(self._post.watch(end, wake)))
         with suppress(TimeoutError):  # to fall at once for want of readings would be a step down too many
             await asyncio.wait_for(first.wait(), FIRST_READING_S)
         due = time.monotonic()
@@ -172,6 +180,8 @@ class CellHost:
             wake.clear()
             ticked = time.monotonic() >= due
             self._step()
+            if self._post is not None and self._last is not None:
+                await self._post.obey(self._last.at_switch, self.clock.mono_s())
             if ticked:
                 self._late_s = max(self._late_s, time.monotonic() - due)
                 due = max(time.monotonic(), min(due + tick_s, time.monotonic() + self._next_step_s()))
@@ -179,8 +189,9 @@ class CellHost:
                 await self._obey()
                 notify("WATCHDOG=1")
         ending.cancel()
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
     def _next_step_s(self) -> float:
         """Wall seconds until the next step of agreements begins: orders change then, not a tick later."""
@@ -195,11 +206,12 @@ class CellHost:
         while not end.is_set():
             begun = time.monotonic()
             units = self.units
-            every = list(units.devices.values())
+            watched = None if self._post is None else self._post.unit
+            every = [unit for unit in units.devices.values() if unit is not watched]
             now = every if units is not known else every[self._reads % turns :: turns]
             known = units
             self._reads += 1
-            await units.read([*units.meters.values(), *now], begun)
+            await units.read([*units.meters.values(), *units.formers.values(), *now], begun)
             first.set()
             await asyncio.sleep(max(0.05, tick_s - (time.monotonic() - begun)))
 
@@ -219,6 +231,9 @@ class CellHost:
         if not self.access.armed:
             ties = {}  # what is metered is the work of others and contradicts nothing
         snapshot = Snapshot(facts, self._trouble(), self._neighbours(), ties)
+        if self._post is not None:
+            known, soc = self._post.facts(now.mono_s), self._post.stored_soc()
+            snapshot = replace(snapshot, at_switch=known, stored_soc=soc)
         done = self.controller.step(now, snapshot, self._letters())
         self._last = done
         self._steps += 1
@@ -316,6 +331,13 @@ class CellHost:
         if entry is not None:
             self.journal.append("shadow", f"{entry[0]}/{self.epoch}", entry[1], time=wall())
 
+    def _apart(self) -> dict[str, Any]:
+        """Where a cell with a switch to the main grid stands towards it."""
+        if self._post is None or self.controller.main_grid is None:
+            return {}
+        at = None if self._last is None else self._last.at_switch
+        return {"main_grid": self._post.status(at, self.controller.main_grid.shed)}
+
     # ---------------------------------------------------------------- journal
 
     def _write_down(self, note: Note, now: Instant) -> None:
@@ -352,6 +374,7 @@ class CellHost:
             "level": self.controller.level.name,
             "ladder": self.controller.ladder.level.name,
             "latched": self.controller.ladder.latched,
+            **self._apart(),
             "utc": now.utc.isoformat(),
             "holdings": {
                 tie: {"p_kw": held.p_kw, "agreed": held.record is not None, "why": held.why}
@@ -369,23 +392,6 @@ class CellHost:
             "late_s": round(self._late_s, 3),
             "messages": {"sent": stats.sent, "accepted": stats.accepted, "refused": sum(stats.refused.values())},
         }
-
-
-def in_words(note: Note) -> str | None:
-    """A note for the log; None for what happens every hour and stands in the journal."""
-    body = note.body
-    match note.kind:
-        case "mode":
-            return f"{body['what']}: {body['before'].lower()} -> {body['after'].lower()} ({body['why']})"
-        case "agreement" if body["event"] in {"refused", "contradicted"}:
-            return f"tie {body['tie']}: the record of {body['start']} is {body['event']}: {body['why']}"
-        case "agreement" if body["event"] == "confirmed":
-            return f"tie {body['tie']}: agreed from {body['start'][11:16]} on"
-        case "agreement" | "begun":
-            return None
-        case "late":
-            return f"plan for {body['start'][11:16]}: {body['why']}"
-    return f"{note.kind}: {body['why']}"
 
 
 def _say(text: str) -> None:

@@ -20,14 +20,17 @@ import numpy as np
 from archipel.controller.facts import Orders
 from archipel.controller.planner import DeviceFacts
 from archipel.devices.base import DeviceFleet, State
-from archipel.drivers.base import Reading
+from archipel.drivers.base import Reading, Sides
 from archipel.field.devices import Unit, Units
 from archipel.journal import Journal, JournalError
 from archipel.journal.reading import Reading as Kept
 from archipel.model import Floats
 
 PERSONAL = ("device", "known")
-_NUMBERS = tuple(part.name for part in fields(Reading) if part.name not in {"measured_at_s", "quality", "state"})
+_NUMBERS = tuple(
+    part.name for part in fields(Reading) if part.name not in {"measured_at_s", "quality", "state", "sides"}
+)
+_SIDES = tuple(part.name for part in fields(Sides))
 
 
 @final
@@ -60,6 +63,8 @@ class Keeper:
             return
         self._seen[unit.id] = reading.measured_at_s
         told = {name: value for name in _NUMBERS if (value := getattr(reading, name)) is not None}
+        if reading.sides is not None:
+            told |= {name: value for name in _SIDES if (value := getattr(reading.sides, name)) is not None}
         at = utc - timedelta(seconds=reading.age_s(mono_s))
         self.journal.measure(Kept(at, kind, unit.id, told))
 

@@ -34,6 +34,7 @@ from archipel.transport.files import write_whole
 
 FOLDER = "operator"
 ARM, DISARM, TAG, UNTAG = "arm", "disarm", "tag", "untag"
+ISLAND, REJOIN = "island", "rejoin"
 TAGS_CHECKED = "tags checked"
 """As `why` of arming: after a restore somebody has seen to it that every tag is set."""
 MOST_BYTES = 64 << 10
@@ -52,7 +53,7 @@ class Command:
     """What an operator wants."""
 
     act: str
-    """`arm`, `disarm`, `tag` or `untag`."""
+    """`arm`, `disarm`, `tag`, `untag`, `island` or `rejoin`."""
     who: str
     why: str = ""
     element: str = ""
@@ -232,6 +233,15 @@ def _decided(
             return after, f"{command.element} is tagged"
         case "untag":
             return states.untagged(before, command.element), f"{command.element} has no tag any more"
+        case "island" | "rejoin":
+            if file.switch is None:
+                raise OperatorRefused(
+                    f"{command.act}: {file.path.name} names no switch to the main grid. Add a table [switch] to it."
+                )
+            after = states.apart(before, island=command.act == ISLAND)
+            wish = "leave the main grid and stay away" if after.island else "come back to the main grid when it may"
+            held = "" if before.mode is Mode.ARMED else ", once it is armed: it is in shadow and operates nothing"
+            return after, f"the cell shall {wish}{held}"
         case "arm":
             if not before.certain and command.why != TAGS_CHECKED:
                 raise OperatorRefused(
@@ -248,7 +258,9 @@ def _decided(
             others = ", ".join(sorted(report.passed.keys() - passed.keys()))
             text = f"armed: {len(passed)} of {len(file.device)} devices may be commanded"
             return after, f"{text}; other devices than those commissioned answer for {others}" if others else text
-    raise OperatorRefused(f"command: found {command.act!r}; expected {ARM}, {DISARM}, {TAG} or {UNTAG}.")
+    raise OperatorRefused(
+        f"command: found {command.act!r}; expected {ARM}, {DISARM}, {TAG}, {UNTAG}, {ISLAND} or {REJOIN}."
+    )
 
 
 def _act(command: Command) -> str:
@@ -305,6 +317,8 @@ def _read(path: Path, name: str) -> Command:
 __all__ = [
     "ARM",
     "DISARM",
+    "ISLAND",
+    "REJOIN",
     "TAG",
     "TAGS_CHECKED",
     "UNTAG",

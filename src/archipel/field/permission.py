@@ -61,6 +61,8 @@ class FieldState:
     tags: Mapping[str, Tag] = field(default_factory=dict)
     report: str = ""
     """SHA-256 of the commissioning report it was armed by."""
+    island: bool = False
+    """The cell shall leave the main grid and stay away; in cells with a switch to it."""
     certain: bool = True
     """False when the journal was restored or salvaged since: tags may be missing, so no switch is operated."""
 
@@ -87,8 +89,8 @@ class Permission:
         """
         state = self.state
         if act is Act.RELEASE:
-            return self._tagged(device) if device in self.switches else ""
-        if tagged := self._tagged(device):
+            return self.tagged(device) if device in self.switches else ""
+        if tagged := self.tagged(device):
             return tagged
         if state.mode is not Mode.ARMED:
             return "the cell is in shadow"
@@ -104,7 +106,8 @@ class Permission:
         """Whether it may be written."""
         return not self.why_not(device, act, fingerprint)
 
-    def _tagged(self, device: str) -> str:
+    def tagged(self, device: str) -> str:
+        """The safety tag that stands against operating it, on it or on what it would energise; empty if none."""
         for element in (device, *sorted(self.touches.get(device, ()))):
             tag = self.state.tags.get(element)
             if tag is not None:

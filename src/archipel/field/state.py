@@ -112,6 +112,11 @@ def disarmed(state: FieldState) -> FieldState:
     return replace(state, mode=Mode.SHADOW, armed={}, report="")
 
 
+def apart(state: FieldState, *, island: bool) -> FieldState:
+    """With or without the wish to live apart from the main grid. Tags, arming and mode stay as they are."""
+    return replace(state, island=island)
+
+
 def fingerprint(row: DeviceTable, driver: Driver) -> str:
     """What a device is and where: driver, endpoint, maker, model and serial number, shortened to a name.
 
@@ -145,6 +150,7 @@ def _plain(state: FieldState) -> dict[str, Any]:
         "armed": dict(state.armed),
         "report": state.report,
         "certain": state.certain,
+        "island": state.island,
         "tags": {
             name: {"who": tag.who, "why": tag.why, "since": time_text(tag.since, "tag")}
             for name, tag in state.tags.items()
@@ -157,4 +163,11 @@ def _state(body: Mapping[str, Any]) -> FieldState:
         name: Tag(name, tag["who"], tag["why"], datetime.fromisoformat(tag["since"]))
         for name, tag in body["tags"].items()
     }
-    return FieldState(Mode(body["mode"]), dict(body["armed"]), tags, body["report"], bool(body["certain"]))
+    return FieldState(
+        Mode(body["mode"]),
+        dict(body["armed"]),
+        tags,
+        body["report"],
+        certain=bool(body["certain"]),
+        island=bool(body.get("island", False)),
+    )

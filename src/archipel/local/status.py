@@ -28,6 +28,12 @@ class Row:
     """The cell's status; of the world its heartbeat. Empty where nobody answered."""
 
     @property
+    def mode(self) -> str:
+        """Shadow or armed; of a cell with a switch to the main grid also where it stands towards that."""
+        mode, beside = str(self.said.get("mode", "")), self.said.get("main_grid")
+        return f"{mode}, {beside.get('mode')}" if isinstance(beside, Mapping) else mode
+
+    @property
     def level(self) -> str:
         """Level of the ladder a cell acts on."""
         return str(self.said.get("level", ""))
@@ -64,7 +70,7 @@ def table(rows: Sequence[Row]) -> str:
             row.name,
             str(row.pid),
             row.state,
-            str(row.said.get("mode", "")),
+            row.mode,
             row.level,
             row.agreed,
             row.links,

@@ -64,7 +64,10 @@ class Kind(IntEnum):
     SHEDDABLE_LOAD = 3
     """`setpoint`: the most it may draw [W]."""
     SWITCH = 4
-    """`setpoint`: 1 closed, 0 open."""
+    """`setpoint`: 1 closed, 0 open. One that measures both sides closes between two live ones only inside its own
+    synchronism window, for as long as the order lasts."""
+    GRID_FORMER = 5
+    """`setpoint`: the frequency it shall hold [0.01 mHz], 0 to follow the grid; `q_setpoint`: the voltage [0.1 V]."""
 
 
 class State(IntEnum):
@@ -132,7 +135,7 @@ def _text(offset: int, name: str, length: int, meaning: str) -> Register:
 IDENTITY: Final = (
     _number(0, "magic", "uint32", "", "the letters ARPL, 0x4152504C"),
     _number(2, "version", "uint16", "", "version of this map, 1"),
-    _number(3, "kind", "uint16", "", "1 charger, 2 heat pump, 3 sheddable load, 4 switch"),
+    _number(3, "kind", "uint16", "", "1 charger, 2 heat pump, 3 sheddable load, 4 switch, 5 grid former"),
     _text(4, "maker", 8, "who made it"),
     _text(12, "model", 8, "type name"),
     _text(20, "serial", 8, "serial number"),
@@ -178,7 +181,16 @@ FALLBACK: Final = (
 )
 """What the device returns to by itself; kept over a restart."""
 
-REGISTERS: Final = IDENTITY + MEASURED + COMMAND + ANSWER + FALLBACK
+SIDES: Final = (
+    _number(69, "v_first", "uint32", "0.1 V", "switch: voltage of its first node, line to line"),
+    _number(71, "f_first", "uint32", "0.01 mHz", "switch: frequency of its first node"),
+    _number(73, "v_second", "uint32", "0.1 V", "switch: voltage of its second node, line to line"),
+    _number(75, "f_second", "uint32", "0.01 mHz", "switch: frequency of its second node"),
+    _number(77, "angle", "int32", "0.001 degree", "switch: voltage angle of its second node less that of its first"),
+)
+"""What a switch measures on both sides, of the same `sample`. Not known, or no such registers, where it does not."""
+
+REGISTERS: Final = IDENTITY + MEASURED + COMMAND + ANSWER + FALLBACK + SIDES
 """The whole map, in order of address, without gaps."""
 
 SIZE: Final = REGISTERS[-1].end

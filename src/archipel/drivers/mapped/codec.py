@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from archipel.drivers.base import DeviceState, Quality, Reading
+from archipel.drivers.base import DeviceState, Quality, Reading, Sides
 from archipel.drivers.errors import DecodeError, EncodeError
 from archipel.model import register_map as table
 
@@ -147,6 +147,20 @@ def reading(values: Values, identity: Values, *, measured_at_s: float, stale: bo
         ends_in_s=_per(values, "ends_in", 1),
         state=None if state is None else _STATES[table.State(int(state))],
     )
+
+
+def sides(values: Values, identity: Values) -> Sides:
+    """What a switch measures on both sides, from `SIDES` and `IDENTITY`."""
+    nominal_v = _per(identity, "v_nominal", 10)
+
+    def v_pu(name: str) -> float | None:
+        v_v = _per(values, name, 10)
+        return v_v / nominal_v if v_v is not None and nominal_v else None
+
+    return Sides(
+        v_pu("v_first"), _per(values, "f_first", 100_000), v_pu("v_second"), _per(values, "f_second", 100_000),
+        _per(values, "angle", 1000),
+    )  # fmt: skip
 
 
 def _per(values: Values, name: str, steps: int) -> float | None:

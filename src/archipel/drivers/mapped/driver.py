@@ -1,10 +1,11 @@
-"""One charger, heat pump, sheddable load or switch on the Archipel register map, over Modbus TCP."""
+"""One charger, heat pump, sheddable load, switch or grid-forming unit on the Archipel register map, over Modbus TCP."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
 from archipel.drivers.base import Order, Reading, Status, Write, Written
@@ -23,10 +24,18 @@ _FOLLOWS = {
     Kind.HEAT_PUMP: "p_kw",
     Kind.SHEDDABLE_LOAD: "p_limit_kw",
     Kind.SWITCH: "closed",
+    Kind.GRID_FORMER: "f_hz",
 }
 """The order that each kind takes."""
 
+F_HZ = (45.0, 65.0)
+"""Frequencies that a grid-forming unit is ordered to hold; 0 is to follow the grid."""
+V_PU = (0.8, 1.2)
+
 _ORDER, _FALLBACK = "order", "fallback"
+
+_WITH_SIDES = table.REGISTERS[len(table.IDENTITY) :]
+"""One request from the measured values to both sides, so that all are of one sample."""
 
 
 @final
@@ -53,6 +62,7 @@ class MappedDevice:
         self._writable = writable
         self.identity: codec.Values = {}
         self.kind: Kind | None = None
+        self._has_sides = False
         self._pace = Pace()
         self._turn = asyncio.Lock()
         self._sample: int | None = None
@@ -65,7 +75,7 @@ class MappedDevice:
 
     @property
     def orders(self) -> frozenset[str]:
-        """What `write_setpoint` can be given: `p_kw`, `p_limit_kw` or `closed`, and `q_kvar` where it has any.
+        """What `write_setpoint` can be given: `p_kw`, `p_limit_kw`, `closed` or `f_hz`, and `q_kvar` where it has any.
 
         Raises `NotControllable` before `connect`.
         """
@@ -84,8 +94,17 @@ class MappedDevice:
                 f"{self.endpoint}: no device of the Archipel map: found no registers at {table.BASE_ADDRESS} ({error})"
             ) from error
         self.identity = identity
+        if self.kind is Kind.SWITCH:
+            self._has_sides = await self._measures_both_sides()
         if self.fallback is not None:
             await self._put_fallback(self.fallback)
+
+    async def _measures_both_sides(self) -> bool:
+        """A switch of an earlier edition of the map has no such registers."""
+        try:
+            return any(value is not None for value in (await self._part(table.SIDES)).values())
+        except DeviceRefused:
+            return False
 
     async def _put_fallback(self, fallback: Order) -> None:
         setpoint, q_setpoint = self._setpoints(fallback)
@@ -106,12 +125,13 @@ class MappedDevice:
     async def read(self) -> Reading:
         """Measure, in one request. Raises `DriverError`."""
         self._connected()
-        values = await self._part(table.MEASURED)
+        values = await self._part(_WITH_SIDES if self._has_sides else table.MEASURED)
         now_s, sample = self.clock(), codec.number(values, "sample")
         if sample != self._sample:
             self._sample, self._sampled_at_s = sample, now_s
         stale = sample is not None and now_s - self._sampled_at_s > STALE_AFTER_S
-        return codec.reading(values, self.identity, measured_at_s=now_s, stale=stale)
+        reading = codec.reading(values, self.identity, measured_at_s=now_s, stale=stale)
+        return replace(reading, sides=codec.sides(values, self.identity)) if self._has_sides else reading
 
     async def write_setpoint(
         self,
@@ -120,6 +140,8 @@ class MappedDevice:
         p_limit_kw: float | None = None,
         q_kvar: float | None = None,
         closed: bool | None = None,
+        f_hz: float | None = None,
+        v_pu: float | None = None,
         lease_s: float,
     ) -> Written:
         """Order for the next `lease_s` seconds, then the fallback; see `Driver.write_setpoint` and `orders`.
@@ -129,13 +151,15 @@ class MappedDevice:
             p_limit_kw: Chargers and sheddable loads: the most it may draw, at or above zero.
             q_kvar: Reactive power to draw, where its rating allows any.
             closed: Switches: whether it shall be closed.
+            f_hz: Grid-forming units: the frequency to hold, 0 to follow the grid.
+            v_pu: Grid-forming units: the voltage to hold, over the nominal one.
             lease_s: 1 to 3600.
 
         Raises:
             EncodeError: a value outside the rating, or not of this kind of device.
             DeviceRefused, ReadBackDiffers, Unreachable: what it holds now is not known until it is asked again.
         """
-        order = Order(p_kw, p_limit_kw, q_kvar, closed)
+        order = Order(p_kw, p_limit_kw, q_kvar, closed, f_hz, v_pu)
         if order.empty:
             raise NotControllable(f"{self.endpoint}: order: found nothing to do. Use release() to end an order.")
         if not 1 <= lease_s <= table.VALID_FOR_S_MAX:
@@ -168,7 +192,8 @@ class MappedDevice:
     def _setpoints(self, order: Order) -> tuple[int, int | None]:
         """Checked against kind and rating. Raises `EncodeError`."""
         kind = self._connected()
-        given = {name for name in ("p_kw", "p_limit_kw", "closed") if getattr(order, name) is not None}
+        names = ("p_kw", "p_limit_kw", "closed", "f_hz", *(("v_pu",) * (kind is not Kind.GRID_FORMER)))
+        given = {name for name in names if getattr(order, name) is not None}
         if given - {_FOLLOWS[kind]}:
             raise EncodeError(
                 f"order: found {' and '.join(sorted(given))}; expected {_FOLLOWS[kind]}, "
@@ -182,7 +207,19 @@ class MappedDevice:
         value = 1000 * power_kw if power_kw is not None else None
         if order.closed is not None:
             value = float(order.closed)
+        if kind is Kind.GRID_FORMER:
+            return self._forming(order)
         return codec.setpoints(value, None if order.q_kvar is None else 1000 * order.q_kvar)
+
+    def _forming(self, order: Order) -> tuple[int, int | None]:
+        """Set values of a grid-forming unit. Raises `EncodeError`."""
+        f_hz, v_pu = order.f_hz, order.v_pu
+        for name, value, (low, high) in (("f_hz", f_hz or None, F_HZ), ("v_pu", v_pu, V_PU)):
+            if value is not None and not low <= value <= high:
+                raise EncodeError(f"order: {name}: found {value:g}; expected {low:g} to {high:g}.")
+        nominal = codec.number(self.identity, "v_nominal")
+        v = None if v_pu is None or nominal is None else v_pu * nominal
+        return codec.setpoints(None if f_hz is None else 100_000 * f_hz, v)
 
     def _in_rating(self, name: str, value: float, rating: str, *, both_signs: bool) -> None:
         most = codec.number(self.identity, rating)
