@@ -216,6 +216,8 @@ def survival(
 def survival_words(scenario: Scenario, at: datetime, stored_kwh: float) -> str:
     """The forecast in a sentence, at every one of `PROBABILITIES`, for an area (or a part of it) without main grid."""
     row = scenario.profiles.row(at)
+    if row < 96:
+        return "For how long critical load is held from what is stored is not known: there are no days before."
     hours = {p: survival(scenario, row, stored_kwh, p) for p in PROBABILITIES}
     told = (f"{'at least ' if h >= MOST_H else ''}{h:g} h at {100 * p:g} %" for p, h in hours.items())
     return f"By what the days before were like, critical load is held for {', '.join(told)}."

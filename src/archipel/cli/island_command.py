@@ -34,7 +34,9 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument("--at", metavar="TIME", help="when it is lost, a whole quarter hour (default: noon of the start)")
     one.add_argument("--hours", type=_positive, default=24.0, metavar="H", help="how long (default: 24)")
     one.add_argument("--soc", type=_share, metavar="S", help="state of charge of all batteries then, 0 to 1")
-    one.add_argument("--critical", type=_share, metavar="S", help="critical part of every load (default: 0.4)")
+    one.add_argument(
+        "--critical", type=_share, metavar="S", help="critical part of every load (default: the scenario's, 0.4)"
+    )
     one.add_argument(
         "--reserve-kwh", type=_not_negative, metavar="KWH",
         help="below so much stored only critical load is served (default: the scenario's, else a quarter of storage)",

@@ -38,6 +38,7 @@ def _broken(figures: Mapping[str, Any]) -> float:
 
 
 def _bars(values: Mapping[str, float], digits: int, title: str) -> str:
+    values = {name: round(value, digits) for name, value in values.items()}  # a bar for nothing would say the contrary
     low, high = min([0.0, *values.values()]), max([0.0, *values.values()])
     room = WIDTH - NAME - VALUE
     scale = room / (high - low) if high > low else 0.0

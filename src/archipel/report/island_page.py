@@ -56,7 +56,7 @@ def summary(left: Left) -> str:
     high = max(float(one.traces.peak_hz[0]) for one in left.islands)
     trips = sum(len(one.traces.trips) for one in left.islands)
     held_h = min(one.held_h for one in left.islands)
-    held = "all the time" if held_h >= left.hours else f"for {held_h:g} h"
+    held = f"through all {left.hours:g} h" if held_h >= left.hours else f"for {held_h:g} h"
     promised_h = min(one.promised_h for one in left.islands)
     unserved = sum(float(one.result.unserved_kwh.sum()) for one in left.islands)
     wanted = unserved + sum(_drawn(one.scenario, one.result) for one in left.islands)
@@ -72,7 +72,7 @@ def summary(left: Left) -> str:
     return (
         f"{start}{formed} Frequency stayed within {low:.2f} and {high:.2f} Hz{returned}; {trips} units or loads "
         f"tripped. {there or 'Critical'} load was promised {promised_h:g} h and served {held}; "
-        f"{_missed(unserved / max(wanted, 1e-9))}{_closed(left)}{lasts}"
+        f"{_missed(unserved, wanted)}{_closed(left)}{lasts}"
     )
 
 
@@ -87,8 +87,15 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
-def _missed(share: float) -> str:
-    return "so was all other load." if share < 5e-4 else f"of all load {100 * share:.1f} % was not."
+def _missed(unserved_kwh: float, wanted_kwh: float) -> str:
+    if unserved_kwh < 0.05:
+        return "so was all other load."
+    share = unserved_kwh / max(wanted_kwh, 1e-9)
+    return (
+        f"of all load {100 * share:.1f} % was not."
+        if share >= 5e-4
+        else f"of all load {unserved_kwh:.1f} kWh were not."
+    )
 
 
 def _more(reasons: tuple[str, ...]) -> str:
@@ -187,10 +194,13 @@ def _seconds(traces: Traces, nominal_hz: float) -> str:
     words = "Frequency after the loss of the main grid"
     frequency = trace(time_s, [(f_hz, "distributed", 1.6)], low, high, "Hz", words, mark_s=0.0)
     least, most = np.nanmin(traces.v_pu[0], axis=1), np.nanmax(traces.v_pu[0], axis=1)
-    ends = [(least, "band", 1.4), (most, "band", 1.4)]
+    ends = [(least, "battery", 1.4), (most, "battery", 1.4)]
     low, high = np.floor(float(least.min()) * 20) / 20, np.ceil(float(most.max()) * 20) / 20
     voltage = trace(time_s, ends, min(low, 0.95), max(high, 1.05), "pu", "Voltages of units", mark_s=0.0)
-    keys = [("distributed", "frequency (centre of inertia)", "line"), ("band", "lowest and highest voltage", "line")]
+    keys = [
+        ("distributed", "frequency (centre of inertia)", "line"),
+        ("battery", "lowest and highest voltage of any unit", "line"),
+    ]
     return (
         f"<figure>{frequency}</figure><figure>{voltage}</figure>{legend([*keys, ('limit', 'main grid lost', 'dash')])}"
     )

@@ -225,6 +225,8 @@ def _coordination(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
     metered_kw = metered_into_lower(scenario.archipelago, result.tie_p_kw)
     off = np.abs(settled(result.tie_agreed_kw - metered_kw, result.dt_h))
     off = off[np.isfinite(off)]
+    if scenario.island.off_grid:
+        off = off[:0]  # batteries balance the area as it is, so no boundary follows its plan
     return {
         "rounds_p50": float(np.percentile(rounds, 50)) if rounds else None,
         "rounds_p95": float(np.percentile(rounds, 95)) if rounds else None,

@@ -39,7 +39,7 @@ def _stored(run: Run, scenario: Scenario) -> str:
     pictures = []
     for values, top, label in (
         (stored, max(size, 1.0) / 1e3, "Energy in all batteries"),
-        (shed, 1.1 * max(most, 1e-3), "Load not served"),
+        (shed, 1.1 * max(most, 0.1), "Load not served"),
     ):
         unit = "MWh" if values is stored else "MW"
         plot = Plot(time, dt_h, 0.0, top, unit, label, width=620, height=230)
