@@ -13,23 +13,30 @@ from archipel.model.errors import (
     SolverFailed,
 )
 from archipel.model.fleet import Fleet
+from archipel.model.flexibility import Flexibility
 from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
 from archipel.model.horizon import Horizon
 from archipel.model.island import IslandRules, Stage
+from archipel.model.money import Payment
+from archipel.model.portfolio import PRODUCTS, SPLITS, Contract, Owner, Ownership, Portfolio, Product, Split
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, Tariff
 
 __all__ = [
     "PRICE_PARTS",
+    "PRODUCTS",
+    "SPLITS",
     "ArchipelError",
     "Archipelago",
     "Bools",
     "Cell",
     "Connection",
+    "Contract",
     "Diverged",
     "ExtraMissing",
     "Fleet",
+    "Flexibility",
     "Floats",
     "Grid",
     "GridError",
@@ -39,13 +46,19 @@ __all__ = [
     "IslandRules",
     "Lines",
     "Nodes",
+    "Owner",
+    "Ownership",
+    "Payment",
+    "Portfolio",
     "Problem",
+    "Product",
     "Profiles",
     "RunNotFound",
     "Scenario",
     "ScenarioInvalid",
     "SolverFailed",
     "Source",
+    "Split",
     "Stage",
     "StrategyResult",
     "Switches",

@@ -14,6 +14,7 @@ from archipel.model.cells import Archipelago
 from archipel.model.fleet import Fleet
 from archipel.model.grid import Floats, Grid, Ints
 from archipel.model.island import IslandRules
+from archipel.model.portfolio import Ownership
 from archipel.model.tariff import Connection, Tariff
 
 
@@ -75,6 +76,8 @@ class Scenario:
     overvoltage_trip: bool = True
     """Whether older inverters trip at 1.10 pu."""
     island: IslandRules = field(default_factory=IslandRules)
+    ownership: Ownership = field(default_factory=Ownership)
+    """Empty where the scenario names no owners."""
     folder: Path | None = None
 
     @property
