@@ -1,6 +1,7 @@
 """The nouns: frozen records and their own algebra; nothing else."""
 
 from archipel.model.cells import Archipelago, Cell, Tie
+from archipel.model.delivery import Delivery
 from archipel.model.errors import (
     ArchipelError,
     Diverged,
@@ -33,6 +34,7 @@ __all__ = [
     "Cell",
     "Connection",
     "Contract",
+    "Delivery",
     "Diverged",
     "ExtraMissing",
     "Fleet",
