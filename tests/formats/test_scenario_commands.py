@@ -75,5 +75,6 @@ def test_scenarios_lists_names_and_titles(capsys: pytest.CaptureFixture[str]) ->
         "district",
         "island-year",
         "island",
+        "vpp",
     ]
     assert all(len(line.split()) > 3 for line in lines)

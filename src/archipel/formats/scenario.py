@@ -18,6 +18,7 @@ from archipel.devices.critical import with_critical
 from archipel.formats.device_rows import DeviceRows
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import make_fleets
+from archipel.formats.owners import read_owners
 from archipel.formats.population import matches, populate
 from archipel.formats.prices import read_prices
 from archipel.formats.scenario_cells import read_cells
@@ -144,6 +145,17 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         folder=folder,
         **planning,
     )
+    if tables["owners"]["file"]:
+        ownership = read_owners(
+            folder / tables["owners"]["file"],
+            [cell.id for cell in archipelago.cell],
+            scenario.device_cell,
+            scenario.device_kind,
+            findings,
+        )
+        if ownership is None:
+            return None
+        scenario = replace(scenario, ownership=ownership)
     return with_reserve(scenario)
 
 

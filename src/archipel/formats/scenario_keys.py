@@ -141,6 +141,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "restore_margin_kwh": Key("number", 0.0, low=0.0),
         "restore_after_h": Key("number", 0.0, low=0.0, high=48.0),
     },
+    "owners": {"file": Key("file", optional=True)},
     "rules": {"overvoltage_trip": Key("flag", True)},
     "population": {"permute": Key("patterns", [])},
     "population.pv": {"factor": Key("number", 1.0, above=0.0), "volt_var_share": share(0.0)},
@@ -206,7 +207,7 @@ def read_keys(document: Mapping[str, Any], file: str, findings: Findings) -> dic
             if not name.startswith("population."):
                 tables[name] = {key: spec.default for key, spec in keys.items()}
             continue
-        tables[name] = {key: _value(given, key, spec, name, file, findings) for key, spec in keys.items()}
+        tables[name] = {key: read_value(given, key, spec, name, file, findings) for key, spec in keys.items()}
     return tables
 
 
@@ -235,7 +236,8 @@ def _unknown(document: Mapping[str, Any], prefix: str, file: str, findings: Find
                          did_you_mean(key, keys | tables))  # fmt: skip
 
 
-def _value(given: Mapping[str, Any], key: str, spec: Key, table: str, file: str, findings: Findings) -> Any:
+def read_value(given: Mapping[str, Any], key: str, spec: Key, table: str, file: str, findings: Findings) -> Any:
+    """One value, its default where it is missing; None and a finding where it cannot be."""
     if key not in given:
         if spec.default is None and not spec.optional:
             findings.add(file, f"[{table}]", key, "nothing", spec.expectation(), f"Add {key} to [{table}].")

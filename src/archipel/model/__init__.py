@@ -19,7 +19,7 @@ from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source,
 from archipel.model.horizon import Horizon
 from archipel.model.island import IslandRules, Stage
 from archipel.model.money import Payment
-from archipel.model.portfolio import PRODUCTS, SPLITS, Contract, Owner, Ownership, Portfolio, Product, Split
+from archipel.model.portfolio import PRODUCTS, SPLITS, Contract, Owner, Ownership, Portfolio, Product, Split, Terms
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, Tariff
@@ -65,6 +65,7 @@ __all__ = [
     "StrategyResult",
     "Switches",
     "Tariff",
+    "Terms",
     "Tie",
     "Transformers",
 ]

@@ -78,6 +78,24 @@ class Portfolio:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Prices beside the day-ahead price, the same in every hour, and the network's part in local trade."""
+
+    fcr_eur_per_kw_h: float = 0.012
+    """Paid for symmetric power kept for frequency containment."""
+    afrr_up_eur_per_kw_h: float = 0.006
+    afrr_down_eur_per_kw_h: float = 0.006
+    """Paid for power kept for frequency restoration."""
+    afrr_energy_eur_per_kwh: float = 0.060
+    """Paid for energy called upward beyond the day-ahead price, and for energy called downward below it."""
+    imbalance_eur_per_kwh: float = 0.030
+    """What energy beyond the position costs more, and energy short of it earns less, than the day-ahead price."""
+    event_eur_per_kwh: float = 0.300
+    """Paid for energy not drawn in an event."""
+
+
+@final
 @dataclass(frozen=True, slots=True, eq=False)
 class Ownership:
     """Owners, whose every cell and device is, and the portfolios they have joined."""
@@ -90,6 +108,7 @@ class Ownership:
     portfolio: tuple[Portfolio, ...] = ()
     device_contract: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """For every device the row in `contracts` of the one contract that may ask it; -1 for none."""
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def contracts(self) -> tuple[Contract, ...]:
