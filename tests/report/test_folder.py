@@ -226,3 +226,10 @@ def test_a_run_that_cannot_be_is_refused_before_it_begins(
     with pytest.raises(ArchipelError, match=told):
         run(CASE, strategies, days=days, runs=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("start", ["1999-01-01", "2999-01-01"])
+def test_a_run_that_begins_outside_the_series_is_refused_before_it_begins(tmp_path: Path, start: str) -> None:
+    with pytest.raises(ArchipelError, match=r"the series of .* do not cover it; expected a time from"):
+        run(CASE, ["uncoordinated"], days=1, start=start, runs=tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -195,6 +195,7 @@ def _at(written: str | None, scenario: Scenario) -> datetime:
     at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     if at.minute % 15 or at.second or at.microsecond:
         raise ArchipelError(f"--at: found {written!r}; expected a whole quarter hour")
+    scenario.check_time(at)
     return at
 
 

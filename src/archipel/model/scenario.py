@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import final
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model.cells import Archipelago
+from archipel.model.errors import ArchipelError
 from archipel.model.fleet import Fleet
 from archipel.model.grid import Floats, Grid, Ints
+from archipel.model.horizon import STEP_MINUTES
 from archipel.model.island import IslandRules
 from archipel.model.portfolio import Ownership
 from archipel.model.tariff import Connection, Tariff
@@ -99,6 +101,20 @@ class Scenario:
     def device_kind(self) -> tuple[str, ...]:
         """Kind of all devices, fleet by fleet."""
         return tuple(fleet.kind for fleet in self.fleets for _ in fleet.id)
+
+    def check_time(self, time: datetime) -> None:
+        """Refuse a time that the series do not cover.
+
+        Raises:
+            ArchipelError: before the first quarter hour of the profiles, or after the last.
+        """
+        first, rows = self.profiles.start, len(self.profiles.value)
+        if not 0 <= self.profiles.row(time) < rows:
+            end = first + timedelta(minutes=STEP_MINUTES) * rows
+            raise ArchipelError(
+                f"time {time:%Y-%m-%dT%H:%MZ}: the series of {self.name} do not cover it; expected a time from "
+                f"{first:%Y-%m-%dT%H:%MZ} to {end:%Y-%m-%dT%H:%MZ}"
+            )
 
     def __repr__(self) -> str:
         kinds = ", ".join(f"{len(fleet.id)} {fleet.kind}" for fleet in self.fleets)

@@ -31,7 +31,7 @@ STACK = (
 
 def colour_of(strategy: str) -> str:
     """CSS variable of a strategy's colour."""
-    return strategy if strategy in {"uncoordinated", "alone", "distributed", "central"} else "other"
+    return strategy if strategy in {"uncoordinated", "alone", "distributed", "central", "pooled"} else "other"
 
 
 def side_by_side(run: Run, draw: Callable[[str], tuple[str, str]]) -> str:

@@ -189,8 +189,8 @@ def _two(left: str, right: str) -> str:
 
 
 def _ways_heading(run: Run) -> str:
-    count = len(run.strategies)
-    return f"{('No', 'One', 'Two', 'Three', 'Four')[count] if count < 5 else count} way{'s' if count != 1 else ''}"
+    count, words = len(run.strategies), ("No", "One", "Two", "Three", "Four", "Five")
+    return f"{words[count] if count < len(words) else count} way{'s' if count != 1 else ''}"
 
 
 def _ways(kpis: dict[str, Any]) -> str:

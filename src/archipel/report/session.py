@@ -72,6 +72,7 @@ def run(
     if method not in METHODS:
         raise ArchipelError(f"method {method} is unknown; expected {', '.join(METHODS)}")
     begin = scenario.start if start is None else moment(start)
+    scenario.check_time(begin)
     length = scenario.days if days is None else days
     if not 1 <= length <= MOST_DAYS:
         raise ArchipelError(f"days: found {length}; expected 1 to {MOST_DAYS}. Run a longer time in parts.")
