@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ALL = ("uncoordinated", "alone", "distributed", "central")
+ALL = ("uncoordinated", "alone", "distributed", "central", "pooled")
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -26,7 +26,12 @@ def add_parsers(subparsers: Any) -> None:
         "  archipel run my-grid/net.toml --days 7 --forecast naive --json > kpis.json",
     )
     run.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
-    run.add_argument("--strategy", action="append", choices=ALL, help="repeat for several (default: all four)")
+    run.add_argument(
+        "--strategy",
+        action="append",
+        choices=ALL,
+        help="repeat for several (default: all that the scenario allows; pooled needs a portfolio)",
+    )
     run.add_argument("--start", metavar="DATE", help="first day, 00:00 UTC (default: the scenario's)")
     run.add_argument("--days", type=_positive, metavar="N", help="how many days (default: the scenario's)")
     run.add_argument("--seed", type=int, metavar="S", help="seed of everything drawn (default: the scenario's)")
@@ -55,7 +60,7 @@ def run_command(args: argparse.Namespace) -> int:
     scenario = load_scenario(args.scenario, args.seed)
     done = run(
         scenario,
-        tuple(args.strategy or ALL),
+        tuple(args.strategy) if args.strategy else None,
         start=args.start,
         days=args.days,
         seed=args.seed,

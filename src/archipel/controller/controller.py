@@ -24,7 +24,7 @@ from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.coordination.tree import Conversation, Program, Silent
 from archipel.devices.base import State
-from archipel.model import Floats, Horizon
+from archipel.model import Floats, Horizon, Ints
 from archipel.model.weather import Weather
 from archipel.optimisation.block import Block
 
@@ -104,6 +104,24 @@ class CellController:
             return None
         quarter = age // timedelta(minutes=15)
         return int(np.searchsorted(horizon.first, quarter, side="right")) - 1
+
+    def planned_kw(self, rows: Mapping[str, Ints]) -> Floats | None:
+        """What devices (rows of own fleets, by kind) draw together by the schedule [kW], shape (T,); None without one.
+
+        A sum, so that it can be told to others.
+        """
+        if self.agreed is None:
+            return None
+        chosen = self.agreed
+        total = np.zeros(len(chosen.duty.horizon))
+        groups = chosen.block.by_columns(chosen.u)
+        for fleet, plan, u in zip(self.site.fleets, chosen.duty.plans, groups, strict=False):
+            mine = rows.get(fleet.kind, np.zeros(0, dtype=np.int64))
+            columns = np.unique(plan.column_of[mine])
+            columns = columns[columns >= 0]
+            total += plan.base_p_kw[mine].sum(axis=0)
+            total += np.einsum("kj,kjt->t", plan.columns.p[columns], u[columns])
+        return total
 
     def setpoints(self, now: datetime, states: Mapping[str, State]) -> list[tuple[Floats, Floats]]:
         """(p_kw, q_kvar) of every fleet of the site for the quarter hour from `now`; NaN where there is no lease."""

@@ -71,6 +71,10 @@ class BatteryFleet:
     """Off grid: share of the capacity held at the end of a plan, instead of `soc_start` at the end of every day."""
     reserve: Floor | None = None
     """With a main grid: what is kept for its loss, see `archipel.cell.reserve`."""
+    p_kw_promised: Floats | None = None
+    """Of each rating, shape (n,): plans leave it free, so that a reserve that was sold can be called at any moment."""
+    e_kwh_promised: Floats | None = None
+    """Energy for it, shape (n,): plans keep so much in the store and as much room in it."""
 
     kind: ClassVar[str] = "battery"
     follows_net: ClassVar[bool] = True
@@ -142,7 +146,9 @@ class BatteryFleet:
         """
         del tariff
         shape = (len(rows), 2, len(horizon))
-        rating = np.stack([self.p_kw_charge[rows], self.p_kw_discharge[rows]], axis=1)[:, :, None]
+        free_kw = 0.0 if self.p_kw_promised is None else self.p_kw_promised[rows, None]
+        rating = np.stack([self.p_kw_charge[rows], self.p_kw_discharge[rows]], axis=1)
+        rating = np.maximum(rating - free_kw, 0.0)[:, :, None]
         per_kw = np.stack([self.efficiency_charge[rows], -1.0 / self.efficiency_discharge[rows]], axis=1)[:, :, None]
         lo, hi = np.zeros(shape), np.broadcast_to(np.maximum(rating, 1e-3), shape)
         price = STORE_PRICE_EUR_PER_KWH
@@ -154,14 +160,15 @@ class BatteryFleet:
             share = np.full(len(horizon), OFF_GRID_FLOOR * self.off_grid_share)
             share[-1] = self.off_grid_share
             held = share * self.e_kwh[rows, None]
+        sold = 0.0 if self.e_kwh_promised is None else self.e_kwh_promised[rows, None]
         one = np.ones((len(rows), len(horizon)))
         store = Store(
             keep=one,
             gain=per_kw * horizon.dt_h,
             add=np.zeros_like(one),
             start=state["e_kwh"][rows],
-            lo=held,
-            hi=one * self.e_kwh[rows, None],
+            lo=np.maximum(held, sold),
+            hi=one * self.e_kwh[rows, None] - sold,
             price=one * price,
         )
         columns = Columns(

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from archipel.model.delivery import Delivery
 from archipel.model.grid import Floats
 
 Single = NDArray[np.float32]
@@ -75,6 +76,8 @@ class StrategyResult:
     """One entry per plan: time, rounds, messages, bytes, gap, residuals, passes, what had to give."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """Planning problems solved by several strategies: time, cost by strategy, gross energy cost."""
+    deliveries: tuple[Delivery, ...] = ()
+    """What portfolios sold and delivered; empty where there are none."""
     cpu_s: float = 0.0
     wall_s: float = 0.0
     complete: bool = True

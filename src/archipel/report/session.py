@@ -14,20 +14,22 @@ from archipel.report.run import Run, load_run
 from archipel.strategies.alone import Alone
 from archipel.strategies.central import Central
 from archipel.strategies.distributed import Distributed
+from archipel.strategies.pooled import Pooled
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Truth
 from archipel.twin import run as run_twin
 
 MOST_DAYS = 366
 """All of a run is held in memory."""
-STRATEGIES = ("uncoordinated", "alone", "distributed", "central")
+STRATEGIES = ("uncoordinated", "alone", "distributed", "central", "pooled")
+"""`pooled` needs a scenario with owners and a portfolio."""
 Progress = Callable[[str, int, int], None]
 """Called with (strategy, steps done, steps in all)."""
 
 
 def run(
     scenario: Scenario,
-    strategies: Sequence[str] = STRATEGIES,
+    strategies: Sequence[str] | None = None,
     *,
     start: datetime | str | None = None,
     days: int | None = None,
@@ -45,7 +47,7 @@ def run(
 
     Args:
         scenario: the case, from `archipel.scenario`.
-        strategies: which, of `STRATEGIES`.
+        strategies: which, of `STRATEGIES`; all that the scenario allows by default.
         start: first day (a date is 00:00 UTC); the scenario's by default.
         days: how many; the scenario's by default.
         seed: of what `truth` draws and of the run's name; the scenario's by default.
@@ -64,9 +66,16 @@ def run(
     Raises:
         ArchipelError: for an unknown strategy or method, or a start that is no time.
     """
+    if strategies is None:
+        strategies = STRATEGIES if scenario.ownership.portfolio else STRATEGIES[:-1]
     strategies = (strategies,) if isinstance(strategies, str) else tuple(strategies)
     if not strategies:
         raise ArchipelError(f"strategies: found none; expected some of {', '.join(STRATEGIES)}")
+    if "pooled" in strategies and not scenario.ownership.portfolio:
+        raise ArchipelError(
+            f"strategy pooled: found no portfolio in scenario {scenario.name}; expected [owners] with at least one. "
+            "Name a file of owners and contracts in it, or run another strategy."
+        )
     if unknown := [name for name in strategies if name not in STRATEGIES]:
         raise ArchipelError(f"strategy {', '.join(unknown)} is unknown; expected {', '.join(STRATEGIES)}")
     if method not in METHODS:
@@ -119,6 +128,17 @@ def _one(
         # solving the same problem centrally and alone, to measure the gap, is no part of agreeing
         result.wall_s -= strategy.measuring_s
         result.cpu_s += strategy.workers_cpu_s - strategy.measuring_s
+        return result
+    if name == "pooled":
+        pool = Pooled(
+            scenario, forecast=how["forecast"], seed=what["seed"], workers=how["workers"], method=how["method"]
+        )
+        try:
+            result = run_twin(scenario, pool, progress=show, **what)
+        finally:
+            pool.close()
+        result.cpu_s += pool.workers_cpu_s
+        result.deliveries = pool.deliveries(result)
         return result
     if name == "uncoordinated":
         return run_twin(scenario, Uncoordinated(scenario), progress=show, **what)

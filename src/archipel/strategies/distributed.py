@@ -18,7 +18,7 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Floats, Scenario, SolverFailed
+from archipel.model import Floats, Ints, Scenario, SolverFailed
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.off_grid import OffGridRule
@@ -84,6 +84,18 @@ class Distributed:
         first = self._rule.decide(now, states, last)
         planned = np.where(self._rule.governs, np.nan, decision.p_kw)
         return replace(decision, p_kw=np.where(np.isnan(first), planned, first))
+
+    def planned_kw(self, members: Mapping[str, Mapping[str, Mapping[str, Ints]]]) -> dict[str, Floats]:
+        """What the devices of every contract draw together by the last plan [kW], in quarter hours of its horizon.
+
+        Args:
+            members: rows of a cell's fleets, by cell, contract and kind.
+        """
+        total: dict[str, Floats] = {}
+        for sums in self._collect("planned_kw", members).values():
+            for contract, (horizon, kw) in sums.items():
+                total[contract] = total.get(contract, 0.0) + np.repeat(kw, horizon.steps)
+        return total
 
     def close(self) -> None:
         """End the worker processes."""

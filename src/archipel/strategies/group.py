@@ -17,7 +17,7 @@ from archipel.controller.agreeing import Agreed, RootFacts
 from archipel.controller.controller import CellController, Readings
 from archipel.coordination.message import Message
 from archipel.devices.base import State
-from archipel.model import Floats, Horizon
+from archipel.model import Floats, Horizon, Ints
 from archipel.optimisation.block import Block
 
 
@@ -108,6 +108,21 @@ class Group:
     ) -> dict[str, list[tuple[Floats, Floats]]]:
         """Leases of every cell's fleets."""
         return {name: c.setpoints(now, states[name]) for name, c in self.by_id.items()}
+
+    def planned_kw(
+        self, members: Mapping[str, Mapping[str, Mapping[str, Ints]]]
+    ) -> dict[str, dict[str, tuple[Horizon, Floats]]]:
+        """What the devices of every contract draw together by the last plan, by cell and contract: `members` names rows
+        of a cell's fleets by cell, contract and kind."""
+        told: dict[str, dict[str, tuple[Horizon, Floats]]] = {}
+        for name, contracts in members.items():
+            controller = self.by_id.get(name)
+            if controller is None or controller.agreed is None:
+                continue
+            sums = {contract: controller.planned_kw(rows) for contract, rows in contracts.items()}
+            horizon = controller.agreed.duty.horizon
+            told[name] = {contract: (horizon, kw) for contract, kw in sums.items() if kw is not None}
+        return told
 
     def problems(self) -> dict[str, tuple[Block, Floats]]:
         """Linear problems and controls, for measuring a plan against a central one; never used to decide."""
