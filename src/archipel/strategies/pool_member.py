@@ -38,6 +38,7 @@ class Reach:
     """What every device of the scenario will draw, and between which powers it can be put, shape (devices,) each."""
 
     expected_kw: Floats
+    q_kvar: Floats
     low_kw: Floats
     high_kw: Floats
 
@@ -96,7 +97,9 @@ def shared(wanted_kw: float, rooms: Sequence[Room]) -> Floats:
     return out
 
 
-def reach_of(scenario: Scenario, states: Mapping[str, State], weather: Weather, lease_kw: Floats) -> Reach:
+def reach_of(
+    scenario: Scenario, states: Mapping[str, State], weather: Weather, lease_kw: Floats, lease_kvar: Floats
+) -> Reach:
     """What devices will draw in the coming quarter hour, by their own models and the forecast, and how far they reach.
 
     Args:
@@ -104,26 +107,31 @@ def reach_of(scenario: Scenario, states: Mapping[str, State], weather: Weather, 
         states: of fleets by kind.
         weather: the forecast, one row.
         lease_kw: setpoints, NaN where a device follows its own rule, shape (devices,).
+        lease_kvar: likewise.
     """
     parts = []
     at = 0
     for fleet in scenario.fleets:
         n = len(fleet.id)
-        parts.append(_reach(fleet, states[fleet.kind], weather, lease_kw[at : at + n]))  # type: ignore[arg-type]
+        some = slice(at, at + n)
+        parts.append(_reach(fleet, states[fleet.kind], weather, lease_kw[some], lease_kvar[some]))  # type: ignore[arg-type]
         at += n
-    expected, low, high = (np.concatenate(some) for some in zip(*parts, strict=True))
-    return Reach(expected, low, high)
+    return Reach(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
 
-def _reach(fleet: DeviceFleet, state: State, weather: Weather, lease: Floats) -> tuple[Floats, Floats, Floats]:
+def _reach(
+    fleet: DeviceFleet, state: State, weather: Weather, lease: Floats, lease_kvar: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
     n = len(fleet.id)
     zero, none = np.zeros(n), np.zeros(n, dtype=bool)
 
     def drawn(wish: Floats) -> Floats:
         return fleet.advance(state, weather, wish, zero, none, DT_H).p_kw
 
-    rule, _ = fleet.local_rule(state, weather, Sensed(np.ones(n), zero), DT_H)
-    expected = drawn(np.where(np.isnan(lease), rule, lease))
+    rule, rule_kvar = fleet.local_rule(state, weather, Sensed(np.ones(n), zero), DT_H)
+    wish, q_kvar = np.where(np.isnan(lease), rule, lease), np.where(np.isnan(lease_kvar), rule_kvar, lease_kvar)
+    does = fleet.advance(state, weather, wish, q_kvar, none, DT_H)
+    expected = does.p_kw
     low = high = expected
     if isinstance(fleet, BatteryFleet):
         kept = zero if fleet.p_kw_promised is None else 0.5 * fleet.p_kw_promised
@@ -134,7 +142,7 @@ def _reach(fleet: DeviceFleet, state: State, weather: Weather, lease: Floats) ->
         low = np.where(expected < high, 0.0, expected)  # at full power: it may be in a hurry
     elif isinstance(fleet, PvFleet):
         high = zero
-    return expected, low, high
+    return expected, does.q_kvar, low, high
 
 
 def members_of(scenario: Scenario, parts: Parts, sold: Mapping[str, tuple[float, float]]) -> tuple[Member, ...]:

@@ -24,8 +24,9 @@ from archipel.controller.outlook import outlook_of
 from archipel.devices import BatteryFleet, State
 from archipel.model import ArchipelError, Delivery, Fleet, Floats, Ints, Scenario, StrategyResult
 from archipel.strategies.distributed import Distributed
+from archipel.strategies.network_first import NetworkFirst
 from archipel.strategies.planning import ForecastKind
-from archipel.strategies.pool_member import DT_H, members_of, reach_of, shared
+from archipel.strategies.pool_member import DT_H, Reach, members_of, reach_of, shared
 from archipel.twin import Decision, Seen
 
 _QUARTER = timedelta(minutes=15)
@@ -61,6 +62,7 @@ class Pooled:
         self._planned = planned
         self._inner = Distributed(planned, forecast=forecast, gaps=False, **how)
         self._outlook = outlook_of(scenario, forecast, scenario.replan_steps)
+        self._network = NetworkFirst(self._inner.parts)
         self._members = members_of(planned, self._inner.parts, sold)
         self._called = _calls(scenario, seed)
         self._first_row: int | None = None
@@ -75,7 +77,9 @@ class Pooled:
             self._first_row = first_row
         if self._position.shape[1] == 0 or (now.hour == 0 and now.minute == 0):
             self._position = self._bought()
-        reach = reach_of(self._planned, states, self._outlook.weather_at(now), decision.p_kw)
+        weather = self._outlook.weather_at(now)
+        reach = reach_of(self._planned, states, weather, decision.p_kw, decision.q_kvar)
+        reach = self._network.within(self._only_members(reach))
         rooms = [member.room(reach, now) for member in self._members]
         expected = np.array([room.expected_kw for room in rooms])
         position, self._position = self._position[:, 0], self._position[:, 1:]
@@ -96,6 +100,15 @@ class Pooled:
                 where.setdefault(cell, {})[member.contract.id] = rows
         planned = self._inner.planned_kw(where)
         return np.stack([planned.get(member.contract.id, np.zeros(96))[:96] for member in self._members])
+
+    def _only_members(self, reach: Reach) -> Reach:
+        """Nobody else is moved."""
+        member = self.scenario.ownership.device_contract >= 0
+        return replace(
+            reach,
+            low_kw=np.where(member, reach.low_kw, reach.expected_kw),
+            high_kw=np.where(member, reach.high_kw, reach.expected_kw),
+        )
 
     def close(self) -> None:
         """End the processes of the cells."""
