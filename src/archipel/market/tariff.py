@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.model import Archipelago, Floats, Tariff
+from archipel.model import Archipelago, Delivery, Floats, Tariff
 
 SETTLEMENT_H = 0.25
 """Length of a settlement interval [h]: fees and peaks are taken on 15-minute means."""
@@ -33,6 +33,8 @@ class Bill:
     unserved_eur: float
     stored_eur: float
     """Value of the energy that was in the batteries before and no longer is (negative when there is more)."""
+    reserve_eur: float = 0.0
+    """What the bulk grid pays for reserve kept and called (negative: it does)."""
 
     @property
     def total_eur(self) -> float:
@@ -112,6 +114,7 @@ def bill(
     drained_kwh: float,
     discharge_efficiency: float,
     owed_kwh: float = 0.0,
+    reserve_eur: float = 0.0,
 ) -> Bill:
     """The bill of one strategy.
 
@@ -128,6 +131,7 @@ def bill(
         discharge_efficiency: Share of stored energy that reaches the terminals, 0..1.
         owed_kwh: Energy that vehicles still plugged in want after the end: it will be bought at the mean price and
             all fees, so that nobody gains by charging after the last step.
+        reserve_eur: What portfolios were paid for reserve, see `reserve_income_eur`.
     """
     taken_kw = np.maximum(upstream_kw, 0.0)
     mean_price = float(price_eur_per_kwh.mean()) if len(price_eur_per_kwh) else 0.0
@@ -141,4 +145,19 @@ def bill(
         wear_eur=wear_eur,
         unserved_eur=unserved_kwh * tariff.voll_eur_per_kwh,
         stored_eur=drained_kwh * discharge_efficiency * mean_price + owed_kwh * (mean_price + fees),
+        reserve_eur=-reserve_eur,
     )
+
+
+def reserve_income_eur(delivery: Delivery) -> float:
+    """What a portfolio is paid for reserve [EUR]: for power kept, and for called energy what differs from the day-ahead
+    price, at which the area's exchange is paid already.
+    """
+    d = delivery
+    kept = (
+        d.fcr_price_eur_per_kw_h * d.fcr_kw.sum(axis=0)
+        + d.afrr_up_price_eur_per_kw_h * d.afrr_up_kw.sum(axis=0)
+        + d.afrr_down_price_eur_per_kw_h * d.afrr_down_kw.sum(axis=0)
+    )
+    called = (d.price_eur_per_kwh - d.afrr_energy_price_eur_per_kwh) * d.afrr_energy_kw.sum(axis=0)
+    return float((kept + called).sum()) * SETTLEMENT_H

@@ -16,6 +16,7 @@ from typing import Any, Self, final
 import pyarrow.parquet as pq
 
 from archipel.model import Scenario, StrategyResult
+from archipel.report.deliveries import write_delivery
 from archipel.report.kpis import kpis, kpis_file
 from archipel.report.reload import source_of
 from archipel.report.tables import LABELS, VALUES, plain, rows, schema
@@ -86,6 +87,8 @@ class RunWriter:
         for name, table in rows(self.scenario, result):
             if table.num_rows:
                 self._writers[name].write_table(table, row_group_size=table.num_rows)
+        for delivery in result.deliveries:
+            write_delivery(self._part, delivery, strategy=result.strategy)
         self.strategies[result.strategy] = figures
         self._gaps[result.strategy] = plain(result.gaps)
         self._shape[result.strategy] = {

@@ -17,6 +17,7 @@ from archipel.report.kept import kept
 from archipel.report.network_map import network_map
 from archipel.report.off_grid import off_grid
 from archipel.report.payments import payments_table
+from archipel.report.portfolio_section import portfolio_section
 from archipel.report.price_parts import price_parts
 from archipel.report.run import Run
 from archipel.report.soft_points import soft_points
@@ -62,6 +63,7 @@ def report(run: Run) -> str:
         *_optional("What a price is made of", _ABOUT_PARTS, price_parts(run, scenario)),
         *_optional("What cells would pay at local prices", _ABOUT_PAYMENTS, payments_table(run, scenario)),
         *_optional("Kept for a loss of the main grid", _ABOUT_KEPT, kept(run, scenario)),
+        *_optional("Several owners, one plant", _ABOUT_POOL, portfolio_section(run, scenario)),
         *_optional("Soft open points", _ABOUT_POINTS, soft_points(run, scenario)),
         _section("Voltage", _ABOUT_VOLTAGE, charts.voltages(run, scenario)),
         _section("Loading of lines and transformers", _ABOUT_LOADING, charts.loadings(run, scenario)),
@@ -118,6 +120,10 @@ _ABOUT_PAYMENTS = (
     "and is paid for what it passes on to cells below at theirs, beside the day-ahead price for its own net import. "
     "Below zero, it earns. Both add up to what the area pays upstream: what cells pay for losses, scarce lines, "
     "voltage and fees is received by the cells above, whose network it is."
+)
+_ABOUT_POOL = (
+    "Of the pooled run. Devices of several owners act as one plant on top of what their cells agreed, within what the "
+    "network bears. Above zero is drawn, below is given."
 )
 _ABOUT_POINTS = (
     "Of the distributed run. Each moves what the cells at both ends agreed on; above zero from its first end to its "

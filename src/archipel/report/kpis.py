@@ -14,7 +14,7 @@ import numpy as np
 
 from archipel.devices.battery import BatteryFleet, wear_eur
 from archipel.devices.ev_charger import EvChargerFleet
-from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, settled
+from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, reserve_income_eur, settled
 from archipel.model import Fleet, Floats, Scenario, StrategyResult
 from archipel.report.sharing import feeder_of, share
 from archipel.report.tally import Tally, tally
@@ -102,6 +102,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
         drained_kwh=drained_kwh,
         discharge_efficiency=_discharge_efficiency(scenario),
         owed_kwh=owed_kwh,
+        reserve_eur=sum(reserve_income_eur(delivery) for delivery in result.deliveries),
     )
     used = share(sums.renewable, sums.discharging, sums.own, feeder_of(scenario.archipelago))
     used_kw = used.cell_kw + used.feeder_kw + used.area_kw

@@ -13,7 +13,7 @@ STRATEGY = {
     "alone": "every cell optimises itself inside one fixed limit at its boundary, as a connection agreement does today",
     "distributed": "cells agree with their neighbours by messages about their boundaries; nobody sees everything",
     "central": "one optimiser that knows everything: the reference, not a proposal",
-    "pooled": "several owners pool devices that act as one plant inside operating envelopes; others follow their rule",
+    "pooled": "cells agree as under distributed; on top, devices of several owners act as one plant and sell reserve",
 }
 
 

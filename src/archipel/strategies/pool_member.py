@@ -17,7 +17,7 @@ from archipel.model.weather import Weather
 DT_H = 0.25
 TIERS: tuple[type[Any], ...] = (BatteryFleet, EvChargerFleet, PvFleet)
 """Who is moved first: what costs least to move."""
-EVERYTHING_KW = 1e9
+EVERYTHING_KW, LEAST_KW = 1e9, 1e-6
 
 
 @final
@@ -75,10 +75,10 @@ class Member:
     def order(self, reach: Reach, change_kw: Floats, p_kw: Floats) -> None:
         """Write what is asked, by tier, into setpoints (devices,): every device gives the same part of its room."""
         for rows, change in zip(self.tier, change_kw, strict=True):
-            if change == 0.0:
-                continue
             end = (reach.high_kw if change > 0.0 else reach.low_kw)[rows]
             room = end - reach.expected_kw[rows]
+            if change == 0.0 or abs(room.sum()) < LEAST_KW:
+                continue
             p_kw[rows] = reach.expected_kw[rows] + room * min(change / room.sum(), 1.0)
 
 
