@@ -28,6 +28,8 @@ from archipel.model import Payment
 START = bytes(32)
 _DIGEST = 32
 _MOST_LISTED = 5
+Row = tuple[str, int, str, str, int, str, int, str]
+"""Id, time, payer, payee, amount, what, quantity, unit."""
 _canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -109,6 +111,38 @@ class Books:
             self._append(item, row + 1)
         return len(new)
 
+    def revise(self, many: Postings, about: str = "") -> int:
+        """Bring the books to `many` by corrections alone, returning how many entries were new.
+
+        What is booked with another content is reversed and booked again, under its id with `!2`, `!3`, ... behind it.
+        What is booked under an id that begins with `about` and is no longer among `many` is reversed, unless `about`
+        is empty.
+        """
+        before, wanted = len(self), {row[0]: row for row in many.rows()}
+        fresh = self._news(_of_rows([row for key, row in wanted.items() if key not in self._row]))
+        for key, row in wanted.items():
+            newest, number = self._newest_of(key)
+            if newest not in self._row and number > 1:  # it was reversed, and is due after all
+                fresh.append((newest, *row[1:]))
+            elif newest in self._row and self._content(self._row[newest])[1:] != row[1:]:
+                self.correct(newest, next(_of_rows([(f"{key}!{number + 1}", *row[1:])]).payments()))
+        ordinary = [k for k in self._id if about and k.startswith(about) and "!" not in k[len(about) :]]
+        for key in ordinary:
+            newest, _ = self._newest_of(key)
+            if key not in wanted and newest in self._row:
+                self.correct(newest, None)
+        for row in fresh:
+            self._append(row, 0)
+        return len(self) - before
+
+    def _newest_of(self, key: str) -> tuple[str, int]:
+        """Id and number of the newest version of a payment; an id that is not booked when it was only reversed."""
+        newest, number = key, 1
+        while self.corrected(newest):
+            number += 1
+            newest = f"{key}!{number}"
+        return newest, number
+
     def payment(self, key: str) -> Payment:
         """A payment by its id. Raises KeyError."""
         return self._entry(self._row[key]).payment
@@ -188,9 +222,9 @@ class Books:
             "hash": [bytes(self._hash[_DIGEST * k : _DIGEST * (k + 1)]) for k in range(len(self._id))],
         }
 
-    def _news(self, many: Postings) -> list[tuple[str, int, str, str, int, str, int, str]]:
+    def _news(self, many: Postings) -> list[Row]:
         """Payments that are not booked yet; refuses all when one contradicts another."""
-        fresh: dict[str, tuple[str, int, str, str, int, str, int, str]] = {}
+        fresh: dict[str, Row] = {}
         wrong: list[str] = []
         for row in many.rows():
             key = row[0]
@@ -213,7 +247,7 @@ class Books:
             )
         return list(fresh.values())
 
-    def _append(self, row: tuple[str, int, str, str, int, str, int, str], corrects: int) -> None:
+    def _append(self, row: Row, corrects: int) -> None:
         key, time_us, payer, payee, amount, what, quantity, unit = row
         code = self._coded
         a, b = code(payer), code(payee)
@@ -233,7 +267,7 @@ class Books:
         named = self._id[corrects - 1] if corrects else ""
         return hashlib.sha256(previous + _canonical([row + 1, *self._content(row), named]).encode()).digest()
 
-    def _content(self, row: int) -> tuple[str, int, str, str, int, str, int, str]:
+    def _content(self, row: int) -> Row:
         time_us, payer, payee, amount, what, quantity, unit, _ = self._numbers[8 * row : 8 * row + 8]
         text = self._text
         return (self._id[row], time_us, text[payer], text[payee], amount, text[what], quantity, text[unit])
@@ -255,6 +289,10 @@ class Books:
             code = self._code[text] = len(self._text)
             self._text.append(text)
         return code
+
+
+def _of_rows(rows: Sequence[Row]) -> Postings:
+    return Postings(*(list(column) for column in zip(*rows, strict=True))) if rows else postings([])
 
 
 def restored(
