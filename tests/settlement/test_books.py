@@ -123,6 +123,27 @@ def test_a_correction_reverses_the_old_entry_and_names_it() -> None:
         books.correct("p2", some()[3])
 
 
+def test_revised_books_stand_for_what_is_due_now_and_keep_all_that_was() -> None:
+    books, listed = Books(), some(4)
+    books.post(listed)
+    books.correct("p0", replace(listed[0], id="p0, by hand", amount_eur=Decimal("0.9")))
+    now = [replace(listed[0], amount_eur=Decimal("0.7")), listed[1], replace(listed[2], amount_eur=Decimal("0.3"))]
+    now.append(replace(listed[0], id="p9", payer="owner 9"))
+    new = books.revise(postings(now))
+    assert new == 2 + 2 + 1 + 1  # two replaced, one taken back, one booked
+    left = [str(-books.balance(f"owner {k}").normalize()) for k in (0, 1, 2, 3, 9)]
+    assert left == ["0.7", "0.02", "0.3", "0", "0.01"]
+    assert books.revise(postings(now)) == 0
+    assert books.standing() == ["p0", "p1", "p2", "p9"]
+    assert books.revise(postings(listed)) == 2 + 2 + 1 + 1, "what was taken back can be due again"
+    assert books.standing() == ["p0", "p1", "p2", "p3"]
+    assert books.balance("owner 3") == Decimal("-0.04")
+    assert books.revise(postings(listed)) == 0
+    assert [e.payment for e in books.entries()][:4] == listed
+    assert sum(books.balances().values()) == 0
+    assert restored(*kept(books)).columns() == books.columns()
+
+
 def kept(books: Books) -> tuple[Postings, list[str], list[bytes]]:
     c = {name: list(value) for name, value in books.columns().items()}
     names = ("id", "time_us", "payer", "payee", "amount", "what", "quantity", "unit")

@@ -26,6 +26,8 @@ from archipel.market.postings import Postings, postings, utc
 from archipel.model import Payment
 
 START = bytes(32)
+REVERSED = "!reversed"
+"""Ends the id of an entry that takes another back."""
 _DIGEST = 32
 _MOST_LISTED = 5
 Row = tuple[str, int, str, str, int, str, int, str]
@@ -59,6 +61,8 @@ class Books:
         self._numbers = array("q")
         """Per entry: time, payer, payee, amount, what, quantity, unit, corrects (row + 1, 0 for none)."""
         self._hash = bytearray()
+        self._replaced: dict[int, int] = {}
+        """Rows of payments by what replaced them."""
         self._balance: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -95,7 +99,7 @@ class Books:
         if of not in self._row:
             raise BooksRefused(f"correction: found no payment {of}; expected the id of one that is booked")
         old, row = self.payment(of), self._row[of]
-        back = replace(old, id=f"{of}!reversed", amount_eur=-old.amount_eur, quantity=-old.quantity)
+        back = replace(old, id=of + REVERSED, amount_eur=-old.amount_eur, quantity=-old.quantity)
         wanted = postings([back] if right is None else [back, right])
         if back.id in self._row:
             same = self._numbers[7::8].count(row + 1) == len(wanted)
@@ -111,37 +115,44 @@ class Books:
             self._append(item, row + 1)
         return len(new)
 
-    def revise(self, many: Postings, about: str = "") -> int:
+    def revise(self, many: Postings) -> int:
         """Bring the books to `many` by corrections alone, returning how many entries were new.
 
-        What is booked with another content is reversed and booked again, under its id with `!2`, `!3`, ... behind it.
-        What is booked under an id that begins with `about` and is no longer among `many` is reversed, unless `about`
-        is empty.
+        What is booked with another content is reversed and booked again, under its id with `!2`, `!3`, ... behind it;
+        what is booked and no longer among `many` is reversed.
         """
         before, wanted = len(self), {row[0]: row for row in many.rows()}
         fresh = self._news(_of_rows([row for key, row in wanted.items() if key not in self._row]))
-        for key, row in wanted.items():
-            newest, number = self._newest_of(key)
-            if newest not in self._row and number > 1:  # it was reversed, and is due after all
-                fresh.append((newest, *row[1:]))
-            elif newest in self._row and self._content(self._row[newest])[1:] != row[1:]:
-                self.correct(newest, next(_of_rows([(f"{key}!{number + 1}", *row[1:])]).payments()))
-        ordinary = [k for k in self._id if about and k.startswith(about) and "!" not in k[len(about) :]]
-        for key in ordinary:
-            newest, _ = self._newest_of(key)
-            if key not in wanted and newest in self._row:
-                self.correct(newest, None)
+        for key in self.standing():
+            newest = self._newest(self._row[key])
+            if key not in wanted:
+                self.correct(self._id[newest], None)
+            elif self._content(newest)[1:] != wanted[key][1:]:
+                self.correct(self._id[newest], next(_of_rows([(self._free(key), *wanted[key][1:])]).payments()))
+        for key in [key for key in wanted if key in self._row]:
+            newest = self._newest(self._row[key])
+            if self.corrected(self._id[newest]):  # it was reversed, and is due after all
+                self._append((self._free(key), *wanted[key][1:]), newest + 1)
         for row in fresh:
             self._append(row, 0)
         return len(self) - before
 
-    def _newest_of(self, key: str) -> tuple[str, int]:
-        """Id and number of the newest version of a payment; an id that is not booked when it was only reversed."""
-        newest, number = key, 1
-        while self.corrected(newest):
+    def standing(self) -> list[str]:
+        """Ids under which payments were booked first, of those that still stand, whatever replaced them since."""
+        rows = (row for row in range(len(self)) if not self._corrects(row))
+        return [self._id[row] for row in rows if not self.corrected(self._id[self._newest(row)])]
+
+    def _newest(self, row: int) -> int:
+        """Row of what replaced a payment last; its own when nothing did."""
+        while row in self._replaced:
+            row = self._replaced[row]
+        return row
+
+    def _free(self, key: str) -> str:
+        number = 2
+        while f"{key}!{number}" in self._row:
             number += 1
-            newest = f"{key}!{number}"
-        return newest, number
+        return f"{key}!{number}"
 
     def payment(self, key: str) -> Payment:
         """A payment by its id. Raises KeyError."""
@@ -152,7 +163,7 @@ class Books:
 
     def corrected(self, key: str) -> bool:
         """Whether the payment was reversed."""
-        return f"{key}!reversed" in self._row
+        return key + REVERSED in self._row
 
     def entries(self, account: str | None = None) -> Iterator[Entry]:
         """All entries, oldest first, or those that touch one account."""
@@ -256,11 +267,10 @@ class Books:
         self._numbers.extend((time_us, a, b, amount, code(what), quantity, code(unit), corrects))
         self._balance[a] = self._balance.get(a, 0) - amount
         self._balance[b] = self._balance.get(b, 0) + amount
-        self._hash += self._digest(len(self._id) - 1, self._newest())
-
-    def _newest(self) -> bytes:
-        """Hash of the newest entry that has one."""
-        return bytes(self._hash[-_DIGEST:]) if self._hash else START
+        if corrects and not key.endswith(REVERSED):
+            self._replaced[corrects - 1] = len(self._id) - 1
+        previous = bytes(self._hash[-_DIGEST:]) if self._hash else START
+        self._hash += self._digest(len(self._id) - 1, previous)
 
     def _digest(self, row: int, previous: bytes) -> bytes:
         corrects = self._corrects(row)

@@ -12,7 +12,7 @@ from scipy import sparse
 from archipel.formats.prices import MARKET_ZONE
 from archipel.market.books import Books
 from archipel.market.days import delivery_days
-from archipel.market.errors import SettlementRefused
+from archipel.market.errors import BooksRefused, SettlementRefused
 from archipel.market.postings import Postings, joined
 from archipel.market.settle_check import check_portfolios
 from archipel.market.settle_network import Metered, NetworkSettlement, settle_network
@@ -106,11 +106,19 @@ def book(settlement: RunSettlement, books: Books | None = None, *, correct: bool
         correct: Correct what was booked with another content, by new entries.
 
     Raises:
-        BooksRefused: a payment is booked already with another content and is not to be corrected.
+        BooksRefused: a payment is booked already with another content, or is due no longer, and is not to be
+            corrected.
     """
     books = Books() if books is None else books
-    new = books.revise(settlement.postings) if correct else books.post(settlement.postings)
-    return books, new
+    if correct:
+        return books, books.revise(settlement.postings)
+    wanted = set(settlement.postings.id)
+    if left := [key for key in books.standing() if key not in wanted]:
+        raise BooksRefused(
+            f"books: found {len(left)} payments that this settlement does not have, the first {left[0]}; "
+            "expected it to hold all that was booked. Nothing was booked."
+        )
+    return books, books.post(settlement.postings)
 
 
 def owners_of(scenario: Scenario) -> Ownership:
