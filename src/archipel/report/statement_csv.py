@@ -94,4 +94,4 @@ def _plain(value: Decimal) -> str:
 
 
 def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.9g}"
+    return "" if np.isnan(value) else f"{value + 0.0:.9g}"  # no negative zero
