@@ -23,6 +23,7 @@ from archipel.cli import (
     report_commands,
     run_command,
     scenario_commands,
+    settle_command,
     tag_command,
 )
 
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     reconfigure_command.add_parsers(commands)
     island_command.add_parsers(commands)
     report_commands.add_parsers(commands)
+    settle_command.add_parsers(commands)
     device_command.add_parsers(commands)
     certs_command.add_parsers(commands)
     local_commands.add_parsers(commands)

@@ -91,3 +91,13 @@ def _read(file: Path, strategy: str) -> Delivery | None:
         raise RunNotFound(f"{file}: found times that are no unbroken row of quarter hours. Run the case again.")
     start = time[0].astype("datetime64[us]").item().replace(tzinfo=UTC)
     return Delivery(portfolio=about["portfolio"], contract=contracts, start=start, **values)
+
+
+def strategies_of(run: Path) -> tuple[str, ...]:
+    """Strategies that the deliveries in a run's folder say they belong to."""
+    found: dict[str, None] = {}
+    for file in sorted((run / FOLDER).glob("*.parquet")):
+        about = json.loads((pq.read_schema(file).metadata or {}).get(b"archipel", b"{}"))
+        if about.get("strategy"):
+            found[about["strategy"]] = None
+    return tuple(found)
