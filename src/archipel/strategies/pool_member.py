@@ -91,7 +91,7 @@ def shared(wanted_kw: float, rooms: Sequence[Room]) -> Floats:
     left = wanted_kw
     for tier in range(len(TIERS)):
         room = np.array([(one.up_kw if wanted_kw > 0.0 else -one.down_kw)[tier] for one in rooms])
-        if room.sum() != 0.0:
+        if abs(room.sum()) > LEAST_KW:
             out[:, tier] = room * min(left / room.sum(), 1.0)
             left -= out[:, tier].sum()
     return out
