@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from archipel.cell.parts import cut
 from archipel.devices import BatteryFleet
 from archipel.formats.scenario import load_scenario
-from archipel.model import ArchipelError, Delivery, Ownership, Scenario, StrategyResult
+from archipel.model import ArchipelError, Delivery, Ownership, Portfolio, Scenario, StrategyResult
 from archipel.strategies.network_first import NetworkFirst
 from archipel.strategies.pool_member import TIERS, Reach, Room, shared
 from archipel.strategies.pooled import SOLD, Pooled
@@ -128,3 +128,25 @@ def test_reach_is_cut_where_a_corner_would_break_a_limit_and_only_there() -> Non
     bounded = law.within(Reach(still, still, large, still))
     assert bounded.low_kw.sum() > 0.9 * large.sum()
     assert bounded.low_kw.sum() >= -case.connection.export_kw_max * 1.1
+
+
+def test_portfolios_act_apart_unless_one_is_a_member_of_the_other() -> None:
+    (pool,) = vpp().ownership.portfolio
+    first, *rest = pool.contracts
+    other = replace(pool, id="other", contracts=(replace(first, portfolio="other"),))
+    one = replace(pool, contracts=tuple(rest))
+
+    def asked(*portfolios: Portfolio) -> Delivery:
+        case = replace(vpp(), ownership=replace(vpp().ownership, portfolio=portfolios, device_contract=moved))
+        strategy = Pooled(case, workers=1)
+        result = run(case, strategy, start=case.start + HOURS, steps=1)
+        strategy.close()
+        return next(d for d in strategy.deliveries(result) if d.portfolio == "other")
+
+    # contracts of `one` come first now
+    moved = np.array([2, 0, 1, -1])[vpp().ownership.device_contract]
+    apart = asked(one, other)
+    own = apart.bought_kw + apart.afrr_energy_kw.sum(axis=0)
+    assert apart.asked_kw.sum() == pytest.approx(float(own[0]), abs=1.0)
+    nested = asked(one, replace(other, parent=one.id))
+    assert nested.asked_kw.sum() != pytest.approx(float(own[0]), abs=1.0)

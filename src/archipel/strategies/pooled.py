@@ -26,7 +26,7 @@ from archipel.model import ArchipelError, Delivery, Fleet, Floats, Ints, Scenari
 from archipel.strategies.distributed import Distributed
 from archipel.strategies.network_first import NetworkFirst
 from archipel.strategies.planning import ForecastKind
-from archipel.strategies.pool_member import DT_H, Reach, members_of, reach_of, shared
+from archipel.strategies.pool_member import DT_H, TIERS, Reach, members_of, reach_of, shared
 from archipel.twin import Decision, Seen
 
 _QUARTER = timedelta(minutes=15)
@@ -64,6 +64,7 @@ class Pooled:
         self._outlook = outlook_of(scenario, forecast, scenario.replan_steps)
         self._network = NetworkFirst(self._inner.parts)
         self._members = members_of(planned, self._inner.parts, sold)
+        self._pools = _pools(scenario)
         self._called = _calls(scenario, seed)
         self._first_row: int | None = None
         self._position = np.zeros((len(self._members), 0))
@@ -85,7 +86,10 @@ class Pooled:
         position, self._position = self._position[:, 0], self._position[:, 1:]
         afrr = np.array([0.0 if member.away(now) else member.afrr_kw for member in self._members])
         called = self._called[first_row - self._first_row] * afrr
-        change = shared(float(position.sum() + called.sum() - expected.sum()), rooms)
+        change = np.zeros((len(rooms), len(TIERS)))
+        for pool in self._pools:
+            missing = position[pool] + called[pool] - expected[pool]
+            change[pool] = shared(float(missing.sum()), [rooms[i] for i in pool])
         p_kw = decision.p_kw.copy()
         for member, more in zip(self._members, change, strict=True):
             member.order(reach, more, p_kw)
@@ -160,6 +164,18 @@ class Pooled:
             cut_kw=np.zeros_like(called),
             event_price_eur_per_kwh=even * terms.event_eur_per_kwh,
         )
+
+
+def _pools(scenario: Scenario) -> list[list[int]]:
+    """Rows of contracts that act together: those of one portfolio and of all that are members of it."""
+    parent = {portfolio.id: portfolio.parent for portfolio in scenario.ownership.portfolio}
+    pools: dict[str, list[int]] = {}
+    for row, contract in enumerate(scenario.ownership.contracts):
+        root = contract.portfolio
+        while parent[root]:
+            root = parent[root]
+        pools.setdefault(root, []).append(row)
+    return list(pools.values())
 
 
 def _sold(scenario: Scenario) -> dict[str, tuple[float, float]]:
