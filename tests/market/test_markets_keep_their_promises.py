@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from market_cases import MARKETS
 
-from archipel.testing.market import check_market
+from archipel.market.market_day import MarketDay
+from archipel.testing.market import DAYS, check_market
 
 
 @pytest.mark.parametrize("name", MARKETS)
 @settings(max_examples=5)
-@given(seed=st.integers(0, 10**6))
-def test_every_market_keeps_the_promises_of_a_market(name: str, seed: int) -> None:
-    check_market(MARKETS[name], seeds=(seed,))
+@given(seed=st.integers(0, 10**6), day=st.sampled_from(DAYS))
+def test_every_market_keeps_the_promises_of_a_market(name: str, seed: int, day: MarketDay) -> None:
+    check_market(MARKETS[name], seeds=(seed,), days=(day,))

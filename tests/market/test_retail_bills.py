@@ -43,12 +43,9 @@ def test_a_band_holds_on_its_weekdays_only_and_the_first_that_holds_counts() -> 
 
 
 def test_what_is_fed_in_is_paid_at_its_own_price() -> None:
-    paid = Retail(DAY, FlatPrice(0.30), FlatPrice(0.08)).settle(
-        Retail(DAY, FlatPrice(0), FlatPrice(0)).clear(()), metered(DAY, -4.0)
-    )
-    assert {(p.payer, p.payee, p.what, p.amount_eur) for p in paid} == {
-        ("supplier", "anna", "feed_in", Decimal("0.08"))
-    }
+    market = Retail(DAY, FlatPrice(0.30), FlatPrice(0.08))
+    assert billed(market, metered(DAY, -4.0)) == 96 * Decimal("-0.08")
+    assert {p.what for p in market.settle(market.clear(()), metered(DAY, -4.0))} == {"feed_in"}
 
 
 @pytest.mark.parametrize(("day", "count"), [(DAY, 24), (SPRING, 23), (AUTUMN, 25)])

@@ -133,8 +133,8 @@ class LocalMarket:
         """
         terms = self.terms
         paid = trades(clearing, terms)
-        for t, kw in enumerate(clearing.upstream_kw.tolist()):
-            at, quantity = terms.edges[t], exact(abs(kw) * float(hours(terms.edges)[t]), ENERGY)
+        for t, (kw, length) in enumerate(zip(clearing.upstream_kw.tolist(), hours(terms.edges).tolist(), strict=True)):
+            at, quantity = terms.edges[t], exact(abs(kw) * length, ENERGY)
             price = self.import_price_eur_per_kwh if kw > 0 else self.export_price_eur_per_kwh
             if quantity and price is not None:
                 payer, payee = (MARKET, EXCHANGE) if kw > 0 else (EXCHANGE, MARKET)

@@ -53,8 +53,9 @@ class MarketDay:
         if resolution == "block":
             return tuple(self._local(hour) for hour in range(0, 25, BLOCK_H))
         length = timedelta(minutes=15 if resolution == "quarter_hour" else 60)
-        count = -(-(self.end - self.start) // length)  # where clocks move by half an hour the last one is cut short
-        return (*(self.start + i * length for i in range(count)), self.end)
+        start, end = self.start, self.end
+        count = -((start - end) // length)  # where clocks move by half an hour the last one is cut short
+        return (*(start + i * length for i in range(count)), end)
 
     def _local(self, hour: int) -> datetime:
         """The first instant at which the local clock shows `hour` or more."""

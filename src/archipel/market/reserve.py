@@ -75,19 +75,20 @@ class CapacityMarket:
         Raises:
             ReadingsRefused: some readings cannot be used.
         """
-        check_readings(metered, self.terms)
-        share, length = delivered(clearing, metered), lengths(self.terms)
+        terms = self.terms
+        check_readings(metered, terms)
+        share, length = delivered(clearing, metered), lengths(terms)
         paid = []
         for i, bid in enumerate(clearing.bids):
             asked = exact(-clearing.accepted_kw[i] * length[bid.start], ENERGY)
             there = exact(-clearing.accepted_kw[i] * length[bid.start] * share[i], ENERGY)
             price = float(clearing.price[i])
             if there:
-                paid.append(one_way(self.terms, self.what, bid, bid.owner, TSO, there, price, unit="kW h"))
+                paid.append(one_way(terms, self.what, bid, bid.owner, TSO, there, price, unit="kW h"))
             if asked > there and self.penalty_times:
                 missing = asked - there
                 cost = price * self.penalty_times
-                paid.append(one_way(self.terms, "penalty", bid, TSO, bid.owner, missing, cost, unit="kW h"))
+                paid.append(one_way(terms, "penalty", bid, TSO, bid.owner, missing, cost, unit="kW h"))
         return tuple(sorted(paid, key=lambda payment: payment.id))
 
 
@@ -182,15 +183,16 @@ class AfrrEnergy:
         Raises:
             ReadingsRefused: some readings cannot be used.
         """
-        check_readings(metered, self.terms)
-        share, length = delivered(clearing, metered), lengths(self.terms)
+        terms = self.terms
+        check_readings(metered, terms)
+        share, length = delivered(clearing, metered), lengths(terms)
         paid = []
         for i, bid in enumerate(clearing.bids):
             kw = float(clearing.accepted_kw[i])
             quantity = exact(abs(kw) * length[bid.start] * share[i], ENERGY)
             if quantity:
                 payer, payee = (bid.owner, TSO) if kw > 0 else (TSO, bid.owner)
-                paid.append(one_way(self.terms, "afrr_energy", bid, payee, payer, quantity, float(clearing.price[i])))
+                paid.append(one_way(terms, "afrr_energy", bid, payee, payer, quantity, float(clearing.price[i])))
         return tuple(sorted(paid, key=lambda payment: payment.id))
 
 
