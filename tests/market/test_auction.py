@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import highspy
 import numpy as np
@@ -12,10 +12,12 @@ from archipel.market.auction import pro_rata
 from archipel.market.base import Bid, BidsRefused, Clearing
 from archipel.market.day_ahead import DayAhead, PriceTaker
 from archipel.market.market_day import MarketDay
+from archipel.testing.market_bids import random_bids
 
 DAY = MarketDay(date(2016, 2, 10))
 START = DAY.start
 MARKET = DayAhead(DAY)
+QUARTERS = DayAhead(DAY, "quarter_hour")
 
 
 def bid(owner: str, *steps: tuple[float, float], **more: object) -> Bid:
@@ -56,6 +58,22 @@ def test_a_milliwatt_that_does_not_divide_goes_by_id() -> None:
         "y": -0.333333,
         "z": -0.333333,
     }
+
+
+@given(st.integers(0, 10**6))
+def test_energy_bought_is_energy_sold_to_the_last_digit(seed: int) -> None:
+    bids = random_bids(np.random.default_rng(seed), QUARTERS.terms)
+    paid = QUARTERS.settle(QUARTERS.clear(bids))
+    assert sum(((p.payee == "market") - (p.payer == "market")) * p.quantity for p in paid if p.what == "energy") == 0
+    assert any(p.what == "energy" for p in paid)
+
+
+def test_a_clearing_of_another_day_is_not_settled() -> None:
+    found = DayAhead(MarketDay(date(2016, 3, 27))).clear([Bid("a", "energy", START + timedelta(days=46), ((1, 0.1),))])
+    with pytest.raises(
+        ValueError, match="found a clearing of day_ahead to settle; expected one of day_ahead on the same"
+    ):
+        MARKET.settle(found)
 
 
 def test_where_nothing_is_traded_there_is_no_price() -> None:

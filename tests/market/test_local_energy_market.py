@@ -136,3 +136,21 @@ def test_the_local_clearing_is_the_optimum_of_highs_and_its_rent_is_not_negative
     rent = [p.amount_eur for p in market.settle(found) if p.what == "congestion_rent"]
     assert all(amount >= Decimal("-0.0001") for amount in rent)
     assert (np.abs(found.flow_kw) <= market.tie_kw_max[:, None] + 1e-6).all()
+
+
+def test_cells_at_the_same_price_share_pro_rata() -> None:
+    market = LocalMarket(DAY, archipelago(0, 0, 0), np.full(3, 50.0), flat(0.3))
+    bids = [at("cell 1", (6.0, 0.5)), at("cell 2", (-9.0, 0.1)), at("cell 3", (-3.0, 0.1))]
+    assert market.clear(bids).accepted_kw == pytest.approx([6.0, -4.5, -1.5], abs=1e-5)
+
+
+def test_where_a_tie_binds_the_others_share_the_rest() -> None:
+    market = LocalMarket(DAY, archipelago(0, 0, 0, 0), np.array([50.0, 2.0, 50.0, 50.0]), flat(0.3))
+    bids = [at("cell 1", (10.0, 0.5)), *(at(f"cell {i}", (-8.0, 0.1)) for i in (2, 3, 4))]
+    assert market.clear(bids).accepted_kw == pytest.approx([10.0, -2.0, -4.0, -4.0], abs=1e-5)
+
+
+def test_at_the_same_price_a_neighbour_comes_before_the_upstream_grid() -> None:
+    market = LocalMarket(DAY, archipelago(0, 0), np.full(2, 50.0), flat(0.3), flat(0.3))
+    found = market.clear([at("cell 1", (4.0, 0.3)), at("cell 2", (-3.0, 0.3))])
+    assert found.accepted_kw == pytest.approx([4.0, -3.0], abs=1e-5)

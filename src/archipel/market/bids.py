@@ -136,7 +136,7 @@ def _wrong_names(bids: tuple[Bid, ...], interval: Ints, cell: Ints, product: Int
         interval < 0,
         lambda b: (
             f"found the start {b.start}; expected the start of one of the {terms.intervals} intervals from "
-            f"{terms.edges[0]:%Y-%m-%d %H:%M} to {terms.edges[-1]:%Y-%m-%d %H:%M} UTC. Give a time with its zone."
+            f"{terms.edges[0]:%Y-%m-%d %H:%M} to {terms.edges[-1]:%Y-%m-%d %H:%M} UTC. Give it in UTC."
         ),
     )
 

@@ -19,7 +19,7 @@ import numpy as np
 from archipel.market.auction import meet
 from archipel.market.base import EXCHANGE, ROUNDING, Bid, Clearing, Metered, Terms
 from archipel.market.bids import Columns, read, to_kw
-from archipel.market.exact import imbalances, remainders, series, trades
+from archipel.market.exact import check_inputs, imbalances, remainders, series, trades
 from archipel.market.market_day import MarketDay, Resolution
 from archipel.model import Floats, Payment
 
@@ -72,6 +72,7 @@ class DayAhead:
         Raises:
             ReadingsRefused: some readings cannot be used.
         """
+        check_inputs(clearing, metered, self.terms)
         paid = trades(clearing, self.terms)
         paid += remainders(self.terms, paid, ROUNDING, "rounding")
         return (*paid, *imbalances(clearing, self.terms, metered, self.imbalance_price_eur_per_kwh))
@@ -125,6 +126,7 @@ class PriceTaker:
         Raises:
             ReadingsRefused: some readings cannot be used.
         """
+        check_inputs(clearing, metered, self.terms)
         paid = trades(clearing, self.terms)
         paid += remainders(self.terms, paid, EXCHANGE, "energy")
         return (*paid, *imbalances(clearing, self.terms, metered, self.imbalance_price_eur_per_kwh))

@@ -1,7 +1,7 @@
 """From cleared power to payments in exact decimals.
 
-Energy and price are rounded once, half to even: energy to a milliwatt-hour (`ENERGY`), price to `PRICE`, and their
-product to a micro-euro (`MONEY`); so everybody can do the sum again by hand. What rounding leaves in the clearing house
+Energy and price are rounded once, half to even, to `ENERGY` and `PRICE`, and their product to a micro-euro (`MONEY`);
+so everybody can do the sum again by hand. What rounding leaves in the clearing house
 goes to the account `rounding`, one payment per interval, never to a bidder.
 """
 
@@ -17,8 +17,8 @@ from archipel.market.base import MARKET, TSO, Bid, Clearing, Metered, ReadingsRe
 from archipel.market.market_day import hours
 from archipel.model import Floats, Payment
 
-ENERGY = Decimal("0.000001")
-"""kWh, or kW h of capacity."""
+ENERGY = Decimal("0.00000001")
+"""kWh, or kW h of capacity: a milliwatt for a quarter of an hour is a whole number of these, so nothing is lost."""
 PRICE = Decimal("0.00000001")
 """EUR per kWh: a thousandth of a cent per MWh."""
 MONEY = Decimal("0.000001")
@@ -57,15 +57,20 @@ def trades(clearing: Clearing, terms: Terms) -> list[Payment]:
 
 
 def remainders(terms: Terms, paid: Sequence[Payment], account: str, what: str) -> list[Payment]:
-    """What is left in the clearing house in every interval, paid to `account`; after it nothing is left."""
-    left: dict[datetime, Decimal] = {}
+    """What is left in the clearing house in every interval, paid to `account`; after it nothing is left.
+
+    The quantity is the energy that came from the account (negative: went to it), by which bidders bought more than they
+    sold.
+    """
+    left: dict[datetime, tuple[Decimal, Decimal]] = {}
     for payment in paid:
         sign = (payment.payee == MARKET) - (payment.payer == MARKET)
-        left[payment.time] = left.get(payment.time, Decimal(0)) + sign * payment.amount_eur
+        amount, quantity = left.get(payment.time, (Decimal(0), Decimal(0)))
+        left[payment.time] = amount + sign * payment.amount_eur, quantity + sign * payment.quantity
     return [
-        Payment(f"{terms.market}/{what}/{at:%Y-%m-%dT%H:%MZ}", at, MARKET, account, amount, what)
-        for at, amount in sorted(left.items())
-        if amount
+        Payment(f"{terms.market}/{what}/{at:%Y-%m-%dT%H:%MZ}", at, MARKET, account, amount, what, quantity)
+        for at, (amount, quantity) in sorted(left.items())
+        if amount or quantity
     ]
 
 
@@ -81,7 +86,6 @@ def imbalances(clearing: Clearing, terms: Terms, metered: Sequence[Metered], pri
         metered: mean power of owners per interval.
         price: EUR per kWh per interval, shape (T,); None where this market settles no imbalance.
     """
-    check_readings(metered, terms)
     if price is None:
         return []
     bought: dict[tuple[str, str, datetime], list[float]] = {}
@@ -100,13 +104,19 @@ def imbalances(clearing: Clearing, terms: Terms, metered: Sequence[Metered], pri
     return sorted(paid, key=lambda payment: payment.id)
 
 
-def check_readings(metered: Sequence[Metered], terms: Terms) -> None:
-    """Refuse readings that cannot be used.
+def check_inputs(clearing: Clearing, metered: Sequence[Metered], terms: Terms) -> None:
+    """Refuse a clearing of another market or day, and readings that cannot be used.
 
     Raises:
+        ValueError: the clearing is not of these terms.
         ReadingsRefused: with one sentence for each problem.
     """
     known, seen, problems = set(terms.edges[:-1]), set(), []
+    if clearing.market != terms.market or not all(bid.start in known for bid in clearing.bids):
+        why = f"found a clearing of {clearing.market} to settle; expected one of {terms.market} on the same day"
+        raise ValueError(
+            f"{terms.market} from {terms.edges[0]:%Y-%m-%d %H:%M} UTC: {why}. Settle it by its own market."
+        )
     for reading in metered:
         who = f"reading of {reading.owner} ({reading.product}) at {reading.start}"
         key = (reading.owner, reading.product, reading.cell, reading.start)

@@ -9,9 +9,10 @@ American Economic Review 42 (1952); F. C. Schweppe et al., Spot Pricing of Elect
 get their cell's price. What is left is the rent of ties that bind and of losses; it is paid to `network`, with what
 rounding leaves.
 
-Ties. Steps at the same price in the same cell share pro rata. Between cells at the same price the first optimal vertex
-of the simplex method decides, over cells in their order and prices in rising order; the order of bids means nothing.
-Power is cleared as active power only; what ties carry is for whoever sets their limits (operating envelopes) to say.
+Ties. Of all optimal clearings the one with the least sum over steps of accepted^2 / (2 size) - 2 accepted is taken. So
+steps at the same price share pro rata, in one cell and across cells, as far as ties let them; more is traded rather
+than less; and a neighbour comes before the upstream grid at the same price. Power is cleared as active power only; what
+ties carry is for whoever sets their limits (operating envelopes) to say.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from functools import partial
 from typing import final
 
 import numpy as np
-from scipy.optimize import linprog
 from scipy.sparse import csr_array, hstack
 
 from archipel.market.auction import pro_rata
 from archipel.market.base import EXCHANGE, MARKET, NETWORK, Bid, Clearing, Metered, Terms
 from archipel.market.bids import Columns, read, to_kw
-from archipel.market.exact import ENERGY, exact, imbalances, money, remainders, series, trades
+from archipel.market.exact import ENERGY, check_inputs, exact, imbalances, money, remainders, series, trades
+from archipel.market.local_optimum import solve
 from archipel.market.market_day import MarketDay, Resolution, hours
-from archipel.model import Archipelago, Bools, Floats, Ints, Payment, SolverFailed
+from archipel.model import Archipelago, Floats, Ints, Payment
 
 
 @final
@@ -99,7 +100,7 @@ class LocalMarket:
 
         Raises:
             BidsRefused: some cannot be used.
-            SolverFailed: HiGHS found no optimum.
+            SolverFailed: no optimum was found.
         """
         terms = self.terms
         columns = read(bids, terms)
@@ -132,6 +133,7 @@ class LocalMarket:
             ReadingsRefused: some readings cannot be used.
         """
         terms = self.terms
+        check_inputs(clearing, metered, self.terms)
         paid = trades(clearing, terms)
         for t, (kw, length) in enumerate(zip(clearing.upstream_kw.tolist(), hours(terms.edges).tolist(), strict=True)):
             at, quantity = terms.edges[t], exact(abs(kw) * length, ENERGY)
@@ -161,8 +163,9 @@ class LocalMarket:
         cell = np.append(classes.cell, np.zeros(len(outside), dtype=np.int64))
         most = np.concatenate([to_kw(classes.ticks, self.terms.tick_kw), [m for *_, m in outside], limit, limit])
         trade = csr_array((-sign, (cell, np.arange(len(cell)))), shape=(self._ties + 1, len(cell)))
-        x, dual = _solve(np.append(cost, np.zeros(2 * self._ties)), hstack([trade, self._network()]), most, self._ties)
         n = len(classes.ticks)
+        whole = np.append(cost, np.zeros(2 * self._ties))
+        x, dual = solve(whole, hstack([trade, self._network()]).tocsc(), most, ties=self._ties, bids=n)
         taken = np.clip(np.rint(x[:n] / self.terms.tick_kw).astype(np.int64), 0, classes.ticks)
         flow = x[len(cell) : len(cell) + self._ties] - x[len(cell) + self._ties :]
         upstream = -float(sign[n:] @ x[n : len(cell)])
@@ -224,28 +227,3 @@ class _Classes:
 
 def _name(columns: Columns, rows: Ints, i: int) -> str:
     return columns.name_of(int(rows[i]))
-
-
-def _solve(cost: Floats, balance: csr_array, most: Floats, ties: int) -> tuple[Floats, Floats]:
-    """(x, duals of the balances) of the linear problem. No tie carries both ways at once.
-
-    With losses and a negative price, sending power in a circle to lose it would pay. A tie that would do so is bound to
-    the way of its net flow, and the problem solved again; at prices from zero up this never happens.
-    """
-    most = most.copy()
-    first = len(cost) - 2 * ties
-    while True:
-        bounds = np.column_stack([np.zeros(len(most)), most])
-        found = linprog(cost, A_eq=balance, b_eq=np.zeros(balance.shape[0]), bounds=bounds, method="highs-ds")
-        if found.status != 0:
-            raise SolverFailed(f"local market: HiGHS found no optimum ({found.message}). Check limits and prices.")
-        down, up = found.x[first : first + ties], found.x[first + ties :]
-        circle = _both(down, up)
-        if not circle.any():
-            return np.asarray(found.x), np.asarray(found.eqlin.marginals)
-        against = np.concatenate([circle & (down < up), circle & (down >= up)])
-        most[first:][against] = 0.0
-
-
-def _both(down: Floats, up: Floats) -> Bools:
-    return np.asarray(np.minimum(down, up) > 1e-6)

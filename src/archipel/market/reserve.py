@@ -22,7 +22,7 @@ import numpy as np
 from archipel.market.auction import cover
 from archipel.market.base import TSO, Bid, Clearing, Metered, Pays, Side, Terms
 from archipel.market.bids import Columns, read, to_kw, to_ticks
-from archipel.market.exact import ENERGY, check_readings, exact, one_way, series
+from archipel.market.exact import ENERGY, check_inputs, exact, one_way, series
 from archipel.market.market_day import MarketDay, hours
 from archipel.model import Floats, Ints, Payment
 
@@ -76,7 +76,7 @@ class CapacityMarket:
             ReadingsRefused: some readings cannot be used.
         """
         terms = self.terms
-        check_readings(metered, terms)
+        check_inputs(clearing, metered, terms)
         share, length = delivered(clearing, metered), lengths(terms)
         paid = []
         for i, bid in enumerate(clearing.bids):
@@ -184,7 +184,7 @@ class AfrrEnergy:
             ReadingsRefused: some readings cannot be used.
         """
         terms = self.terms
-        check_readings(metered, terms)
+        check_inputs(clearing, metered, terms)
         share, length = delivered(clearing, metered), lengths(terms)
         paid = []
         for i, bid in enumerate(clearing.bids):

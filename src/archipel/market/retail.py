@@ -17,7 +17,7 @@ import numpy as np
 from archipel.market.base import SUPPLIER, Bid, Clearing, Metered, Terms
 from archipel.market.bids import read, to_kw
 from archipel.market.day_ahead import filled
-from archipel.market.exact import ENERGY, MONEY, check_readings, exact, one_way, series
+from archipel.market.exact import ENERGY, MONEY, check_inputs, exact, one_way, series
 from archipel.market.market_day import EUROPE, MarketDay, Resolution, hours, zone_of
 from archipel.model import Floats, Payment
 
@@ -151,12 +151,13 @@ class Retail:
     def settle(self, clearing: Clearing, metered: Sequence[Metered] = ()) -> tuple[Payment, ...]:
         """The bill of every reading: energy drawn or fed in, and the day's base fee of every customer.
 
+        Whatever was bid and filled, the meter counts.
+
         Raises:
             ReadingsRefused: some readings cannot be used.
         """
-        del clearing  # whatever was planned, the meter counts
         terms = self.terms
-        check_readings(metered, terms)
+        check_inputs(clearing, metered, terms)
         draw, feed_in, length = self.draw.prices(terms.edges), self.feed_in.prices(terms.edges), hours(terms.edges)
         row = {at: i for i, at in enumerate(terms.edges)}
         paid = []

@@ -1,6 +1,6 @@
 """The suite every market passes: its promises, checked with random bids on ordinary days and days when clocks change.
 
-from archipel.testing.market import check_market
+from archipel.testing import check_market
 check_market(lambda day: DayAhead(day, "hour"))
 
 Promises: the order of bids means nothing; clearing twice gives the same; no bid is accepted beyond its limit; steps at
