@@ -43,7 +43,7 @@ def test_the_example_of_the_readme_is_five_lines_and_runs(
     assert set(json.loads((folder / "kpis.json").read_text())["strategies"]) == {"uncoordinated", "distributed"}
 
 
-@pytest.mark.parametrize("page", ["add-a-device.md", "add-a-coordination-method.md"])
+@pytest.mark.parametrize("page", ["add-a-device.md", "add-a-coordination-method.md", "add-a-market.md"])
 def test_the_examples_of_a_how_to_keep_the_promises_they_are_checked_for(page: str) -> None:
     examples = blocks(ROOT / "docs" / "how-to" / page, "python")
     assert any("check_" in example for example in examples)
