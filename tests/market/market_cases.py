@@ -70,5 +70,8 @@ MARKETS: dict[str, Callable[[MarketDay], Market]] = {
     "local": local,
     "local with losses": lambda day: local(day, loss=np.array([0.02, 0.05, 0.01, 0.1])),
     "local island": lambda day: local(day, import_price_eur_per_kwh=None, export_price_eur_per_kwh=None),
+    "local, upstream without limit": lambda day: LocalMarket(
+        day, archipelago(0, 0, 1, 1, 2), np.full(5, 12.0), np.full(quarters(day), 0.2)
+    ),
     "retail": retail,
 }

@@ -13,10 +13,12 @@ from scipy.optimize import linprog
 
 from archipel.model import Bools, Floats, SolverFailed
 
-SAME_EUR = 1e-8
+SAME_EUR = 1e-10
 """A reduced cost below this is none: the column may be moved at no cost."""
-EVEN = 1e-10
-"""Tolerance of the even spread."""
+EVEN = (1e-10, 1e-8)
+"""Tolerances of the even spread, tried in turn."""
+FAR = 10.0
+"""A limit this many times above all that is bid is none."""
 CIRCLE_KW = 1e-6
 """Power both ways over a tie above this is a circle."""
 
@@ -76,11 +78,15 @@ def _spread(balance: sparse.csc_array, most: Floats, x: Floats, loose: Bools, bi
     linear = np.where(mine, -2.0, 0.0)
     part = sparse.csc_matrix(balance[:, rows])
     rest = -(balance @ np.where(np.isin(np.arange(len(x)), rows), 0.0, x)) / unit
-    solver = piqp.SparseSolver()
-    solver.settings.eps_abs = solver.settings.eps_rel = EVEN
-    top = np.minimum(size, 1e9) / unit
-    solver.setup(sparse.diags(quad).tocsc(), linear, part, rest, None, None, None, np.zeros(len(rows)), top)
-    if solver.solve() != piqp.PIQP_SOLVED:
+    # a limit far above all that is bid never binds, and a number far above all others spoils the solver's scaling
+    top = np.where(size > FAR * float(most[:bids].sum()), np.inf, size / unit)
+    for tolerance in EVEN:
+        solver = piqp.SparseSolver()
+        solver.settings.eps_abs = solver.settings.eps_rel = tolerance
+        solver.setup(sparse.diags(quad).tocsc(), linear, part, rest, None, None, None, np.zeros(len(rows)), top)
+        if solver.solve() == piqp.PIQP_SOLVED:
+            break
+    else:
         raise SolverFailed("local market: PIQP found no even spread over bids of equal price. Check limits and prices.")
     spread = x.copy()
     spread[rows] = np.clip(np.array(solver.result.x) * unit, 0.0, size)
