@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import highspy
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from archipel.market.auction import pro_rata
 from archipel.market.base import Bid, BidsRefused, Clearing
+from archipel.market.books import Books
 from archipel.market.day_ahead import DayAhead, PriceTaker
 from archipel.market.market_day import MarketDay
 from archipel.testing.market_bids import random_bids
@@ -61,11 +63,22 @@ def test_a_milliwatt_that_does_not_divide_goes_by_id() -> None:
 
 
 @given(st.integers(0, 10**6))
-def test_energy_bought_is_energy_sold_to_the_last_digit(seed: int) -> None:
+def test_energy_bought_is_energy_sold_to_the_last_digit_with_what_rounding_leaves(seed: int) -> None:
     bids = random_bids(np.random.default_rng(seed), QUARTERS.terms)
     paid = QUARTERS.settle(QUARTERS.clear(bids))
-    assert sum(((p.payee == "market") - (p.payer == "market")) * p.quantity for p in paid if p.what == "energy") == 0
+    assert sum(((p.payee == "market") - (p.payer == "market")) * p.quantity for p in paid) == 0
+    assert all(abs(p.quantity) < Decimal("0.0001") for p in paid if p.what == "rounding")
     assert any(p.what == "energy" for p in paid)
+
+
+def test_what_a_market_settles_can_be_booked_and_said_twice_is_booked_once() -> None:
+    bids = random_bids(np.random.default_rng(0), QUARTERS.terms)
+    paid, books = QUARTERS.settle(QUARTERS.clear(bids)), Books()
+    books.post(paid)
+    before = books.balances()
+    books.post(paid)
+    assert books.balances() == before
+    assert before.get("market", 0) == 0
 
 
 def test_a_clearing_of_another_day_is_not_settled() -> None:

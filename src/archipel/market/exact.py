@@ -17,8 +17,8 @@ from archipel.market.base import MARKET, TSO, Bid, Clearing, Metered, ReadingsRe
 from archipel.market.market_day import hours
 from archipel.model import Floats, Payment
 
-ENERGY = Decimal("0.00000001")
-"""kWh, or kW h of capacity: a milliwatt for a quarter of an hour is a whole number of these, so nothing is lost."""
+ENERGY = Decimal("0.000001")
+"""kWh, or kW h of capacity: as many digits as the books keep."""
 PRICE = Decimal("0.00000001")
 """EUR per kWh: a thousandth of a cent per MWh."""
 MONEY = Decimal("0.000001")
