@@ -13,6 +13,8 @@ import numpy as np
 
 from archipel.formats.prices import MARKET_ZONE
 from archipel.market.amounts import parts_of
+from archipel.market.settle_check import MARKET
+from archipel.model import Floats
 from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.paths import file_name
@@ -47,6 +49,9 @@ RULE = {
     "marginal": "by what the others would have earned less",
     "shapley": "by the mean of what each adds over every order of joining (Shapley)",
 }
+UNPRICED = ("share", "operator", "penalty_shared")
+EARNED = ("kept_ready", "fcr", "afrr_capacity", "event")
+"""What is received per unit, so that its price is above zero where the amount is below."""
 CENT = Decimal("0.01")
 MOST_DAYS = 62
 
@@ -131,14 +136,16 @@ def _amounts(s: Statement) -> str:
 
 
 def _line(line: Line, cent: Decimal) -> str:
-    price = _price(line.amount_eur / line.quantity) if line.quantity and line.what not in {"share", "operator"} else ""
+    price = "" if not line.quantity or line.what in UNPRICED else _price(line.amount_eur / line.quantity, line.what)
     quantity = _kwh(line.quantity) if line.quantity else ""
     mark = " †" if line.corrected else ""
+    meaning = MEANING.get(line.what, line.what)
+    if line.what == "energy" and line.other != MARKET:
+        meaning = "Energy of pooled devices, at their baseline"
     return (
-        f'<tr><td class="left">{escape(MEANING.get(line.what, line.what))}{mark}</td>'
-        f'<td class="left soft">{escape(line.other)}</td><td>{quantity}</td>'
-        f'<td class="left soft">{escape(line.unit) if quantity else ""}</td><td class="soft">{price}</td>'
-        f"<td>{_eur(cent)}</td></tr>"
+        f'<tr><td class="left">{escape(meaning)}{mark}</td><td class="left soft">{escape(line.other)}</td>'
+        f'<td>{quantity}</td><td class="left soft">{escape(line.unit) if quantity else ""}</td>'
+        f'<td class="soft">{price}</td><td>{_eur(cent)}</td></tr>'
     )
 
 
@@ -157,7 +164,7 @@ def _membership(m: Membership) -> str:
     shown = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in tiles)
     return (
         f"<section><h2>{escape(m.portfolio.name or m.portfolio.id)}</h2>"
-        f'<p class="about">Contract {escape(contract.id)}. {escape(_terms(m))}</p>'
+        f'<p class="about">Contract “{escape(contract.id)}”. {escape(_terms(m))}</p>'
         f'<div class="tiles">{shown}</div>{_picture(m)}</section>'
     )
 
@@ -180,28 +187,38 @@ def _terms(m: Membership) -> str:
 
 
 def _picture(m: Membership) -> str:
-    """Baseline, asked and metered power through the time settled."""
-    d, row = m.delivery, m.row
+    """Power of the member's devices beside their baseline, and below it the change that was asked and came."""
+    d, row, v = m.delivery, m.row, m.verified
     base, met = d.baseline_kw[row], d.metered_kw[row]
-    asked = np.where(m.verified.due[row], m.verified.planned_kw[row], np.nan)
-    every = np.concatenate([base, met, asked[np.isfinite(asked)]])
-    low, high = min(float(every.min()), 0.0), max(float(every.max()), 0.0)
+    asked = np.where(v.due[row], v.planned_kw[row] - base, np.nan)
+    came = np.where(v.due[row], met - base, np.nan)
+    power = _plot(m, np.concatenate([base, met]), "Power of your devices", 210)
+    power.line(base, "faint", width=1.3, dash="4 3")
+    power.line(met, "distributed", width=1.6)
+    power.tell("baseline", "faint", base)
+    power.tell("metered", "distributed", met)
+    change = _plot(m, np.concatenate([asked, came]), "Change from the baseline", 170)
+    change.area(np.zeros(len(came)), came, "upstream", opacity=0.55)
+    change.line(asked, "over", width=1.6)
+    change.tell("asked", "over", asked)
+    change.tell("delivered", "upstream", came)
+    keys = (
+        (("faint", "baseline: what you would have drawn", "dash"), ("distributed", "metered", "line")),
+        (("over", "asked", "line"), ("upstream", "delivered", "box")),
+    )
+    titles = ("Power of your devices", "Change from the baseline, where an answer was due")
+    return "".join(
+        f"<figure><figcaption><h3>{title}</h3></figcaption>{plot.svg}</figure>{legend(key)}"
+        for title, plot, key in zip(titles, (power, change), keys, strict=True)
+    )
+
+
+def _plot(m: Membership, every: Floats, label: str, height: int) -> Plot:
+    low, high = float(np.nanmin(every, initial=0.0)), float(np.nanmax(every, initial=0.0))
     room = 0.06 * max(high - low, 0.1)
-    time = np.datetime64(d.start.astimezone(UTC).replace(tzinfo=None), "m") + 15 * np.arange(len(base))
-    plot = Plot(time, 0.25, low - room * (low < 0), high + room, "kW", "Power of your devices", width=900, height=230)
-    plot.area(base, met, "upstream", opacity=0.35)
-    plot.line(base, "faint", width=1.3, dash="4 3")
-    plot.line(met, "distributed", width=1.6)
-    plot.line(asked, "over", width=1.3)
-    plot.tell("baseline", "faint", base)
-    plot.tell("asked", "over", asked)
-    plot.tell("metered", "distributed", met)
-    keys = [
-        ("faint", "baseline: what you would have drawn", "dash"),
-        ("over", "asked", "line"),
-        ("distributed", "metered", "line"),
-    ]
-    return f"<figure>{plot.svg}</figure>{legend(keys)}"
+    begin = np.datetime64(m.delivery.start.astimezone(UTC).replace(tzinfo=None), "m")
+    time = begin + 15 * np.arange(len(m.delivery.price_eur_per_kwh))
+    return Plot(time, 0.25, low - room * (low < 0), high + room, "kW", label, width=900, height=height)
 
 
 def _days(s: Statement) -> str:
@@ -266,5 +283,5 @@ def _kwh(value: object) -> str:
     return grouped(number, 1 if abs(number) < 1000 else 0).replace("-", "−")
 
 
-def _price(value: Decimal) -> str:
-    return grouped(float(value), 4).replace("-", "−")
+def _price(value: Decimal, what: str) -> str:
+    return grouped(float(-value if what in EARNED else value), 4).replace("-", "−")
