@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html import escape
@@ -50,8 +50,6 @@ RULE = {
     "shapley": "by the mean of what each adds over every order of joining (Shapley)",
 }
 UNPRICED = ("share", "operator", "penalty_shared")
-EARNED = ("kept_ready", "fcr", "afrr_capacity", "event")
-"""What is received per unit, so that its price is above zero where the amount is below."""
 CENT = Decimal("0.01")
 MOST_DAYS = 62
 
@@ -125,7 +123,7 @@ def _amounts(s: Statement) -> str:
             continue
         part = sum((cent for _, cent in mine), Decimal(0))
         rows.append(f'<tr class="head"><th class="group" colspan="5">{title}</th><th>{_eur(part)}</th></tr>')
-        rows += [_line(line, cent) for line, cent in mine]
+        rows += [_line(line, cent, s.names) for line, cent in mine]
     total = s.total_eur.quantize(CENT)
     word = "To pay" if total >= 0 else "To receive"
     rows.append(f'<tr class="sum"><td class="left" colspan="5">{word}</td><td>{_eur(abs(total))}</td></tr>')
@@ -135,15 +133,16 @@ def _amounts(s: Statement) -> str:
     return f'<section><h2>What it is made of</h2><table>{"".join(rows)}</table><p class="note">{note}</p></section>'
 
 
-def _line(line: Line, cent: Decimal) -> str:
-    price = "" if not line.quantity or line.what in UNPRICED else _price(line.amount_eur / line.quantity, line.what)
+def _line(line: Line, cent: Decimal, names: Mapping[str, str]) -> str:
+    price = "" if line.price_eur is None or line.what in UNPRICED else _price(line.price_eur)
     quantity = _kwh(line.quantity) if line.quantity else ""
     mark = " †" if line.corrected else ""
     meaning = MEANING.get(line.what, line.what)
     if line.what == "energy" and line.other != MARKET:
         meaning = "Energy of pooled devices, at their baseline"
+    other = escape(names.get(line.other, line.other))
     return (
-        f'<tr><td class="left">{escape(meaning)}{mark}</td><td class="left soft">{escape(line.other)}</td>'
+        f'<tr><td class="left">{escape(meaning)}{mark}</td><td class="left soft">{other}</td>'
         f'<td>{quantity}</td><td class="left soft">{escape(line.unit) if quantity else ""}</td>'
         f'<td class="soft">{price}</td><td>{_eur(cent)}</td></tr>'
     )
@@ -182,7 +181,7 @@ def _terms(m: Membership) -> str:
     if c.fee_eur_per_kw_year:
         said.append(f"Power kept ready earns {c.fee_eur_per_kw_year:g} EUR per kW and year.")
     if c.notice_s:
-        said.append(f"Notice: {c.notice_s / 60:g} min.")
+        said.append(f"Notice: {c.notice_s:g} s." if c.notice_s < 120.0 else f"Notice: {c.notice_s / 60:g} min.")
     return " ".join(said)
 
 
@@ -236,7 +235,7 @@ def _days(s: Statement) -> str:
     for day in sorted(by_day)[-MOST_DAYS:]:
         cents = _in_cents([by_day[day].get(what, Decimal(0)) for what in whats])
         cells = "".join(f"<td>{_eur(cent) if cent else ''}</td>" for cent in cents)
-        rows.append(f'<tr><td class="left">{day}</td>{cells}<td><b>{_eur(sum(cents, Decimal(0)))}</b></td></tr>')
+        rows.append(f'<tr><td class="left day">{day}</td>{cells}<td><b>{_eur(sum(cents, Decimal(0)))}</b></td></tr>')
     cut = len(by_day) > MOST_DAYS
     more = f'<p class="note">The last {MOST_DAYS} of {len(by_day)} days; the CSV file has all.</p>' * cut
     return f'<section><h2>Day by day</h2><div class="scroll"><table>{"".join(rows)}</table></div>{more}</section>'
@@ -283,5 +282,5 @@ def _kwh(value: object) -> str:
     return grouped(number, 1 if abs(number) < 1000 else 0).replace("-", "−")
 
 
-def _price(value: Decimal, what: str) -> str:
-    return grouped(float(-value if what in EARNED else value), 4).replace("-", "−")
+def _price(value: Decimal) -> str:
+    return grouped(float(value), 4).replace("-", "−")
