@@ -51,10 +51,11 @@ def delivery(members: int = MEMBERS, quarters: int = QUARTERS, seed: int = 1) ->
     even = np.ones(quarters)
     return Delivery(
         portfolio="pool", contract=tuple(f"c{k:04d}" for k in range(members)), start=START, price_eur_per_kwh=price,
-        imbalance_price_eur_per_kwh=price + 0.03, bought_kw=plan.sum(axis=0) - called.sum(axis=0), baseline_kw=baseline,
-        asked_kw=asked, metered_kw=plan + rng.normal(0.0, 0.2, shape),
+        imbalance_price_eur_per_kwh=price + 0.03, bought_kw=plan.sum(axis=0) - called.sum(axis=0),
+        baseline_kw=baseline, asked_kw=asked, metered_kw=plan + rng.normal(0.0, 0.2, shape),
         fcr_kw=rng.random((members, 1)) * np.ones(quarters), fcr_price_eur_per_kw_h=0.012 * even,
-        afrr_up_kw=np.ones(shape), afrr_down_kw=np.ones(shape), afrr_up_price_eur_per_kw_h=0.006 * even, afrr_down_price_eur_per_kw_h=0.006 * even, afrr_energy_kw=called,
+        afrr_up_kw=np.ones(shape), afrr_down_kw=np.ones(shape), afrr_up_price_eur_per_kw_h=0.006 * even,
+        afrr_down_price_eur_per_kw_h=0.006 * even, afrr_energy_kw=called,
         afrr_energy_price_eur_per_kwh=price + 0.06, cut_kw=cut, event_price_eur_per_kwh=0.3 * even,
     )  # fmt: skip
 
