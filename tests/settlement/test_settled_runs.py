@@ -225,6 +225,16 @@ def test_a_delivery_of_other_hours_than_the_runs_is_refused(day: Run, tmp_path: 
         settle_run(load_run(tmp_path / "run", day.scenario), UNCOORDINATED)
 
 
+def test_a_delivery_that_its_meters_do_not_confirm_is_refused(day: Run, tmp_path: Path) -> None:
+    shutil.copytree(day.path, tmp_path / "run")
+    (said,) = read_deliveries(day.path)
+    flattered = said.metered_kw.copy()
+    flattered[1] -= 1.0
+    write_delivery(tmp_path / "run", replace(said, metered_kw=flattered), strategy=UNCOORDINATED)
+    with pytest.raises(SettlementRefused, match=r"of =HYPERLINK\(1\): found a delivery that is 24.000 kWh off"):
+        settle_run(load_run(tmp_path / "run", day.scenario), UNCOORDINATED)
+
+
 def test_the_commands_settle_and_write_statements(day: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # the commands load the shipped scenario, which names no owners: every cell is one
     run = str(without_portfolio(day, tmp_path))

@@ -156,6 +156,16 @@ def test_who_had_been_better_off_alone_is_told_so(day: Run, books: Books) -> Non
     assert summary(settle_run(day, UNCOORDINATED))["worse_off"] == ["contract of =HYPERLINK(1)"]
 
 
+def test_each_side_of_a_payment_reads_it_in_its_own_words(day: Run, books: Books) -> None:
+    member, pool, network = (read(bill_page(of(day, books, who))).words for who in ("anna", "pool", "network"))
+    assert "Your share of what the portfolio earned" in member
+    assert "Share of a member" in pool
+    assert "Your share of what the portfolio earned" not in pool
+    assert "Losses of the network, your marginal share" in member
+    assert "Losses of the network, bought" in network
+    assert "Losses of the network, your marginal share" not in network
+
+
 def test_corrections_are_marked_on_the_next_statement(day: Run) -> None:
     books, _ = book(settle_run(day, UNCOORDINATED))
     before = of(day, books, "anna")

@@ -37,6 +37,8 @@ class Line:
 
     what: str
     other: str
+    pays: bool
+    """Whether the account of the statement is the payer, and the quantity its own."""
     quantity: Decimal
     """Drawn, kept or delivered; below zero where energy was given."""
     unit: str
@@ -127,11 +129,11 @@ def statement(run: Run, strategy: str, books: Books, account: str) -> Statement:
 
 def lines_of(entries: tuple[Entry, ...], account: str) -> tuple[Line, ...]:
     """Payments summed by product and other account, in the order of a statement."""
-    sums: dict[tuple[str, str, str], tuple[Decimal, Decimal, Decimal, bool]] = {}
+    sums: dict[tuple[str, str, bool, str], tuple[Decimal, Decimal, Decimal, bool]] = {}
     for entry in entries:
         p = entry.payment
         pays = p.payer == account
-        key = (p.what, p.payee if pays else p.payer, p.unit)
+        key = (p.what, p.payee if pays else p.payer, pays, p.unit)
         quantity, amount, paid, corrected = sums.get(key, (Decimal(0), Decimal(0), Decimal(0), False))
         sums[key] = (
             quantity + p.quantity,
@@ -142,8 +144,8 @@ def lines_of(entries: tuple[Entry, ...], account: str) -> tuple[Line, ...]:
     place = {what: k for k, what in enumerate(ORDER)}
     listed = sorted(sums.items(), key=lambda item: (place.get(item[0][0], len(ORDER)), item[0]))
     return tuple(
-        Line(what, other, quantity, unit, amount, paid / quantity if quantity else None, corrected)
-        for (what, other, unit), (quantity, amount, paid, corrected) in listed
+        Line(what, other, pays, quantity, unit, amount, paid / quantity if quantity else None, corrected)
+        for (what, other, pays, unit), (quantity, amount, paid, corrected) in listed
     )
 
 

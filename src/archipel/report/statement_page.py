@@ -49,7 +49,15 @@ RULE = {
     "marginal": "by what the others would have earned less",
     "shapley": "by the mean of what each adds over every order of joining (Shapley)",
 }
-UNPRICED = ("share", "operator", "penalty_shared")
+OF_OTHERS = {
+    "share": "Share of a member",
+    "penalty": "Asked of a member and not delivered",
+    "penalty_shared": "Penalties of others, passed on to a member",
+    "losses": "Losses of the network, marginal share",
+}
+"""The same, for the account on the other side."""
+UNPRICED = ("share", "operator", "penalty_shared", "afrr_energy", "imbalance")
+"""A mean price says nothing where energy goes both ways."""
 CENT = Decimal("0.01")
 MOST_DAYS = 62
 
@@ -95,9 +103,9 @@ def _header(s: Statement) -> str:
 
 
 def _story(s: Statement) -> str:
-    energy = [line for line in s.lines if line.what in {"energy", "imbalance"} and line.unit == "kWh"]
+    energy = [line for line in s.lines if line.what in {"energy", "imbalance", "afrr_energy"} and line.pays]
     kwh = sum((line.quantity for line in energy), Decimal(0))
-    said = [f"Energy: {_kwh(abs(kwh))} kWh net {'drawn' if kwh >= 0 else 'given'}."] if energy else []
+    said = [f"Energy billed: {_kwh(abs(kwh))} kWh net {'drawn' if kwh >= 0 else 'given'}."] if energy else []
     if s.memberships:
         gain = s.gain_eur
         words = "saved or earned you" if gain >= 0 else "cost you"
@@ -138,6 +146,10 @@ def _line(line: Line, cent: Decimal, names: Mapping[str, str]) -> str:
     quantity = _kwh(line.quantity) if line.quantity else ""
     mark = " †" if line.corrected else ""
     meaning = MEANING.get(line.what, line.what)
+    if line.pays != (line.what in {"penalty", "losses"}):
+        meaning = OF_OTHERS.get(line.what, meaning)
+    if line.what == "losses" and line.other == MARKET:
+        meaning = "Losses of the network, bought"
     if line.what == "energy" and line.other != MARKET:
         meaning = "Energy of pooled devices, at their baseline"
     other = escape(names.get(line.other, line.other))
