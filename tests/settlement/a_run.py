@@ -62,13 +62,14 @@ def delivered(run: Run, case: Scenario, strategy: str, seed: int = 1) -> Deliver
     called = np.where((np.arange(quarters) % 16 == 5) & ~busy, 1.0, 0.0) * np.array([[-2.0], [-1.0], [-3.0]])
     asked = np.where(called != 0.0, baseline + np.where(np.isfinite(asked), change, 0.0) + called, asked)
     one = np.ones(quarters)
+    plan = np.where(np.isfinite(asked), asked, baseline) - called
     cut = np.where((hour >= 18) & (hour < 20), -change, 0.0)
     return Delivery(
         portfolio="pool", contract=tuple(c.id for c in case.ownership.contracts),
         start=run.time(strategy)[0].astype("datetime64[us]").item().replace(tzinfo=UTC),
         price_eur_per_kwh=price, imbalance_price_eur_per_kwh=price + 0.02,
-        bought_kw=np.where(np.isfinite(asked), asked, baseline).sum(axis=0) - called.sum(axis=0) + rng.normal(0, 1, quarters),
-        baseline_kw=baseline, asked_kw=asked, metered_kw=metered, fcr_kw=0.0 * metered, fcr_price_eur_per_kw_h=0.01 * one,
+        bought_kw=plan.sum(axis=0) + rng.normal(0.0, 1.0, quarters), baseline_kw=baseline, asked_kw=asked,
+        metered_kw=metered, fcr_kw=0.0 * metered, fcr_price_eur_per_kw_h=0.01 * one,
         afrr_up_kw=np.abs(called).max(axis=1, keepdims=True) * np.ones(quarters), afrr_down_kw=0.0 * metered,
         afrr_up_price_eur_per_kw_h=0.012 * one, afrr_down_price_eur_per_kw_h=0.008 * one, afrr_energy_kw=called,
         afrr_energy_price_eur_per_kwh=0.11 * one, cut_kw=cut, event_price_eur_per_kwh=0.25 * one,

@@ -57,6 +57,7 @@ def settle_command(args: argparse.Namespace) -> int:
     run, strategy = _open(args)
     books, settlement, new = _settle(run, strategy, by=args.by, correct=args.correct)
     from archipel.report.books_file import books_file
+    from archipel.report.settle_run import CLOSES
     from archipel.report.statement import summary
 
     found = summary(settlement)
@@ -76,9 +77,27 @@ def settle_command(args: argparse.Namespace) -> int:
     for account, eur in sorted(books.balances().items(), key=lambda item: item[1]):
         print(f"  {account:<{width}} {eur:>16,.2f}")
     print(f"  {'sum':<{width}} {sum(books.balances().values()):>16,.2f}")
+    if found["contracts"]:
+        _print_contracts(found["contracts"])
     for key in found["worse_off"]:
         print(f"  contract {key} had been better off alone by {-found['contracts'][key]['gain_eur']:.2f} EUR")
+    if found["gap"] > CLOSES:
+        print(f"  energy does NOT close: more than {100 * CLOSES:g} % apart")
+        return 1
     return 0
+
+
+def _print_contracts(contracts: dict[str, Any]) -> None:
+    """What the split gave every member, and what it delivered."""
+    width = max(len(key) for key in contracts)
+    heads = ("part, EUR", "+-", "gain, EUR", "asked, kWh", "missing, kWh", "available")
+    columns = (12, 8, 12, 12, 13, 10)
+    print(f"\n  {'contract':<{width}}" + "".join(f" {head:>{n}}" for head, n in zip(heads, columns, strict=True)))
+    for key, one in contracts.items():
+        print(
+            f"  {key:<{width}} {one['part_eur']:>12,.2f} {one['error_eur']:>8,.2f} {one['gain_eur']:>12,.2f} "
+            f"{one['asked_kwh']:>12,.1f} {one['missing_kwh']:>13,.1f} {100 * one['availability']:>8.1f} %"
+        )
 
 
 def statement_command(args: argparse.Namespace) -> int:

@@ -104,8 +104,9 @@ def settle_network(
     key = [f"{owner}@{cell}" for owner, cell in zip(metered.owner, metered.cell.tolist(), strict=True)]
 
     def line(what: str, amount: Ints, kwh: Floats, payee: str) -> Postings:
+        unit = "kW" if what.endswith("peak") else "kWh"
         return block(
-            about, what, payer=metered.owner, payee=payee, time_us=time_us, key=key,
+            about, what, payer=metered.owner, payee=payee, time_us=time_us, key=key, unit=unit,
             amount=by_group(amount, group, groups), quantity=by_group(quantity_units(kwh), group, groups),
         )  # fmt: skip
 
@@ -140,7 +141,7 @@ def loss_shares(metered: Metered) -> Floats:
 
 
 def _fees(metered: Metered, tariff: Tariff) -> dict[str, tuple[Ints, Floats]]:
-    """By level what every party pays (whole units) and for how much energy, shape (P, S) each."""
+    """By level what every party pays (whole units) and for how many kWh (peak: kW), shape (P, S) each."""
     taken = np.maximum(metered.upstream_kw, 0.0)
     draws, size = np.maximum(metered.net_kw, 0.0), np.abs(metered.net_kw)
     hv = taken * SETTLEMENT_H
@@ -162,7 +163,7 @@ def _fees(metered: Metered, tariff: Tariff) -> dict[str, tuple[Ints, Floats]]:
         "hv": (apportion(eur_units(hv * tariff.hv_fee_eur_per_kwh), draws, size), share * hv),
         "mv": (mv_units, mv),
         "lv": (eur_units(lv * tariff.lv_fee_eur_per_kwh), lv),
-        "peak": (apportion(eur_units(peak * tariff.peak_eur_per_kw_day), draws, size), share * peak * SETTLEMENT_H),
+        "peak": (apportion(eur_units(peak * tariff.peak_eur_per_kw_day), draws, size), share * peak),
     }
 
 

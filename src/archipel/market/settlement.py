@@ -131,7 +131,8 @@ def settle(
     penalty = by_group(eur_units(rate * measured.missing_kwh), group, book.groups)
     counted = by_group(measured.counted_kwh, group, book.groups) * (penalty == 0)
     shared = np.where(counted.sum(axis=0) > 0.0, apportion(penalty.sum(axis=0), counted), 0)
-    kept_kw = delivery.fcr_kw + np.maximum(delivery.afrr_up_kw, delivery.afrr_down_kw)
+    paid = np.array([[float(c.fee_eur_per_kw_year > 0.0)] for c in contracts])
+    kept_kw = paid * (delivery.fcr_kw + np.maximum(delivery.afrr_up_kw, delivery.afrr_down_kw))
     ready = by_group(eur_units(_ready_rate(contracts, measured) * kept_kw * QUARTER_H), group, book.groups)
 
     missing, nothing = measured.missing_kwh / QUARTER_H, np.zeros_like(delivery.baseline_kw)

@@ -23,6 +23,8 @@ from archipel.model import Bools, Contract, Delivery, Floats
 QUARTER_H = 0.25
 ANSWERED = 0.9
 """Share of what was asked from which on a member counts as having answered."""
+METER_KWH = 0.001
+"""What a meter cannot tell in a quarter hour: requests below it are none, and what misses less misses nothing."""
 
 
 @final
@@ -49,7 +51,8 @@ class Verified:
     @property
     def missing_kwh(self) -> Floats:
         """What was asked and did not come, not negative, shape (C, S)."""
-        return np.asarray(np.maximum(self.wanted_kwh - self.delivered_kwh, 0.0))
+        missing = self.wanted_kwh - self.delivered_kwh
+        return np.where(missing >= METER_KWH, missing, 0.0)
 
     @property
     def counted_kwh(self) -> Floats:
@@ -74,8 +77,8 @@ def verified(delivery: Delivery, contracts: Sequence[Contract]) -> Verified:
     change = planned - delivery.baseline_kw
     delivered = np.sign(change) * (delivery.metered_kw - delivery.baseline_kw) * QUARTER_H
     wanted = np.abs(change) * QUARTER_H
-    counts = due & (wanted > 0.0)
-    answered = counts & (delivered >= ANSWERED * wanted)
+    counts = due & (wanted >= METER_KWH)
+    answered = counts & (delivered >= ANSWERED * wanted - METER_KWH)
     off = np.where(due, np.abs(delivery.metered_kw - planned), 0.0).sum(axis=1)
     size = np.abs(change).sum(axis=1)
     return Verified(

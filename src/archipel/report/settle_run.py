@@ -18,6 +18,7 @@ from archipel.market.settle_check import check_portfolios
 from archipel.market.settle_network import Metered, NetworkSettlement, settle_network
 from archipel.market.settlement import Settlement, received_from, settle
 from archipel.market.tariff import SETTLEMENT_H, metered_into_lower, own_net_import, settled
+from archipel.market.verification import METER_KWH
 from archipel.model import Archipelago, Delivery, Floats, Ints, Owner, Ownership, Portfolio, Scenario
 from archipel.report.deliveries import read_deliveries
 from archipel.report.loss_factors import loss_factors
@@ -83,6 +84,8 @@ def settle_run(run: Run, strategy: str, *, by: By = "day", zone: tzinfo = MARKET
     group = delivery_days(start, quarters, zone) if by == "day" else np.arange(quarters)
     deliveries = {d.portfolio: d for d in read_deliveries(run.path, strategy=strategy)}
     _check(ownership, deliveries, start, quarters)
+    power = settled(run.array("devices", "p_kw", strategy).astype(np.float64), run.dt_h(strategy))
+    _check_meters(ownership, deliveries, power)
     done: dict[str, Settlement] = {}
     for portfolio in _parents_first(ownership.portfolio):
         if portfolio.id in deliveries:
@@ -91,7 +94,7 @@ def settle_run(run: Run, strategy: str, *, by: By = "day", zone: tzinfo = MARKET
                 deliveries[portfolio.id], portfolio, group=group, rng=np.random.default_rng(run.info["seed"]),
                 received=None if parent is None else received_from(parent, portfolio.id),
             )  # fmt: skip
-    metered = read_meters(run, strategy, ownership, start, set(deliveries))
+    metered = read_meters(run, strategy, ownership, start, set(deliveries), power)
     network = settle_network(metered, scenario.tariff, group=group)
     every = joined([*(one.postings for one in done.values()), network.postings])
     return RunSettlement(strategy, ownership, tuple(done.values()), metered, network, every)
@@ -135,11 +138,15 @@ def owners_of(scenario: Scenario) -> Ownership:
     )
 
 
-def read_meters(run: Run, strategy: str, ownership: Ownership, start: datetime, settled_apart: set[str]) -> Metered:
-    """Meters of all parties from a run's tables; what is in a portfolio of `settled_apart` is not supplied here."""
+def read_meters(
+    run: Run, strategy: str, ownership: Ownership, start: datetime, settled_apart: set[str], p: Floats
+) -> Metered:
+    """Meters of all parties from a run's tables and the quarter-hourly means of its devices `p` (devices, S).
+
+    What is in a portfolio of `settled_apart` is not supplied here.
+    """
     scenario, dt_h = run.scenario, run.dt_h(strategy)
     kind, node, cell = np.array(scenario.device_kind), scenario.device_node, scenario.device_cell
-    p = settled(run.array("devices", "p_kw", strategy).astype(np.float64), dt_h)
     q = settled(run.array("devices", "q_kvar", strategy).astype(np.float64), dt_h)
     pairs, party = np.unique(np.stack([ownership.device_owner, cell]), axis=1, return_inverse=True)
     party = np.ravel(party)
@@ -208,5 +215,25 @@ def _check(ownership: Ownership, deliveries: dict[str, Delivery], start: datetim
                 f"portfolio {name}: found a delivery of {len(delivery.price_eur_per_kwh)} quarter hours from "
                 f"{delivery.start}; expected the run's {quarters} from {start}"
             )
+    if found:
+        raise SettlementRefused(tuple(found))
+
+
+def _check_meters(ownership: Ownership, deliveries: dict[str, Delivery], power: Floats) -> None:
+    """What members are said to have drawn is to be what their devices' meters say."""
+    row = {contract.id: k for k, contract in enumerate(ownership.contracts)}
+    found = []
+    for delivery in deliveries.values():
+        for key, told in zip(delivery.contract, delivery.metered_kw, strict=True):
+            devices = ownership.device_contract == row.get(key, -2)
+            if not devices.any():
+                continue  # a portfolio that is a member has no devices of its own; an unknown one is refused later
+            meters = power[devices].sum(axis=0)
+            off = float(np.abs(told - meters).sum()) * SETTLEMENT_H
+            if not off <= CLOSES * float(np.abs(power[devices]).sum()) * SETTLEMENT_H + METER_KWH * len(told):
+                found.append(
+                    f"contract {key}: found a delivery that is {off:.3f} kWh off the meters of its devices; "
+                    "expected the same. Run the case again."
+                )
     if found:
         raise SettlementRefused(tuple(found))

@@ -7,6 +7,7 @@ are paid by the account, negative ones received.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -36,11 +37,15 @@ class Line:
 
     what: str
     other: str
+    pays: bool
+    """Whether the account of the statement is the payer, and the quantity its own."""
     quantity: Decimal
     """Drawn, kept or delivered; below zero where energy was given."""
     unit: str
     amount_eur: Decimal
     """Positive: paid by the account of the statement."""
+    price_eur: Decimal | None
+    """Mean price per unit, from payer to payee; None without a quantity."""
     corrected: bool
     """Whether corrections are in it."""
 
@@ -71,6 +76,8 @@ class Statement:
     end: datetime
     case: str
     """What was run: scenario, strategy."""
+    names: Mapping[str, str]
+    """Names of accounts, by id, where they have one."""
     entries: tuple[Entry, ...]
     lines: tuple[Line, ...]
     memberships: tuple[Membership, ...]
@@ -111,6 +118,7 @@ def statement(run: Run, strategy: str, books: Books, account: str) -> Statement:
         start=start,
         end=start + timedelta(minutes=15 * run.steps(strategy, "cells")),
         case=f"{run.info['scenario']['name']}, {strategy}",
+        names=names,
         entries=entries,
         lines=lines_of(entries, account),
         memberships=_memberships(run, strategy, ownership, account),
@@ -121,22 +129,23 @@ def statement(run: Run, strategy: str, books: Books, account: str) -> Statement:
 
 def lines_of(entries: tuple[Entry, ...], account: str) -> tuple[Line, ...]:
     """Payments summed by product and other account, in the order of a statement."""
-    sums: dict[tuple[str, str, str], tuple[Decimal, Decimal, bool]] = {}
+    sums: dict[tuple[str, str, bool, str], tuple[Decimal, Decimal, Decimal, bool]] = {}
     for entry in entries:
         p = entry.payment
         pays = p.payer == account
-        key = (p.what, p.payee if pays else p.payer, p.unit)
-        quantity, amount, corrected = sums.get(key, (Decimal(0), Decimal(0), False))
+        key = (p.what, p.payee if pays else p.payer, pays, p.unit)
+        quantity, amount, paid, corrected = sums.get(key, (Decimal(0), Decimal(0), Decimal(0), False))
         sums[key] = (
             quantity + p.quantity,
             amount + (p.amount_eur if pays else -p.amount_eur),
+            paid + p.amount_eur,
             corrected or bool(entry.corrects),
         )
     place = {what: k for k, what in enumerate(ORDER)}
     listed = sorted(sums.items(), key=lambda item: (place.get(item[0][0], len(ORDER)), item[0]))
     return tuple(
-        Line(what, other, quantity, unit, amount, corrected)
-        for (what, other, unit), (quantity, amount, corrected) in listed
+        Line(what, other, pays, quantity, unit, amount, paid / quantity if quantity else None, corrected)
+        for (what, other, pays, unit), (quantity, amount, paid, corrected) in listed
     )
 
 

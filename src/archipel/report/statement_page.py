@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html import escape
@@ -13,6 +13,8 @@ import numpy as np
 
 from archipel.formats.prices import MARKET_ZONE
 from archipel.market.amounts import parts_of
+from archipel.market.settle_check import MARKET
+from archipel.model import Floats
 from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.paths import file_name
@@ -47,6 +49,15 @@ RULE = {
     "marginal": "by what the others would have earned less",
     "shapley": "by the mean of what each adds over every order of joining (Shapley)",
 }
+OF_OTHERS = {
+    "share": "Share of a member",
+    "penalty": "Asked of a member and not delivered",
+    "penalty_shared": "Penalties of others, passed on to a member",
+    "losses": "Losses of the network, marginal share",
+}
+"""The same, for the account on the other side."""
+UNPRICED = ("share", "operator", "penalty_shared", "afrr_energy", "imbalance")
+"""A mean price says nothing where energy goes both ways."""
 CENT = Decimal("0.01")
 MOST_DAYS = 62
 
@@ -92,9 +103,9 @@ def _header(s: Statement) -> str:
 
 
 def _story(s: Statement) -> str:
-    energy = [line for line in s.lines if line.what in {"energy", "imbalance"} and line.unit == "kWh"]
+    energy = [line for line in s.lines if line.what in {"energy", "imbalance", "afrr_energy"} and line.pays]
     kwh = sum((line.quantity for line in energy), Decimal(0))
-    said = [f"Energy: {_kwh(abs(kwh))} kWh net {'drawn' if kwh >= 0 else 'given'}."] if energy else []
+    said = [f"Energy billed: {_kwh(abs(kwh))} kWh net {'drawn' if kwh >= 0 else 'given'}."] if energy else []
     if s.memberships:
         gain = s.gain_eur
         words = "saved or earned you" if gain >= 0 else "cost you"
@@ -120,7 +131,7 @@ def _amounts(s: Statement) -> str:
             continue
         part = sum((cent for _, cent in mine), Decimal(0))
         rows.append(f'<tr class="head"><th class="group" colspan="5">{title}</th><th>{_eur(part)}</th></tr>')
-        rows += [_line(line, cent) for line, cent in mine]
+        rows += [_line(line, cent, s.names) for line, cent in mine]
     total = s.total_eur.quantize(CENT)
     word = "To pay" if total >= 0 else "To receive"
     rows.append(f'<tr class="sum"><td class="left" colspan="5">{word}</td><td>{_eur(abs(total))}</td></tr>')
@@ -130,15 +141,22 @@ def _amounts(s: Statement) -> str:
     return f'<section><h2>What it is made of</h2><table>{"".join(rows)}</table><p class="note">{note}</p></section>'
 
 
-def _line(line: Line, cent: Decimal) -> str:
-    price = _price(line.amount_eur / line.quantity) if line.quantity and line.what not in {"share", "operator"} else ""
+def _line(line: Line, cent: Decimal, names: Mapping[str, str]) -> str:
+    price = "" if line.price_eur is None or line.what in UNPRICED else _price(line.price_eur)
     quantity = _kwh(line.quantity) if line.quantity else ""
     mark = " †" if line.corrected else ""
+    meaning = MEANING.get(line.what, line.what)
+    if line.pays != (line.what in {"penalty", "losses"}):
+        meaning = OF_OTHERS.get(line.what, meaning)
+    if line.what == "losses" and line.other == MARKET:
+        meaning = "Losses of the network, bought"
+    if line.what == "energy" and line.other != MARKET:
+        meaning = "Energy of pooled devices, at their baseline"
+    other = escape(names.get(line.other, line.other))
     return (
-        f'<tr><td class="left">{escape(MEANING.get(line.what, line.what))}{mark}</td>'
-        f'<td class="left soft">{escape(line.other)}</td><td>{quantity}</td>'
-        f'<td class="left soft">{escape(line.unit) if quantity else ""}</td><td class="soft">{price}</td>'
-        f"<td>{_eur(cent)}</td></tr>"
+        f'<tr><td class="left">{escape(meaning)}{mark}</td><td class="left soft">{other}</td>'
+        f'<td>{quantity}</td><td class="left soft">{escape(line.unit) if quantity else ""}</td>'
+        f'<td class="soft">{price}</td><td>{_eur(cent)}</td></tr>'
     )
 
 
@@ -157,7 +175,7 @@ def _membership(m: Membership) -> str:
     shown = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in tiles)
     return (
         f"<section><h2>{escape(m.portfolio.name or m.portfolio.id)}</h2>"
-        f'<p class="about">Contract {escape(contract.id)}. {escape(_terms(m))}</p>'
+        f'<p class="about">Contract “{escape(contract.id)}”. {escape(_terms(m))}</p>'
         f'<div class="tiles">{shown}</div>{_picture(m)}</section>'
     )
 
@@ -175,33 +193,43 @@ def _terms(m: Membership) -> str:
     if c.fee_eur_per_kw_year:
         said.append(f"Power kept ready earns {c.fee_eur_per_kw_year:g} EUR per kW and year.")
     if c.notice_s:
-        said.append(f"Notice: {c.notice_s / 60:g} min.")
+        said.append(f"Notice: {c.notice_s:g} s." if c.notice_s < 120.0 else f"Notice: {c.notice_s / 60:g} min.")
     return " ".join(said)
 
 
 def _picture(m: Membership) -> str:
-    """Baseline, asked and metered power through the time settled."""
-    d, row = m.delivery, m.row
+    """Power of the member's devices beside their baseline, and below it the change that was asked and came."""
+    d, row, v = m.delivery, m.row, m.verified
     base, met = d.baseline_kw[row], d.metered_kw[row]
-    asked = np.where(m.verified.due[row], m.verified.planned_kw[row], np.nan)
-    every = np.concatenate([base, met, asked[np.isfinite(asked)]])
-    low, high = min(float(every.min()), 0.0), max(float(every.max()), 0.0)
+    asked = np.where(v.due[row], v.planned_kw[row] - base, np.nan)
+    came = np.where(v.due[row], met - base, np.nan)
+    power = _plot(m, np.concatenate([base, met]), "Power of your devices", 210)
+    power.line(base, "faint", width=1.3, dash="4 3")
+    power.line(met, "distributed", width=1.6)
+    power.tell("baseline", "faint", base)
+    power.tell("metered", "distributed", met)
+    change = _plot(m, np.concatenate([asked, came]), "Change from the baseline", 170)
+    change.area(np.zeros(len(came)), came, "upstream", opacity=0.55)
+    change.line(asked, "over", width=1.6)
+    change.tell("asked", "over", asked)
+    change.tell("delivered", "upstream", came)
+    keys = (
+        (("faint", "baseline: what you would have drawn", "dash"), ("distributed", "metered", "line")),
+        (("over", "asked", "line"), ("upstream", "delivered", "box")),
+    )
+    titles = ("Power of your devices", "Change from the baseline, where an answer was due")
+    return "".join(
+        f"<figure><figcaption><h3>{title}</h3></figcaption>{plot.svg}</figure>{legend(key)}"
+        for title, plot, key in zip(titles, (power, change), keys, strict=True)
+    )
+
+
+def _plot(m: Membership, every: Floats, label: str, height: int) -> Plot:
+    low, high = float(np.nanmin(every, initial=0.0)), float(np.nanmax(every, initial=0.0))
     room = 0.06 * max(high - low, 0.1)
-    time = np.datetime64(d.start.astimezone(UTC).replace(tzinfo=None), "m") + 15 * np.arange(len(base))
-    plot = Plot(time, 0.25, low - room * (low < 0), high + room, "kW", "Power of your devices", width=900, height=230)
-    plot.area(base, met, "upstream", opacity=0.35)
-    plot.line(base, "faint", width=1.3, dash="4 3")
-    plot.line(met, "distributed", width=1.6)
-    plot.line(asked, "over", width=1.3)
-    plot.tell("baseline", "faint", base)
-    plot.tell("asked", "over", asked)
-    plot.tell("metered", "distributed", met)
-    keys = [
-        ("faint", "baseline: what you would have drawn", "dash"),
-        ("over", "asked", "line"),
-        ("distributed", "metered", "line"),
-    ]
-    return f"<figure>{plot.svg}</figure>{legend(keys)}"
+    begin = np.datetime64(m.delivery.start.astimezone(UTC).replace(tzinfo=None), "m")
+    time = begin + 15 * np.arange(len(m.delivery.price_eur_per_kwh))
+    return Plot(time, 0.25, low - room * (low < 0), high + room, "kW", label, width=900, height=height)
 
 
 def _days(s: Statement) -> str:
@@ -219,7 +247,7 @@ def _days(s: Statement) -> str:
     for day in sorted(by_day)[-MOST_DAYS:]:
         cents = _in_cents([by_day[day].get(what, Decimal(0)) for what in whats])
         cells = "".join(f"<td>{_eur(cent) if cent else ''}</td>" for cent in cents)
-        rows.append(f'<tr><td class="left">{day}</td>{cells}<td><b>{_eur(sum(cents, Decimal(0)))}</b></td></tr>')
+        rows.append(f'<tr><td class="left day">{day}</td>{cells}<td><b>{_eur(sum(cents, Decimal(0)))}</b></td></tr>')
     cut = len(by_day) > MOST_DAYS
     more = f'<p class="note">The last {MOST_DAYS} of {len(by_day)} days; the CSV file has all.</p>' * cut
     return f'<section><h2>Day by day</h2><div class="scroll"><table>{"".join(rows)}</table></div>{more}</section>'
