@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from textwrap import wrap
 from typing import Any, final
 
 import numpy as np
 
 from archipel.model import StrategyResult
-from archipel.report.figures import grouped
+from archipel.report.figures import Line, grouped
 from archipel.report.kpis import kpis
 from archipel.strategies.demand_event import DemandEvent, Way
 from archipel.vpp.event import AFTER_H, QUARTER_H, WORTH_EUR_PER_KWH
@@ -20,9 +21,10 @@ DAYS = ("rules", "central, none", "central, event", "price, none", "price, event
 OF_THE_DAY = (
     "cost_eur", "import_kwh", "export_kwh", "peak_import_kw", "losses_kwh", "ev_unserved_kwh", "ev_open_kwh",
     "comfort_missed_k_h", "unserved_kwh", "voltage_violation_node_h", "worst_v_pu", "branch_overload_h",
-    "worst_loading", "connection_violation_h", "messages",
+    "worst_loading", "connection_violation_h", "peak_after_kw", "messages",
 )  # fmt: skip
-BANDS = ((0.98, "all of it"), (0.90, "nearly all of it"), (0.50, "part of it"), (-math.inf, "little of it"))
+SHORT = 0.95
+"""Below this share of what was asked a way has not delivered."""
 
 
 def figures(done: DemandEvent) -> dict[str, Any]:
@@ -62,6 +64,9 @@ def results(done: DemandEvent) -> tuple[StrategyResult, ...]:
 def _day(done: DemandEvent, result: StrategyResult) -> dict[str, Any]:
     found = kpis(done.scenario, result)
     found["messages"] = sum(int(entry["messages"]) for entry in result.agreements)
+    first = result.time[0].astype("datetime64[s]").item().replace(tzinfo=done.event.start.tzinfo)
+    after = replace(done.event, start=done.event.end, hours=AFTER_H).quarters(first, len(result.time))
+    found["peak_after_kw"] = float(result.upstream_p_kw[after].max())
     return {key: found[key] for key in OF_THE_DAY}
 
 
@@ -90,111 +95,145 @@ def _plain(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _line(key: str, label: str, unit: str, meaning: str, scale: float = 1.0, digits: int = 0) -> Line:
+    return Line(key, label, unit, "", meaning, scale, digits)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: a value for some of the days."""
+    """One line of the comparison: a value for some of the days."""
 
-    label: str
-    unit: str
-    meaning: str
+    line: Line
     value: Mapping[str, str]
-    """As printed, by day."""
+    """As printed, by day; a day that has no such figure is missing."""
 
 
-def tables(found: Mapping[str, Any]) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    """The lines of the comparison by group; days that have no such figure are left out of a line."""
-    ways, days = found["ways"], found["days"]
+AFTER = f"{AFTER_H:g} h after"
+GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
+    (
+        "Delivered",
+        (
+            _line("delivered_kwh", "Not drawn by asked devices", "kWh", "Against the same way's day without event."),
+            _line(
+                "delivered_share", "Of what was asked", "%",
+                "Quarter hour by quarter hour: too much in one does not make up for another.", 100.0, 1,
+            ),
+            _line("least_kw", "Weakest quarter hour", "kW", "Smallest reduction in the event."),
+            _line("most_kw", "Strongest quarter hour", "kW", "Largest reduction in the event."),
+            _line(
+                "at_connection_kwh", "Metered at the connection", "kWh",
+                "With losses, and with what devices did that were not asked.",
+            ),
+            _line(
+                "meter_before_kwh", "By meter before", "kWh",
+                "What a meter alone would tell: against the mean of the hour before the announcement. It takes the sun "
+                "that sets for something the devices did.",
+            ),
+        ),
+    ),
+    (
+        "Before and after",
+        (
+            _line("before_kwh", "Put aside before", "kWh", "Drawn more between announcement and start."),
+            _line("rebound_kwh", f"Rebound, {AFTER}", "kWh", "Drawn more by asked devices than without event."),
+            _line("peak_after_kw", f"Highest import, {AFTER}", "kW", "At the connection."),
+        ),
+    ),
+    (
+        "Comfort",
+        (
+            _line(
+                "ev_unserved_kwh", "Missing at departure", "kWh", "All vehicles, not only asked ones.", digits=1
+            ),
+            _line("comfort_missed_k_h", "Houses outside their band", "K h", "Sum over heat pumps.", digits=1),
+        ),
+    ),
+    (
+        "Cost",
+        (
+            _line(
+                "cost_eur", "Cost of these hours", "EUR",
+                "Energy, fees, peak charge, wear; what is drained from stores or still owed to vehicles is counted.",
+                digits=1,
+            ),
+            _line(
+                "event_cost_eur", "The event adds", "EUR",
+                "To the same way's day without event; without payments.", digits=2,
+            ),
+            _line("event_cost_eur_per_kwh", "Per kWh delivered", "ct", "The line above, shared out.", 100.0, 1),
+            _line(
+                "paid_eur", "Paid to cells", "EUR",
+                "Price that held times what was not drawn: from one party to another, no cost of the area.", digits=2,
+            ),
+        ),
+    ),
+    (
+        "Network",
+        (
+            _line("worst_v_pu", "Voltages", "pu", "Lowest and highest of any node.", digits=3),
+            _line("voltage_violation_node_h", "Beyond voltage limits", "node h", "Sum over nodes.", digits=2),
+            _line("worst_loading", "Highest loading", "%", "Of any branch.", 100.0, 1),
+            _line("branch_overload_h", "Beyond loading limits", "branch h", "Sum over branches.", digits=2),
+            _line("connection_violation_h", "Beyond firm limits", "h", "At the connection.", digits=2),
+        ),
+    ),
+    (
+        "Messages",
+        (
+            _line(
+                "event_messages", "For the event", "",
+                "Setpoints to asked devices; or prices told to cells and their answers.",
+            ),
+            _line(
+                "messages", "Between cells in all", "",
+                "Agreements of these hours. The centre needs none: it reads and orders every device instead.",
+            ),
+        ),
+    ),
+)  # fmt: skip
 
-    def came(key: str, label: str, unit: str, meaning: str, digits: int = 0, scale: float = 1.0) -> Row:
-        value = {f"{name}, event": _said(way[key], digits, scale) for name, way in ways.items()}
-        return Row(label, unit, meaning, value)
 
-    def day(key: str, label: str, unit: str, meaning: str, digits: int = 0, scale: float = 1.0) -> Row:
-        return Row(label, unit, meaning, {name: _said(one[key], digits, scale) for name, one in days.items()})
-
-    peaks = {"central, none": ways["central"]["none_peak_kw"], "price, none": ways["price"]["none_peak_kw"]}
-    peaks |= {f"{name}, event": way["rebound_peak_kw"] for name, way in ways.items()}
-    band = {name: "–" if one["worst_v_pu"] is None else "{:.3f}–{:.3f}".format(*one["worst_v_pu"]) for name, one in days.items()}
-    after = f"{AFTER_H:g} h after"
-    return (
+def tables(found: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
+    """The lines of the comparison by group."""
+    columns = {name: dict(day) for name, day in found["days"].items()}
+    for name, way in found["ways"].items():
+        columns[f"{name}, event"] |= way
+    return [
         (
-            "Delivered",
-            (
-                came("delivered_kwh", "Not drawn by asked devices", "kWh", "Against the same way's day without event."),
-                came("delivered_share", "Of what was asked", "%", "Quarter hour by quarter hour: too much in one does not make up for another.", 1, 100.0),
-                came("least_kw", "Weakest quarter hour", "kW", "Smallest reduction in the event."),
-                came("most_kw", "Strongest quarter hour", "kW", "Largest reduction in the event."),
-                came("at_connection_kwh", "Metered at the connection", "kWh", "With losses, and with what devices did that were not asked."),
-                came("meter_before_kwh", "By meter before", "kWh", "What a meter alone would tell: against the mean of the hour before the announcement. Sun and evening make it wrong."),
-            ),
-        ),
-        (
-            "Before and after",
-            (
-                came("before_kwh", "Put aside before", "kWh", "Drawn more between announcement and start."),
-                came("rebound_kwh", f"Rebound, {after}", "kWh", "Drawn more by asked devices than without event."),
-                Row(f"Highest import, {after}", "kW", "At the connection.", {k: _said(v, 0) for k, v in peaks.items()}),
-            ),
-        ),
-        (
-            "Comfort",
-            (
-                day("ev_unserved_kwh", "Missing in vehicles at departure", "kWh", "All vehicles, not only asked ones.", 1),
-                day("comfort_missed_k_h", "Houses outside their band", "K h", "Sum over heat pumps.", 1),
-            ),
-        ),
-        (
-            "Cost",
-            (
-                day("cost_eur", "Cost of these hours", "EUR", "Energy, fees, peak charge, wear; what is drained from stores and still owed to vehicles is counted.", 1),
-                came("event_cost_eur", "The event adds", "EUR", "To the day without event of the same way; without payments.", 2),
-                came("event_cost_eur_per_kwh", "Per kWh delivered", "ct", "", 1, 100.0),
-                came("paid_eur", "Paid to cells", "EUR", "Price that held times what was not drawn; a payment between parties, no cost of the area.", 2),
-            ),
-        ),
-        (
-            "Network",
-            (
-                Row("Lowest and highest voltage", "pu", "Any node, any quarter hour.", band),
-                day("voltage_violation_node_h", "Beyond voltage limits", "node h", "Sum over nodes.", 2),
-                day("worst_loading", "Highest loading", "%", "Any branch.", 1, 100.0),
-                day("branch_overload_h", "Beyond loading limits", "branch h", "Sum over branches.", 2),
-                day("connection_violation_h", "Beyond firm limits", "h", "At the connection.", 2),
-            ),
-        ),
-        (
-            "Messages",
-            (
-                came("event_messages", "For the event", "", "Setpoints to asked devices; or prices told to cells and their answers."),
-                day("messages", "Between cells in all", "", "Agreements of these hours; the centre reads and orders every device instead."),
-            ),
-        ),
-    )  # fmt: skip
+            title,
+            [
+                Row(line, {n: _said(v[line.key], line.digits, line.scale) for n, v in columns.items() if line.key in v})
+                for line in lines
+            ],
+        )
+        for title, lines in GROUPS
+    ]
 
 
 def text(found: Mapping[str, Any]) -> str:
     """The comparison as text of at most 100 columns."""
-    lines = [summary(found), "", f"{'':<33}{'':>9}" + "".join(f"{name:>11}" for name in ("rules", *["central"] * 2, *["price"] * 2))]
-    lines.append(f"{'':<33}{'':>9}" + "".join(f"{name:>11}" for name in ("no event", *["no event", "event"] * 2)))
+    heads = (("rules", *["central"] * 2, *["price"] * 2), ("no event", *["no event", "event"] * 2))
+    lines = [*wrap(summary(found), 100), ""]
+    lines += [" " * 40 + "".join(f"{name:>12}" for name in names) for names in heads]
     for title, rows in tables(found):
         lines.append(title)
         for row in rows:
-            values = "".join(f"{row.value.get(name, ''):>11}" for name in DAYS)
-            lines.append(f"  {row.label:<31}{row.unit:>9}{values}".rstrip())
+            values = "".join(f"{row.value.get(name, ''):>12}" for name in DAYS)
+            lines.append(f"  {row.line.label:<29}{row.line.unit:>9}{values}".rstrip())
     return "\n".join(lines)
 
 
 def summary(found: Mapping[str, Any]) -> str:
     """In a few sentences, each true for the figures at hand."""
-    return " ".join((headline(found), *story(found)))
+    return " ".join((f"{headline(found)}.", *story(found), shortfall(found))).strip()
 
 
 def headline(found: Mapping[str, Any]) -> str:
     """What was asked and who delivered."""
     central, price = (found["ways"][name]["delivered_share"] for name in ("central", "price"))
     wanted = f"{grouped(found['reduction_kw'], 0)} kW less for {found['hours']:g} h"
-    return f"{wanted}: orders brought {100 * central:.0f} %, a price {100 * price:.0f} %"+ "."
+    return f"{wanted}: orders brought {100 * central:.0f} %, a price {100 * price:.0f} %"
 
 
 def story(found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -204,8 +243,8 @@ def story(found: Mapping[str, Any]) -> tuple[str, ...]:
     most = "" if found["most_kw"] is None else f" Together they could have held {grouped(found['most_kw'], 0)} kW."
     who = f"{asked} devices were asked at {found['announced'][11:16]} UTC for {found['at'][11:16]} UTC.{most}"
     back = "; ".join(
-        f"{name} {grouped(way['rebound_kwh'], 0)} kWh, highest import {grouped(way['rebound_peak_kw'], 0)} kW instead of "
-        f"{grouped(way['none_peak_kw'], 0)} kW"
+        f"{name} {grouped(way['rebound_kwh'], 0)} kWh, highest import {grouped(way['rebound_peak_kw'], 0)} kW "
+        f"instead of {grouped(way['none_peak_kw'], 0)} kW"
         for name, way in ways.items()
     )
     missed = [
@@ -220,18 +259,20 @@ def story(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def shortfall(found: Mapping[str, Any]) -> str:
-    """A sentence where less than nearly all came, whichever way; empty otherwise."""
-    least = {name: way["delivered_share"] for name, way in found["ways"].items() if way["delivered_share"] < BANDS[1][0]}
+    """A sentence where much less came than was asked; empty otherwise."""
+    least = {n: way["delivered_share"] for n, way in found["ways"].items() if way["delivered_share"] < SHORT}
     if not least:
         return ""
-    said = ", ".join(f"{name} brought {100 * share:.0f} %" for name, share in least.items())
-    at_most = max(found["price_eur_per_kwh"], default=0.0) >= WORTH_EUR_PER_KWH
-    dear = f" The price reached {WORTH_EUR_PER_KWH:g} EUR/kWh, the most that is told." if at_most else ""
-    return f"Short of what was asked: {said}.{dear}"
+    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in least.items())
+    dear = max(found["price_eur_per_kwh"], default=0.0) >= WORTH_EUR_PER_KWH
+    why = f" The price reached {WORTH_EUR_PER_KWH:g} EUR/kWh, the most that is told." if dear else ""
+    return f"Short of what was asked: {said}.{why}"
 
 
-def _said(value: float | None, digits: int, scale: float = 1.0) -> str:
+def _said(value: Any, digits: int, scale: float = 1.0) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return "–".join(f"{one:.{digits}f}" for one in value)
     words = grouped(value * scale, digits)
     return words.lstrip("-") if not words.strip("-0. ") else words.replace("-", "−")

@@ -22,13 +22,11 @@ from archipel.controller.agreeing import ACCEPT, carry_over, firmness
 from archipel.controller.solo import SoloPlan
 from archipel.devices.base import State
 from archipel.model import Bools, Floats, Horizon, Scenario
-from archipel.optimisation.block import Block
 from archipel.optimisation.central import WAYS, Joined, join, solve_piqp
 from archipel.strategies.central import PASSES, interval_at, split
 from archipel.strategies.event_asked import Asked, Base, EventImpossible
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.strategies.whole import (
-    children_of,
     follow_whole,
     forget_whole,
     linearise_whole,

@@ -1,0 +1,328 @@
+"""One HTML page about an event: the same reduction by orders and by price, side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archipel.model import Floats, StrategyResult
+from archipel.report.event_page_figures import DAYS, figures, headline, results, shortfall, story, tables
+from archipel.report.figures import grouped
+from archipel.report.html import page
+from archipel.report.svg import Plot, legend, tag, text, ticks
+from archipel.strategies.demand_event import DemandEvent, Way
+
+COLOUR = {"central": "central", "price": "distributed"}
+TITLE = {"central": "Central dispatch", "price": "Price to the cells"}
+KINDS = (
+    ("battery", "batteries", "battery"), ("ev_charger", "vehicles", "vehicles"), ("heat_pump", "heat pumps", "heat"),
+    ("sheddable", "loads that can be shed", "load"),
+)  # fmt: skip
+WIDE, HIGH = 620, 220
+HEADS = ("Local rules", "Centre", "Centre, event", "Cells", "Cells, event")
+
+
+def event_page(done: DemandEvent, found: Mapping[str, Any] | None = None) -> str:
+    """The whole page; text that came from files is escaped."""
+    found = figures(done) if found is None else found
+    parts = [
+        _header(done, found),
+        _section("What was drawn less", _ABOUT_LESS, _side_by_side(done, _less)),
+        _section("Asked devices, with and without the event", _ABOUT_ASKED, _side_by_side(done, _asked)),
+        _section("At the connection", _ABOUT_AREA, _side_by_side(done, _area)),
+        _section("How the price was found", _ABOUT_PRICE, _price(done)),
+        _section("Side by side", _ABOUT_TABLE, _table(found)),
+        _section("What is compared with what", "", _method(done)),
+    ]
+    return page(f"{done.scenario.name}: event", parts)
+
+
+_ABOUT_LESS = (
+    "Reduction of the asked devices against the same way's day without event, by kind of device. Below zero they draw "
+    "more: what was put off, and what is filled up again."
+)
+_ABOUT_ASKED = "Sum over asked devices; below zero batteries give more than the others draw."
+_ABOUT_AREA = (
+    "What the area draws from the upstream grid, with sun and loads that nobody asked. Grey: local rules alone, nobody "
+    "plans."
+)
+_ABOUT_PRICE = (
+    "Every dot is a price that was told to all cells and the sum of what they answered, each by its own plan. Devices "
+    "of like cost answer together: the curve is stairs, and between two stairs no price hits."
+)
+_ABOUT_TABLE = (
+    "Five days on the same AC power flow from the same states. Cost, network, comfort and messages are of all hours "
+    "that were run, from before the announcement to six hours after the event."
+)
+
+
+def _header(done: DemandEvent, found: Mapping[str, Any]) -> str:
+    event = done.event
+    over = (
+        f"{done.scenario.name} · {event.start:%A} {event.start.day} {event.start:%B %Y} · {event.start:%H:%M} to "
+        f"{event.end:%H:%M} UTC · {done.forecast} forecast"
+    )
+    many = {kind: words for kind, words, _ in KINDS}
+    who = ", ".join(f"{count} {many.get(kind, kind)}" for kind, count in found["asked_devices"].items())
+    lede = f"Asked: {who}. {done.scenario.title.rstrip('.')}."
+    short = shortfall(found)
+    warn = f'<p class="warn">{escape(short)}</p>' if short else ""
+    tiles = "".join(f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in _tiles(found))
+    return (
+        f'<div class="top"><p class="over">{escape(over)}</p><h1>{escape(headline(found))}</h1>'
+        f'<p class="more">{escape(" ".join(story(found)))}</p><p class="lede">{escape(lede)}</p>{warn}'
+        f'<div class="tiles">{tiles}</div></div>'
+    )
+
+
+def _tiles(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    out = []
+    for name, way in found["ways"].items():
+        out.append((f"{grouped(way['delivered_kwh'], 0)} kWh", f"delivered, {name}"))
+        out.append((f"{grouped(way['rebound_kwh'], 0)} kWh", f"rebound, {name}"))
+        out.append((f"{grouped(way['event_cost_eur'], 1).replace('-', '−')} EUR", f"cost, {name}"))
+    return out
+
+
+def _section(title: str, about: str, body: str) -> str:
+    said = f'<p class="about">{escape(about)}</p>' if about else ""
+    return f"<section><h2>{escape(title)}</h2>{said}{body}</section>"
+
+
+def _side_by_side(done: DemandEvent, draw: Any) -> str:
+    pictures, keys = [], ""
+    for way in done.ways:
+        svg, remark, keys = draw(done, way)
+        head = f'<h3 class="s" style="--c:var(--{COLOUR[way.name]})">{TITLE[way.name]}</h3>'
+        pictures.append(f"<figure><figcaption>{head}<small>{escape(remark)}</small></figcaption>{svg}</figure>")
+    return f'<div class="two">{"".join(pictures)}</div>{keys}'
+
+
+def _plot(done: DemandEvent, way: Way, series: Sequence[Any], what: str) -> Plot:
+    """An empty plot that holds the series, the event shaded."""
+    low, high = min(float(np.min(one)) for one in series), max(float(np.max(one)) for one in series)
+    room = 0.07 * max(high - low, 1.0)
+    plot = Plot(
+        way.none.time, way.none.dt_h, low - room, high + room, "kW", f"{what}, {way.name}", width=WIDE, height=HIGH
+    )
+    inside = np.flatnonzero(_inside(done, way.none))
+    half = 0.5 * float(plot.x[1] - plot.x[0])
+    left, right = float(plot.x[inside[0]]) - half, float(plot.x[inside[-1]]) + half
+    size = {"x": left, "y": plot.top, "width": right - left, "height": plot.height - plot.top - plot.bottom}
+    plot.draw(tag("rect", fill="var(--mark)", **size))
+    return plot
+
+
+def _inside(done: DemandEvent, result: StrategyResult) -> NDArray[np.bool_]:
+    first = result.time[0].astype("datetime64[s]").item().replace(tzinfo=done.event.start.tzinfo)
+    return done.event.quarters(first, len(result.time))
+
+
+def _all(done: DemandEvent, of: Any) -> list[Floats]:
+    """A series of both ways, so that both pictures have one scale."""
+    return [of(way) for way in done.ways]
+
+
+def _drawn(done: DemandEvent, result: StrategyResult, rows: NDArray[np.bool_] | None = None) -> Floats:
+    chosen = done.devices if rows is None else done.devices & rows
+    return np.asarray(result.p_kw[chosen].sum(axis=0, dtype=np.float64))
+
+
+def _less(done: DemandEvent, way: Way) -> tuple[str, str, str]:
+    kind = np.array(done.scenario.device_kind)
+    shown = [entry for entry in KINDS if (done.devices & (kind == entry[0])).any()]
+
+    def by_kind(one: Way) -> list[Floats]:
+        return [_drawn(done, one.none, kind == k) - _drawn(done, one.asked, kind == k) for k, *_ in shown]
+
+    stacks = _all(done, by_kind)
+    span = [np.sum([np.maximum(s, 0.0) for s in stack], axis=0) for stack in stacks]
+    span += [np.sum([np.minimum(s, 0.0) for s in stack], axis=0) for stack in stacks]
+    plot = _plot(done, way, [*span, np.array([done.event.reduction_kw])], "Reduction of asked devices")
+    up, down = np.zeros((2, len(way.none.time)))
+    for (_, words, colour), less in zip(shown, by_kind(way), strict=True):
+        _bars(plot, up, up + np.maximum(less, 0.0), colour)
+        _bars(plot, down, down + np.minimum(less, 0.0), colour)
+        up, down = up + np.maximum(less, 0.0), down + np.minimum(less, 0.0)
+        plot.tell(words, colour, less, 0)
+    wanted = np.where(_inside(done, way.none), done.event.reduction_kw, np.nan)
+    plot.line(wanted, "limit", width=1.6, dash="5 3")
+    plot.tell("asked", "limit", wanted, 0)
+    came = way.came
+    remark = (
+        f"{grouped(came.delivered_kwh, 0)} of {grouped(came.asked_kwh, 0)} kWh, {grouped(came.least_kw, 0)} to "
+        f"{grouped(came.most_kw, 0)} kW; rebound {grouped(came.rebound_kwh, 0)} kWh"
+    )
+    keys = [*((colour, words, "box") for _, words, colour in shown), ("limit", "asked for", "dash")]
+    return plot.svg, remark, legend([*keys, ("mark", "the event", "box")])
+
+
+def _bars(plot: Plot, low: Floats, high: Floats, colour: str) -> None:
+    """A bar for every quarter hour: power is a mean of it, not a point on a line."""
+    wide = 0.86 * float(plot.x[1] - plot.x[0])
+    for x, a, b in zip(plot.x, plot.y(low), plot.y(high), strict=True):
+        if abs(b - a) > 0.05:
+            size = {"x": float(x) - wide / 2, "y": float(min(a, b)), "width": wide, "height": float(abs(b - a))}
+            plot.draw(tag("rect", fill=f"var(--{colour})", **size))
+
+
+def _asked(done: DemandEvent, way: Way) -> tuple[str, str, str]:
+    every = [*_all(done, lambda w: _drawn(done, w.none)), *_all(done, lambda w: _drawn(done, w.asked))]
+    plot = _plot(done, way, every, "Power of asked devices")
+    none, asked = _drawn(done, way.none), _drawn(done, way.asked)
+    plot.line(none, "ink", width=1.2, dash="3 2")
+    plot.line(asked, COLOUR[way.name], width=1.8)
+    plot.tell("without event", "ink", none, 0)
+    plot.tell("with event", COLOUR[way.name], asked, 0)
+    remark = f"drawn more before the start: {grouped(way.came.before_kwh, 0).replace('-', '−')} kWh"
+    return plot.svg, remark, _lines()
+
+
+def _area(done: DemandEvent, way: Way) -> tuple[str, str, str]:
+    every = [w.upstream_p_kw for w in results(done)]
+    plot = _plot(done, way, every, "Power at the connection")
+    plot.line(done.rules.upstream_p_kw, "uncoordinated", width=1.1)
+    plot.line(way.none.upstream_p_kw, "ink", width=1.2, dash="3 2")
+    plot.line(way.asked.upstream_p_kw, COLOUR[way.name], width=1.8)
+    for words, colour, one in (
+        ("local rules", "uncoordinated", done.rules), ("without event", "ink", way.none),
+        ("with event", COLOUR[way.name], way.asked),
+    ):  # fmt: skip
+        plot.tell(words, colour, one.upstream_p_kw, 0)
+    came = way.came
+    remark = (
+        f"highest import in the hours after: {grouped(came.rebound_peak_kw, 0)} kW, without event "
+        f"{grouped(came.none_peak_kw, 0)} kW"
+    )
+    return plot.svg, remark, _lines(("uncoordinated", "local rules, nothing asked", "line"))
+
+
+def _lines(*more: tuple[str, str, str]) -> str:
+    keys = [("central", "centre, with event", "line"), ("distributed", "cells, with event", "line")]
+    return legend([*keys, ("ink", "the same way without event", "dash"), *more, ("mark", "the event", "box")])
+
+
+def _price(done: DemandEvent) -> str:
+    rows = [
+        (
+            f"{search.at:%H:%M}",
+            f"{max(search.at, done.event.start):%H:%M}–{search.until:%H:%M}",
+            str(len(search.rounds)),
+            f"{100 * search.rounds[-1].price_eur_per_kwh:.2f}",
+            grouped(search.rounds[-1].reduction_kw, 0),
+        )
+        for search in done.searches
+    ]
+    head = ("Looked for at", "for", "prices told", "held, ct/kWh", "answered, kW")
+    cells = "".join(f"<tr>{''.join(f'<td>{escape(v)}</td>' for v in row)}</tr>" for row in rows)
+    table = f"<table><tr>{''.join(f'<th>{escape(v)}</th>' for v in head)}</tr>{cells}</table>"
+    return f'<div class="two"><figure>{_rounds(done)}</figure><div>{table}</div></div>'
+
+
+def _rounds(done: DemandEvent) -> str:
+    """Answers against prices; the price on a logarithmic scale, for prices that matter are small beside the most."""
+    told = [(one, k) for k, search in enumerate(done.searches) for one in search.rounds]
+    price = np.array([max(one.price_eur_per_kwh, 1e-3) for one, _ in told])
+    answer = np.array([one.reduction_kw for one, _ in told])
+    low, high = min(0.0, float(answer.min())), 1.08 * max(float(answer.max()), done.event.reduction_kw)
+    begin, end = math.floor(math.log10(price.min()) * 4) / 4, math.ceil(math.log10(price.max()) * 4) / 4
+    end = max(end, begin + 0.5)
+    left, right, top, floor = 44, WIDE - 10, 16, HIGH - 24
+
+    def x(value: Any) -> Any:
+        return left + (right - left) * (np.log10(value) - begin) / (end - begin)
+
+    def y(value: Any) -> Any:
+        return top + (floor - top) * (high - value) / (high - low)
+
+    drawn = [text(left - 4, 9, "kW", text_anchor="end", class_="unit")]
+    for mark in ticks(low, high):
+        at = float(y(mark))
+        drawn.append(tag("line", class_="grid", x1=left, x2=right, y1=at, y2=at))
+        drawn.append(text(left - 4, at + 3, grouped(mark, 0).replace("-", "−"), text_anchor="end"))
+    for power in range(math.floor(begin), math.ceil(end) + 1):
+        for step in (1, 2, 5):
+            if begin <= math.log10(step * 10.0**power) <= end:
+                at = float(x(step * 10.0**power))
+                drawn.append(tag("line", class_="axis", x1=at, x2=at, y1=floor, y2=floor + 3))
+                drawn.append(text(at, floor + 13, f"{step * 10.0**power * 100:g} ct", text_anchor="middle"))
+    at = float(y(done.event.reduction_kw))
+    drawn.append(tag("line", x1=left, x2=right, y1=at, y2=at, stroke="var(--limit)", stroke_dasharray="5 3"))
+    drawn.append(text(right - 2, at - 4, "asked for", class_="halo", text_anchor="end"))
+    shades = ("distributed", "battery", "over", "alone", "high")
+    for k, search in enumerate(done.searches):
+        for one in search.rounds:
+            last = one is search.rounds[-1]
+            drawn.append(
+                tag(
+                    "circle", cx=float(x(max(one.price_eur_per_kwh, 1e-3))), cy=float(y(one.reduction_kw)),
+                    r=5 if last else 3, fill=f"var(--{shades[k % len(shades)]})", fill_opacity=1.0 if last else 0.55,
+                )
+            )  # fmt: skip
+    keys = [
+        (shades[k % len(shades)], f"at {search.at:%H:%M}, for until {search.until:%H:%M}", "dot")
+        for k, search in enumerate(done.searches)
+    ]
+    svg = tag(
+        "svg", tag("title", "Prices told and answers"), *drawn, viewBox=f"0 0 {WIDE} {HIGH}", class_="plot", role="img"
+    )
+    return svg + legend(keys)
+
+
+def _table(found: Mapping[str, Any]) -> str:
+    heads = "".join(f"<th>{escape(name)}</th>" for name in HEADS)
+    rows = [f'<tr><th></th><th></th>{heads}<th class="left"></th></tr>']
+    for title, lines in tables(found):
+        rows.append(f'<tr><th class="group" colspan="{len(DAYS) + 3}">{escape(title)}</th></tr>')
+        for row in lines:
+            values = "".join(f"<td>{escape(row.value.get(name, ''))}</td>" for name in DAYS)
+            rows.append(
+                f'<tr><td>{escape(row.line.label)}</td><td class="unit">{escape(row.line.unit)}</td>{values}'
+                f'<td class="why">{escape(row.line.meaning)}</td></tr>'
+            )
+    return f'<div class="scroll"><table class="ways">{"".join(rows)}</table></div>'
+
+
+def _method(done: DemandEvent) -> str:
+    event = done.event
+    pairs = (
+        (
+            "Asked for",
+            (
+                f"In every quarter hour of the event the asked devices together draw {grouped(event.reduction_kw, 0)} kW "
+                f"less than in the same way's day without event. Both ways are told so at {event.announced:%H:%M} UTC "
+                f"and have the same {done.forecast} forecast."
+            ),
+        ),
+        (
+            "Central dispatch",
+            (
+                "One optimiser sees all cells, devices and the network. The reduction is a limit of its problem; every "
+                "device gets setpoints."
+            ),
+        ),
+        (
+            "Price to the cells",
+            (
+                "Every cell hears a price for not drawing and plans for itself; cells agree on the network as ever. No "
+                "device is ordered from outside, and none is named in an answer."
+            ),
+        ),
+        (
+            "Without event",
+            (
+                "Known in a simulation only. On a meter a baseline stands in for it, with an error of its own: see "
+                "“by meter before”."
+            ),
+        ),
+        (
+            "Rebound",
+            "What is not drawn in the event is drawn before or after it, with the losses of the stores it waits in.",
+        ),
+    )
+    return f"<dl>{''.join(f'<dt>{escape(a)}</dt><dd>{escape(b)}</dd>' for a, b in pairs)}</dl>"
