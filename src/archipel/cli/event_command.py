@@ -28,7 +28,7 @@ def add_parsers(subparsers: Any) -> None:
         "  archipel event district\n"
         "  archipel event vpp --at 2016-05-26T17:00Z --hours 2 --reduction-kw 300\n"
         "  archipel event vpp --price 0.08 --notice-hours 4 --json > event.json\n\n"
-        "exit codes: 0 done, 1 a way delivered less than 95 % of what was asked, 2 an input cannot be used (also:\n"
+        "exit codes: 0 done, 1 a way delivered less than 90 % of what was asked, 2 an input cannot be used (also:\n"
         "more was asked than can be held), 130 stopped by Ctrl-C",
     )
     one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")

@@ -294,9 +294,9 @@ def _method(done: DemandEvent) -> str:
         (
             "Asked for",
             (
-                f"In every quarter hour of the event the asked devices together draw {grouped(event.reduction_kw, 0)} kW "
-                f"less than in the same way's day without event. Both ways are told so at {event.announced:%H:%M} UTC "
-                f"and have the same {done.forecast} forecast."
+                "In every quarter hour of the event the asked devices together draw "
+                f"{grouped(event.reduction_kw, 0)} kW less than in the same way's day without event. Both ways are "
+                f"told so at {event.announced:%H:%M} UTC and have the same {done.forecast} forecast."
             ),
         ),
         (

@@ -23,7 +23,9 @@ OF_THE_DAY = (
     "comfort_missed_k_h", "unserved_kwh", "voltage_violation_node_h", "worst_v_pu", "branch_overload_h",
     "worst_loading", "connection_violation_h", "peak_after_kw", "messages",
 )  # fmt: skip
-SHORT = 0.95
+SMALL_KW = 100.0
+"""Reductions below it are printed with a digit more."""
+SHORT = 0.90
 """Below this share of what was asked a way has not delivered."""
 
 
@@ -197,13 +199,21 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
 def tables(found: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
     """The lines of the comparison by group."""
     columns = {name: dict(day) for name, day in found["days"].items()}
+    more = {"kW", "kWh"} if found["reduction_kw"] < SMALL_KW else set()
     for name, way in found["ways"].items():
         columns[f"{name}, event"] |= way
     return [
         (
             title,
             [
-                Row(line, {n: _said(v[line.key], line.digits, line.scale) for n, v in columns.items() if line.key in v})
+                Row(
+                    line,
+                    {
+                        name: _said(value[line.key], line.digits or int(line.unit in more), line.scale)
+                        for name, value in columns.items()
+                        if line.key in value
+                    },
+                )
                 for line in lines
             ],
         )
@@ -232,7 +242,7 @@ def summary(found: Mapping[str, Any]) -> str:
 def headline(found: Mapping[str, Any]) -> str:
     """What was asked and who delivered."""
     central, price = (found["ways"][name]["delivered_share"] for name in ("central", "price"))
-    wanted = f"{grouped(found['reduction_kw'], 0)} kW less for {found['hours']:g} h"
+    wanted = f"{_said(found['reduction_kw'], 0)} kW less for {found['hours']:g} h"
     return f"{wanted}: orders brought {100 * central:.0f} %, a price {100 * price:.0f} %"
 
 
@@ -243,8 +253,8 @@ def story(found: Mapping[str, Any]) -> tuple[str, ...]:
     most = "" if found["most_kw"] is None else f" Together they could have held {grouped(found['most_kw'], 0)} kW."
     who = f"{asked} devices were asked at {found['announced'][11:16]} UTC for {found['at'][11:16]} UTC.{most}"
     back = "; ".join(
-        f"{name} {grouped(way['rebound_kwh'], 0)} kWh, highest import {grouped(way['rebound_peak_kw'], 0)} kW "
-        f"instead of {grouped(way['none_peak_kw'], 0)} kW"
+        f"{name} {_said(way['rebound_kwh'], 0)} kWh, highest import {_said(way['rebound_peak_kw'], 0)} kW "
+        f"instead of {_said(way['none_peak_kw'], 0)} kW"
         for name, way in ways.items()
     )
     missed = [

@@ -35,7 +35,7 @@ from archipel.strategies.whole import (
     worst_excess,
 )
 from archipel.twin import Decision, Seen
-from archipel.vpp.event import TOLERANCE, WORTH_EUR_PER_KWH, Event
+from archipel.vpp.event import WORTH_EUR_PER_KWH, Event
 
 NEAREST_EUR_PER_KWH = 10.0 * WORTH_EUR_PER_KWH
 """While the most that can be held is looked for: what drawing more than without event costs."""
@@ -43,6 +43,8 @@ DEFAULT_SHARE = 0.5
 """Part of what can be held that is asked for when nobody says how much."""
 LEAST_KW = 1.0
 """What is less is nothing to ask for."""
+SOLVED = 0.01
+"""Share by which the most that can be held is uncertain: it is found on a linear problem."""
 TOLERANCE_PIQP = 1e-6
 WAYS_HERE = (WAYS[2], *WAYS[:2], *WAYS[3:])
 """With the cost scaled first: on sunny afternoons with full batteries the others were seen to creep."""
@@ -133,7 +135,7 @@ class CentralDispatch:
             self.most_kw = _most(joined, rows, room, share, horizon)
             if np.isnan(self.event.reduction_kw):
                 self.event = replace(self.event, reduction_kw=self._half())
-        if self.event.reduction_kw > (1.0 + TOLERANCE) * self.most_kw:
+        if self.event.reduction_kw > (1.0 + SOLVED) * self.most_kw:
             raise EventImpossible(
                 f"event of {self.event.start:%Y-%m-%d %H:%M} UTC: found a reduction of {self.event.reduction_kw:,.0f} "
                 f"kW; expected at most {self.most_kw:,.0f} kW, which is what {int(self._devices.sum())} devices can "

@@ -34,8 +34,12 @@ from archipel.vpp.event import QUARTER_H, Event, Round, find_price
 
 QUIET_TICKS = 100
 """As in `Distributed`."""
-ROUNDS = 10
+ROUNDS = 8
 """Prices told at most in one search."""
+
+AGAIN, SETTLED = 4, 0.02
+"""A plan stays near the one before it (`cell.curvature`), so an answer lags behind a new price: cells agree again, this
+often at most, until their answer moves by less than this share of the reduction."""
 
 
 @final
@@ -121,11 +125,17 @@ class PriceToCells:
         without = base.mean(first_row, horizon, share)
         entries: list[dict[str, Any]] = []
 
+        def offered() -> float:
+            return float(((without - self._planned_kw())[inside] / share[inside]) @ weight / weight.sum())
+
         def answer(price: float) -> float:
             self._signal.price_eur_per_kwh[mine] = price
-            entries.append(self._agree(now, horizon, states, last))
             self.event_messages += 2 * len(self.parts.sites)
-            return float(((without - self._planned_kw())[inside] / share[inside]) @ weight / weight.sum())
+            said = [float("inf")]
+            while len(said) <= AGAIN and (len(said) < 3 or abs(said[-1] - said[-2]) > SETTLED * event.reduction_kw):
+                entries.append(self._agree(now, horizon, states, last))
+                said.append(offered())
+            return said[-1]
 
         if self._given is not None:
             rounds: tuple[Round, ...] = (Round(self._given, answer(self._given)),)

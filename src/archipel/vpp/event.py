@@ -12,6 +12,7 @@ alone would have told.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,8 +30,10 @@ WORTH_EUR_PER_KWH = 0.5
 """What a kWh of the reduction is worth at most: the highest price that is told, and what a plan of the centre pays for
 one that is missing. Below what plans pay for a kWh missing in a vehicle (2 EUR) or a house colder by a kelvin for
 hours: reductions give way to comfort."""
-TOLERANCE = 0.02
-"""Share of the reduction by which a plan may miss it before the price is changed."""
+LEAST_EUR_PER_KWH, NEAR_TIMES = 1e-3, 4.0
+"""A price search knows no smaller step from nothing; ends this many times apart are cut at their geometric mean."""
+TOLERANCE = 0.05
+"""Share of the reduction by which answers may miss it before another price is told."""
 
 
 @final
@@ -147,13 +150,13 @@ def find_price(
     *,
     first_eur_per_kwh: float | None = None,
     most_eur_per_kwh: float = WORTH_EUR_PER_KWH,
-    rounds: int = 10,
+    rounds: int = 8,
 ) -> tuple[Round, ...]:
     """Look for the price at which the answers add up to what is wanted.
 
-    Answers do not fall when the price rises. They are stairs rather than a line: many devices have the same costs. So
-    the interval that holds the price is cut by false position, its stale end counted half (the Illinois method), and in
-    the middle every third time.
+    Answers do not fall when the price rises. They are stairs rather than a line: many devices have the same costs. The
+    interval that holds the price is cut at its geometric mean until its ends are within `NEAR_TIMES`, then by false
+    position, its stale end counted half (the Illinois method), and in the middle every third time.
 
     Args:
         answer: the reduction [kW] that is offered at a price [EUR/kWh].
@@ -176,21 +179,29 @@ def find_price(
         return told[-1].reduction_kw - wanted_kw
 
     near_kw = TOLERANCE * wanted_kw
-    low, low_kw = 0.0, -wanted_kw
-    high, high_kw = most_eur_per_kwh, 0.0
-    if first_eur_per_kwh is not None and 0.0 < first_eur_per_kwh < most_eur_per_kwh:
-        beyond = ask(first_eur_per_kwh)
+    low, low_kw, high, high_kw = 0.0, -wanted_kw, most_eur_per_kwh, 0.0
+    price, times = first_eur_per_kwh or most_eur_per_kwh, 1.3
+    while len(told) < rounds:  # outwards from where it begins, until the price is held between two
+        beyond = ask(price)
         if beyond < 0.0:
-            low, low_kw = first_eur_per_kwh, beyond
+            low, low_kw = price, beyond
+            if price >= most_eur_per_kwh:
+                return tuple(told)
         else:
-            high, high_kw = first_eur_per_kwh, beyond
-    if high == most_eur_per_kwh and (not told or low_kw < -near_kw):
-        high_kw = ask(most_eur_per_kwh)
-        if high_kw < 0.0:
-            return tuple(told)
+            high, high_kw = price, beyond
+        if abs(beyond) <= near_kw or (high_kw > 0.0 and (low > 0.0 or price / times < LEAST_EUR_PER_KWH)):
+            break
+        if not first_eur_per_kwh:
+            break
+        price = min(price * times, most_eur_per_kwh) if beyond < 0.0 else price / times
+        times *= times
     while len(told) < rounds and min(abs(one.reduction_kw - wanted_kw) for one in told) > near_kw:
-        cut = low_kw / (low_kw - high_kw) if len(told) % 3 else 0.5
-        price = low + min(max(cut, 0.05), 0.95) * (high - low)
+        least = max(low, LEAST_EUR_PER_KWH)
+        if high > NEAR_TIMES * least:
+            price = math.sqrt(least * high)
+        else:
+            cut = low_kw / (low_kw - high_kw) if len(told) % 3 else 0.5
+            price = low + min(max(cut, 0.05), 0.95) * (high - low)
         beyond = ask(price)
         if beyond < 0.0:
             low, low_kw, high_kw = price, beyond, 0.5 * high_kw
