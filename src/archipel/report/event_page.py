@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model import Floats, StrategyResult
-from archipel.report.event_page_figures import DAYS, figures, headline, results, shortfall, story, tables
-from archipel.report.figures import grouped
+from archipel.report.event_page_figures import DAYS, figures, headline, results, said, shortfall, story, tables
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend, tag, text, ticks
 from archipel.strategies.demand_event import DemandEvent, Way
@@ -83,9 +82,9 @@ def _header(done: DemandEvent, found: Mapping[str, Any]) -> str:
 def _tiles(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     out = []
     for name, way in found["ways"].items():
-        out.append((f"{grouped(way['delivered_kwh'], 0)} kWh", f"delivered, {name}"))
-        out.append((f"{grouped(way['rebound_kwh'], 0)} kWh", f"rebound, {name}"))
-        out.append((f"{grouped(way['event_cost_eur'], 1).replace('-', '−')} EUR", f"cost, {name}"))
+        out.append((f"{said(way['delivered_kwh'])} kWh", f"delivered, {name}"))
+        out.append((f"{said(way['rebound_kwh'])} kWh", f"rebound, {name}"))
+        out.append((f"{said(way['event_cost_eur'], 1)} EUR", f"cost, {name}"))
     return out
 
 
@@ -155,8 +154,8 @@ def _less(done: DemandEvent, way: Way) -> tuple[str, str, str]:
     plot.tell("asked", "limit", wanted, 0)
     came = way.came
     remark = (
-        f"{grouped(came.delivered_kwh, 0)} of {grouped(came.asked_kwh, 0)} kWh, {grouped(came.least_kw, 0)} to "
-        f"{grouped(came.most_kw, 0)} kW; rebound {grouped(came.rebound_kwh, 0)} kWh"
+        f"{said(came.delivered_kwh)} of {said(came.asked_kwh)} kWh, {said(came.least_kw)} to "
+        f"{said(came.most_kw)} kW; rebound {said(came.rebound_kwh)} kWh"
     )
     keys = [*((colour, words, "box") for _, words, colour in shown), ("limit", "asked for", "dash")]
     return plot.svg, remark, legend([*keys, ("mark", "the event", "box")])
@@ -179,7 +178,7 @@ def _asked(done: DemandEvent, way: Way) -> tuple[str, str, str]:
     plot.line(asked, COLOUR[way.name], width=1.8)
     plot.tell("without event", "ink", none, 0)
     plot.tell("with event", COLOUR[way.name], asked, 0)
-    remark = f"drawn more before the start: {grouped(way.came.before_kwh, 0).replace('-', '−')} kWh"
+    remark = f"drawn more before the start: {said(way.came.before_kwh, 0)} kWh"
     return plot.svg, remark, _lines()
 
 
@@ -196,8 +195,8 @@ def _area(done: DemandEvent, way: Way) -> tuple[str, str, str]:
         plot.tell(words, colour, one.upstream_p_kw, 0)
     came = way.came
     remark = (
-        f"highest import in the hours after: {grouped(came.rebound_peak_kw, 0)} kW, without event "
-        f"{grouped(came.none_peak_kw, 0)} kW"
+        f"highest import in the hours after: {said(came.rebound_peak_kw)} kW, without event "
+        f"{said(came.none_peak_kw)} kW"
     )
     return plot.svg, remark, _lines(("uncoordinated", "local rules, nothing asked", "line"))
 
@@ -214,7 +213,7 @@ def _price(done: DemandEvent) -> str:
             f"{max(search.at, done.event.start):%H:%M}–{search.until:%H:%M}",
             str(len(search.rounds)),
             f"{100 * search.rounds[-1].price_eur_per_kwh:.2f}",
-            grouped(search.rounds[-1].reduction_kw, 0),
+            said(search.rounds[-1].reduction_kw),
         )
         for search in done.searches
     ]
@@ -244,7 +243,7 @@ def _rounds(done: DemandEvent) -> str:
     for mark in ticks(low, high):
         at = float(y(mark))
         drawn.append(tag("line", class_="grid", x1=left, x2=right, y1=at, y2=at))
-        drawn.append(text(left - 4, at + 3, grouped(mark, 0).replace("-", "−"), text_anchor="end"))
+        drawn.append(text(left - 4, at + 3, said(mark, 0), text_anchor="end"))
     for power in range(math.floor(begin), math.ceil(end) + 1):
         for step in (1, 2, 5):
             if begin <= math.log10(step * 10.0**power) <= end:
@@ -264,10 +263,7 @@ def _rounds(done: DemandEvent) -> str:
                     r=5 if last else 3, fill=f"var(--{shades[k % len(shades)]})", fill_opacity=1.0 if last else 0.55,
                 )
             )  # fmt: skip
-    keys = [
-        (shades[k % len(shades)], f"at {search.at:%H:%M}, for until {search.until:%H:%M}", "dot")
-        for k, search in enumerate(done.searches)
-    ]
+    keys = [(shades[k % len(shades)], f"told at {search.at:%H:%M}", "dot") for k, search in enumerate(done.searches)]
     svg = tag(
         "svg", tag("title", "Prices told and answers"), *drawn, viewBox=f"0 0 {WIDE} {HIGH}", class_="plot", role="img"
     )
@@ -295,7 +291,7 @@ def _method(done: DemandEvent) -> str:
             "Asked for",
             (
                 "In every quarter hour of the event the asked devices together draw "
-                f"{grouped(event.reduction_kw, 0)} kW less than in the same way's day without event. Both ways are "
+                f"{said(event.reduction_kw)} kW less than in the same way's day without event. Both ways are "
                 f"told so at {event.announced:%H:%M} UTC and have the same {done.forecast} forecast."
             ),
         ),

@@ -209,7 +209,7 @@ def tables(found: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
                 Row(
                     line,
                     {
-                        name: _said(value[line.key], line.digits or int(line.unit in more), line.scale)
+                        name: said(value[line.key], line.digits or int(line.unit in more), line.scale)
                         for name, value in columns.items()
                         if line.key in value
                     },
@@ -242,7 +242,7 @@ def summary(found: Mapping[str, Any]) -> str:
 def headline(found: Mapping[str, Any]) -> str:
     """What was asked and who delivered."""
     central, price = (found["ways"][name]["delivered_share"] for name in ("central", "price"))
-    wanted = f"{_said(found['reduction_kw'], 0)} kW less for {found['hours']:g} h"
+    wanted = f"{said(found['reduction_kw'], 0)} kW less for {found['hours']:g} h"
     return f"{wanted}: orders brought {100 * central:.0f} %, a price {100 * price:.0f} %"
 
 
@@ -250,11 +250,11 @@ def story(found: Mapping[str, Any]) -> tuple[str, ...]:
     """What came after, what it cost, who missed anything."""
     ways, days = found["ways"], found["days"]
     asked = sum(found["asked_devices"].values())
-    most = "" if found["most_kw"] is None else f" Together they could have held {grouped(found['most_kw'], 0)} kW."
+    most = "" if found["most_kw"] is None else f" Together they could have held {said(found['most_kw'])} kW."
     who = f"{asked} devices were asked at {found['announced'][11:16]} UTC for {found['at'][11:16]} UTC.{most}"
     back = "; ".join(
-        f"{name} {_said(way['rebound_kwh'], 0)} kWh, highest import {_said(way['rebound_peak_kw'], 0)} kW "
-        f"instead of {_said(way['none_peak_kw'], 0)} kW"
+        f"{name} {said(way['rebound_kwh'], 0)} kWh, highest import {said(way['rebound_peak_kw'], 0)} kW "
+        f"instead of {said(way['none_peak_kw'], 0)} kW"
         for name, way in ways.items()
     )
     missed = [
@@ -264,7 +264,7 @@ def story(found: Mapping[str, Any]) -> tuple[str, ...]:
         if days[f"{n}, event"][key] - days[f"{n}, none"][key] > 0.05
     ]
     comfort = f"Comfort lost: {', '.join(missed)}." if missed else "Nobody missed anything for it."
-    cost = " and ".join(f"{_said(way['event_cost_eur'], 2)} EUR ({name})" for name, way in ways.items())
+    cost = " and ".join(f"{said(way['event_cost_eur'], 2)} EUR ({name})" for name, way in ways.items())
     return (who, f"In the {AFTER_H:g} h after it came back: {back}.", f"It cost the area {cost}.", comfort)
 
 
@@ -273,13 +273,14 @@ def shortfall(found: Mapping[str, Any]) -> str:
     least = {n: way["delivered_share"] for n, way in found["ways"].items() if way["delivered_share"] < SHORT}
     if not least:
         return ""
-    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in least.items())
+    who = ", ".join(f"{name} {100 * share:.0f} %" for name, share in least.items())
     dear = max(found["price_eur_per_kwh"], default=0.0) >= WORTH_EUR_PER_KWH
     why = f" The price reached {WORTH_EUR_PER_KWH:g} EUR/kWh, the most that is told." if dear else ""
-    return f"Short of what was asked: {said}.{why}"
+    return f"Short of what was asked: {who}.{why}"
 
 
-def _said(value: Any, digits: int, scale: float = 1.0) -> str:
+def said(value: Any, digits: int = 0, scale: float = 1.0) -> str:
+    """A figure as it is printed: a dash for none, both ends of a range, never a negative nothing."""
     if value is None:
         return "–"
     if isinstance(value, list):
