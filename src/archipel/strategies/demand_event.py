@@ -120,7 +120,7 @@ def demand_event(
     row = scenario.profiles.row(first)
 
     def base(result: StrategyResult) -> Base:
-        return Base(row, _sum(result.p_kw, devices))
+        return Base(row, result.p_kw.astype(np.float64))
 
     none = go("central", CentralDispatch(scenario, event, devices, None, forecast=forecast))
     dispatch = CentralDispatch(scenario, event, devices, base(none), forecast=forecast)

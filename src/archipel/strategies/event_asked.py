@@ -11,12 +11,16 @@ import numpy as np
 from archipel.cell.parts import Parts
 from archipel.cell.site import Duty
 from archipel.devices.base import DeviceFleet, Plan, State
+from archipel.devices.shared import MIN_ROOM_KW
 from archipel.model import ArchipelError, Bools, Floats, Horizon, Ints, Scenario, Tariff
 from archipel.model.weather import Weather
-from archipel.vpp.event import Event
+from archipel.optimisation.columns import Columns
+from archipel.vpp.event import QUARTER_H, Event
 
 ASKED_KINDS = ("battery", "ev_charger", "heat_pump", "sheddable")
 """Demand that can wait or stop, and storage. Sun is no demand, and loads take no orders."""
+HOLD_STILL = ("battery", "ev_charger", "heat_pump")
+"""Kinds whose devices do in an event what they do without it, unless they are asked. Shedding has reasons of its own."""
 
 
 class EventImpossible(ArchipelError):
@@ -63,6 +67,31 @@ def asked_devices(scenario: Scenario, event: Event) -> Bools:
 
 
 @final
+@dataclass(frozen=True, slots=True, eq=False)
+class Base:
+    """What devices draw when nothing is asked: a day that was run, by quarter hours from `first_row`."""
+
+    first_row: int
+    kw: Floats
+    """Shape (..., quarters)."""
+
+    def mean(self, first_row: int, horizon: Horizon, share: Floats) -> Floats:
+        """Interval means [kW], shape (..., T); nothing is known, and NaN said, where `share` (T,) is 0."""
+        row = np.arange(int(horizon.steps.sum())) + first_row - self.first_row
+        known = (row >= 0) & (row < self.kw.shape[-1])
+        quarter = np.where(known, self.kw[..., np.clip(row, 0, self.kw.shape[-1] - 1)], np.nan)
+        return np.where(share > 0.0, horizon.mean(quarter), np.nan)
+
+    def of(self, devices: Bools | Ints) -> Base:
+        """Some of the devices."""
+        return Base(self.first_row, self.kw[devices])
+
+    def sum(self) -> Base:
+        """All of them together."""
+        return Base(self.first_row, self.kw.sum(axis=0))
+
+
+@final
 @dataclass(slots=True, eq=False)
 class Signal:
     """The prices that cells are told now; plans read them. Zero until an event is announced."""
@@ -70,6 +99,11 @@ class Signal:
     event: Event
     price_eur_per_kwh: Floats
     """For not drawing, for every quarter hour of the event, shape (Q,)."""
+
+    @staticmethod
+    def silent(event: Event) -> Signal:
+        """No price."""
+        return Signal(event, np.zeros(round(event.hours / QUARTER_H)))
 
     def worth(self, horizon: Horizon) -> Floats:
         """What drawing a kW through every interval costs more [EUR/kW], shape (T,)."""
@@ -83,13 +117,19 @@ class Signal:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class PricedFleet:
-    """A cell's fleet whose asked devices plan with the price of the event on top; all else is the fleet's own."""
+class TakingPart:
+    """A cell's fleet in an event: asked devices plan with its price on top, the others hold still while it lasts.
+
+    Without that, devices nobody asked undo most of a reduction: when asked batteries give, it pays for the battery next
+    door to give less. All else is the fleet's own.
+    """
 
     fleet: DeviceFleet
     asked: Bools
     """Of the fleet's devices, shape (n,)."""
     signal: Signal
+    base: Base
+    """What each of the fleet's devices draws without event."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.fleet, name)
@@ -97,9 +137,36 @@ class PricedFleet:
     def plan(self, rows: Ints, state: State, weather: Weather, horizon: Horizon, tariff: Tariff) -> Plan:
         """The fleet's plan; what an asked column draws costs the price of the event more."""
         plan = self.fleet.plan(rows, state, weather, horizon, tariff)
+        columns = plan.columns
+        share = self.signal.event.share(horizon)
+        if horizon.start < self.signal.event.announced or not share.any() or not len(columns):
+            return plan
         mine = asked_columns(plan, self.asked[rows])
-        more = plan.columns.p[:, :, None] * self.signal.worth(horizon) * mine[:, None, None]
-        return replace(plan, columns=replace(plan.columns, cost=plan.columns.cost + more))
+        more = columns.p[:, :, None] * self.signal.worth(horizon) * mine[:, None, None]
+        columns = replace(columns, cost=columns.cost + more)
+        if self.fleet.kind in HOLD_STILL and not mine.all():
+            kw = self.base.mean(weather.first_row, horizon, share)[rows]
+            columns = _held(columns, mine, _by_column(plan, kw), share > 0.0)
+        return replace(plan, columns=columns)
+
+
+def _by_column(plan: Plan, kw: Floats) -> Floats:
+    """Sum of `kw` (devices, T) over the devices of every column, shape (K, T)."""
+    has = plan.column_of >= 0
+    out = np.zeros((len(plan.columns), kw.shape[1]))
+    np.add.at(out, plan.column_of[has], kw[has])
+    return out
+
+
+def _held(columns: Columns, free: Bools, kw: Floats, inside: Bools) -> Columns:
+    """Columns held to `kw` (K, T) in the intervals `inside` (T,), but those that are `free` (K,)."""
+    sign = columns.p[:, :, None]
+    wish = np.maximum(np.nan_to_num(kw)[:, None] * np.sign(sign), 0.0) / np.abs(sign)
+    where = ~free[:, None, None] & inside
+    hi = np.where(where, np.clip(wish, columns.lo + MIN_ROOM_KW, columns.hi), columns.hi)
+    lo = np.where(where, hi - MIN_ROOM_KW, columns.lo)
+    even = None if columns.even is None else np.where(where, 0.5 * (lo + hi), columns.even)
+    return replace(columns, lo=lo, hi=hi, even=even)
 
 
 def asked_columns(plan: Plan, asked: Bools) -> Bools:
@@ -130,19 +197,18 @@ class Asked:
             ),
         )
 
-    def priced(self, parts: Parts, signal: Signal) -> Parts:
-        """The same cells, in which asked devices plan with the price of the event."""
-        sites = tuple(
-            replace(
-                site,
-                fleets=tuple(
-                    cast("DeviceFleet", PricedFleet(fleet, asked, signal)) if asked.any() else fleet
-                    for fleet, asked in zip(site.fleets, mine, strict=True)
-                ),
+    def take_part(self, parts: Parts, signal: Signal, base: Base) -> Parts:
+        """The same cells in the event; `base` is what every device of the scenario draws without it."""
+        sites = []
+        for site, mine, owns, numbers in zip(parts.sites, self.of_fleet, parts.own, parts.whose, strict=True):
+            fleets = tuple(
+                cast("DeviceFleet", TakingPart(fleet, asked, signal, base.of(parts.offset[number] + own.rows)))
+                if fleet.kind in ASKED_KINDS
+                else fleet
+                for fleet, asked, own, number in zip(site.fleets, mine, owns, numbers, strict=True)
             )
-            for site, mine in zip(parts.sites, self.of_fleet, strict=True)
-        )
-        return replace(parts, sites=sites)
+            sites.append(replace(site, fleets=fleets))
+        return replace(parts, sites=tuple(sites))
 
     def weights(self, cell: int, what: Duty) -> tuple[Floats, Floats]:
         """How the asked devices of a cell draw: kW per unit of every control (N,), and what is fixed (T,)."""
@@ -159,19 +225,3 @@ class Asked:
         """What a cell's asked devices draw in a plan [kW], shape (T,)."""
         per_unit, fixed = self.weights(cell, what)
         return np.asarray(fixed + per_unit @ u)
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Base:
-    """What the asked devices draw when nothing is asked: a day that was run, by quarter hours from `first_row`."""
-
-    first_row: int
-    kw: Floats
-
-    def mean(self, first_row: int, horizon: Horizon, share: Floats) -> Floats:
-        """Interval means [kW], shape (T,); nothing is known, and NaN said, where `share` is 0."""
-        row = np.arange(int(horizon.steps.sum())) + first_row - self.first_row
-        inside = (row >= 0) & (row < len(self.kw))
-        quarter = np.where(inside, self.kw[np.clip(row, 0, len(self.kw) - 1)], np.nan)
-        return np.where(share > 0.0, horizon.mean(quarter), np.nan)

@@ -24,7 +24,7 @@ from archipel.devices.base import State
 from archipel.model import Bools, Floats, Horizon, Scenario
 from archipel.optimisation.central import WAYS, Joined, join, solve_piqp
 from archipel.strategies.central import PASSES, interval_at, split
-from archipel.strategies.event_asked import Asked, Base, EventImpossible
+from archipel.strategies.event_asked import Asked, Base, EventImpossible, Signal
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.strategies.whole import (
     follow_whole,
@@ -59,12 +59,15 @@ class CentralDispatch:
     def __init__(
         self, scenario: Scenario, event: Event, devices: Bools, base: Base | None, *, forecast: ForecastKind = "perfect"
     ) -> None:
-        """`base` is what the asked `devices` draw without event; None: this is that day. A reduction of NaN becomes
-        `DEFAULT_SHARE` of the most, at the announcement."""
+        """The `devices` are asked; `base` is what every device draws without event, None: this is that day. A reduction
+        of NaN becomes `DEFAULT_SHARE` of the most, at the announcement."""
         self.parts = cut(scenario)
         self.most_kw = float("nan")
         """The most that can be held through all of the event, known from the announcement on."""
-        self.event, self._devices, self._base = event, devices, base
+        self.event, self._devices = event, devices
+        self._without = None if base is None else base.of(devices).sum()
+        if base is not None:
+            self.parts = Asked.of(self.parts, devices, event).take_part(self.parts, Signal.silent(event), base)
         self._desk = Desk(self.parts, forecast, scenario.central_replan_steps)
         self._memories = [Memory() for _ in self.parts.sites]
         self._plans: list[SoloPlan] = []
@@ -125,11 +128,11 @@ class CentralDispatch:
     def _asked(self, joined: Joined, duties: list[Duty], now: datetime, first_row: int, horizon: Horizon) -> Joined:
         """The problem with the row of the event, once it is announced."""
         share = self.event.share(horizon)
-        if self._base is None or now < self.event.announced or not share.any():
+        if self._without is None or now < self.event.announced or not share.any():
             return joined
         asked = Asked.of(self.parts, self._devices, self.event)
         drawn = [asked.weights(i, what) for i, what in enumerate(duties)]
-        room = self._base.mean(first_row, horizon, share) - np.sum([fixed for _, fixed in drawn], axis=0)
+        room = self._without.mean(first_row, horizon, share) - np.sum([fixed for _, fixed in drawn], axis=0)
         rows = rows_of(joined, [per_unit for per_unit, _ in drawn], np.flatnonzero(share))
         if np.isnan(self.most_kw):
             self.most_kw = _most(joined, rows, room, share, horizon)

@@ -30,7 +30,7 @@ from archipel.strategies.event_asked import Asked, Base, Signal
 from archipel.strategies.group import Group
 from archipel.strategies.planning import Desk, ForecastKind
 from archipel.twin import Decision, Seen
-from archipel.vpp.event import QUARTER_H, Event, Round, find_price
+from archipel.vpp.event import Event, Round, find_price
 
 QUIET_TICKS = 100
 """As in `Distributed`."""
@@ -71,16 +71,17 @@ class PriceToCells:
         forecast: ForecastKind = "perfect",
         method: Method = auto.DEFAULT,
     ) -> None:
-        """`base` is what the asked `devices` draw without event; None: this is that day. A given price is told once;
-        else it is looked for."""
+        """The `devices` are asked; `base` is what every device draws without event, None: this is that day. A given
+        price is told once; else it is looked for."""
         parts = cut(scenario)
-        self.event, self._base, self._given = event, base, price_eur_per_kwh
+        self.event, self._given = event, price_eur_per_kwh
         self.searches: list[Search] = []
         self.event_messages = 0
         """Prices told and answers of cells."""
-        self._signal = Signal(event, np.zeros(round(event.hours / QUARTER_H)))
+        self._signal = Signal.silent(event)
         self._asked = Asked.of(parts, devices, event)
-        self.parts = self._asked.priced(parts, self._signal)
+        self.parts = parts if base is None else self._asked.take_part(parts, self._signal, base)
+        self._without = None if base is None else base.of(devices).sum()
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
         self._group = Group([CellController(site, method=method) for site in self.parts.sites])
         self._numbers = 0
@@ -109,7 +110,7 @@ class PriceToCells:
         self, now: datetime, first_row: int, horizon: Horizon, states: Mapping[str, State], last: Seen | None
     ) -> tuple[dict[str, Any], ...]:
         """Agree once; while the event is to come or runs as often as it takes to find the price."""
-        event, base = self.event, self._base
+        event, base = self.event, self._without
         told = bool(self.searches) and (self._given is not None or now < event.start)
         if base is None or not event.announced <= now < event.end or told:
             return (self._agree(now, horizon, states, last),)
