@@ -245,6 +245,13 @@ def _method(done: DemandEvent) -> str:
             ),
         ),
         (
+            "Everybody else",
+            (
+                "Batteries, vehicles and heat pumps that are not asked keep to what they do without event while it lasts; "
+                "before and after it they are free."
+            ),
+        ),
+        (
             "Without event",
             (
                 "Known in a simulation only. On a meter a baseline stands in for it, with an error of its own: see "
