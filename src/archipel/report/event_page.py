@@ -247,8 +247,8 @@ def _method(done: DemandEvent) -> str:
         (
             "Everybody else",
             (
-                "Batteries, vehicles and heat pumps that are not asked keep to what they do without event while it lasts; "
-                "before and after it they are free."
+                "Batteries, vehicles and heat pumps that are not asked do what they would do without event; "
+                "before and after they are free."
             ),
         ),
         (
