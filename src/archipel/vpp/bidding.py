@@ -1,0 +1,261 @@
+"""What a pool bids on the day-ahead market, what of it is accepted, and how it is met afterwards.
+
+A bid has two parts, added up:
+
+    curves    for every interval what is drawn at which price, in steps, never more at a higher price (negative: sold).
+              The market sells where it lies below zero (supply, rising with the price) and buys where above (demand).
+    groups    exclusive groups of profile blocks: of every group at most one block is accepted, the one that is worth most
+              at the prices that came. Stores need them: the hour that is dearest is not known, only that one of some is,
+              and a curve per hour cannot say "in one of these hours".
+
+After the market has cleared, what was accepted is known and is met as closely as devices allow. What is missing is
+bought at the day-ahead price plus a spread, what is left is sold at the price less the spread: nobody earns by deviating.
+
+Sources: orders of the coupled European day-ahead market (stepwise curves, profile blocks, exclusive groups): "EUPHEMIA Public
+Description", Price Coupling of Regions, 2016, section 5; one scenario program behind: `archipel.vpp.bidding_program`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from archipel.model import Floats
+from archipel.vpp.bidding_blocks import groups_of
+from archipel.vpp.bidding_program import SHUN_EUR_PER_KWH, Decision, Risk, decide, steps_at
+from archipel.vpp.portfolio_plan import Plan, Pool, columns_of, solve_one, with_rows
+from archipel.vpp.price_scenarios import PriceScenarios
+from archipel.vpp.reserve_bids import ReserveProduct, keep_reserve, too_small
+
+Form = Literal["plan", "curves", "blocks"]
+"""One quantity per interval at any price; curves; curves with exclusive groups of blocks."""
+FORMS: tuple[Form, ...] = ("plan", "curves", "blocks")
+IMBALANCE_EUR_PER_KWH = 0.02
+"""Spread between the day-ahead price and what a deviation is bought or sold at."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to bid."""
+
+    form: Form = "blocks"
+    risk: Risk = Risk()
+    steps: int = 5
+    """Most steps of a curve."""
+    most_blocks: int = 24
+    """Most blocks of an exclusive group."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Bid:
+    """A day-ahead bid of T intervals, load convention: positive is bought."""
+
+    start: datetime
+    dt_h: float
+    edge_eur_per_kwh: tuple[Floats, ...]
+    """For every interval the prices between the steps of its curve, rising, shape (K - 1,)."""
+    step_kw: tuple[Floats, ...]
+    """For every interval what is bought in every step, shape (K,), not rising."""
+    groups: tuple[Floats, ...] = ()
+    """Exclusive groups: what every block buys in every interval, shape (blocks, T)."""
+    reserve_kw: tuple[Floats, ...] = ()
+    """For every reserve product what is promised in its blocks, shape (B,)."""
+
+    def __post_init__(self) -> None:
+        for t, (edge, step) in enumerate(zip(self.edge_eur_per_kwh, self.step_kw, strict=True)):
+            if len(step) != len(edge) + 1 or np.any(np.diff(edge) <= 0) or np.any(np.diff(step) > 1e-6):
+                raise ValueError(
+                    f"bid of interval {t}: found steps {step} at prices {edge}; expected prices that rise and one more "
+                    "quantity, none above the one before it."
+                )
+
+    @property
+    def intervals(self) -> int:
+        """Number of intervals T."""
+        return len(self.step_kw)
+
+    def accepted_kw(self, price_eur_per_kwh: Floats) -> Floats:
+        """What is bought at these prices (T,), by a market that our quantities do not move; shape (T,).
+
+        Of equal blocks the first is taken. Every group has a block accepted: blocks are bid at any price.
+        """
+        check_prices(price_eur_per_kwh, self.intervals, self.start, self.dt_h)
+        found = np.array([
+            step[np.searchsorted(edge, p, side="left")]
+            for edge, step, p in zip(self.edge_eur_per_kwh, self.step_kw, price_eur_per_kwh, strict=True)
+        ])  # fmt: skip
+        for blocks in self.groups:
+            found = found + blocks[np.argmin(blocks @ price_eur_per_kwh)]
+        return np.asarray(found)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """A bid and what it is expected to bring."""
+
+    bid: Bid
+    earned_eur: Floats
+    """In every scenario beyond leaving everything idle, shape (W,)."""
+    probability: Floats
+
+    @property
+    def expected_eur(self) -> float:
+        """Mean of what is earned."""
+        return float(self.probability @ self.earned_eur)
+
+    def cvar_eur(self, tail: float) -> float:
+        """Mean of what is earned in the worst scenarios, together as likely as `tail`."""
+        order = np.argsort(self.earned_eur)
+        chance = np.minimum(np.cumsum(self.probability[order]), tail)
+        return float(np.diff(chance, prepend=0.0) @ self.earned_eur[order]) / tail
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A day after it was delivered."""
+
+    plan: Plan
+    over_kw: Floats
+    under_kw: Floats
+    """Drawn above and below what was accepted, shape (T,)."""
+    earned_eur: float
+    """Beyond leaving everything idle: energy, imbalance, reserve, less what members are paid for wear and comfort."""
+
+
+def check_prices(price_eur_per_kwh: Floats, intervals: int, start: datetime, dt_h: float) -> None:
+    """Refuse prices that do not fit the day or are missing, by their intervals; prices below zero are prices.
+
+    Raises:
+        ValueError: With the intervals that are missing.
+    """
+    if price_eur_per_kwh.shape != (intervals,):
+        raise ValueError(
+            f"prices of {start:%Y-%m-%d}: found {price_eur_per_kwh.shape[-1]}; expected {intervals}, one for every interval of "
+            f"{dt_h:g} h. A market day has 23 or 25 hours when clocks change."
+        )
+    missing = np.flatnonzero(~np.isfinite(price_eur_per_kwh))
+    if len(missing):
+        raise ValueError(
+            f"prices of {start:%Y-%m-%d}: found none for intervals {', '.join(map(str, missing.tolist()))} (counted from 0); "
+            "expected a finite price for every interval. Ask for the series to be filled, or leave the day out."
+        )
+
+
+def make_offer(
+    pool: Pool, scenarios: PriceScenarios, settings: Settings | None = None, products: Sequence[ReserveProduct] = ()
+) -> Offer:
+    """The bid that is best over the scenarios.
+
+    Args:
+        pool: Members side by side.
+        scenarios: Prices, and where given availability of every store, in each scenario.
+        settings: Form and risk.
+        products: Reserve to promise together with energy. Blocks leave reserve no room it could count on: with products
+            `blocks` bids curves.
+
+    Raises:
+        SolverFailed: The pool's problem has no answer.
+        ValueError: Scenarios of another length than the pool, or a reserve product with the wrong number of prices.
+    """
+    settings = settings or Settings()
+    price = scenarios.price_eur_per_kwh
+    check_prices(price[0], pool.intervals, pool.start, pool.dt_h)
+    if settings.form == "blocks" and not products:
+        return _block_offer(pool, scenarios, settings)
+    steps = steps_at(price, 1 if settings.form == "plan" else settings.steps)
+    found = decide(pool, scenarios, steps, settings.risk, products)
+    small = too_small(found.reserve_kw, products, pool.intervals)
+    if small.any():  # what no market takes is not promised, and the energy is bid anew
+        most = np.where(small, 0.0, np.inf)
+        found = decide(pool, scenarios, steps, settings.risk, products, most_reserve_kw=most)
+    return Offer(_curves(pool, found, products), found.earned_eur, scenarios.probability)
+
+
+def _curves(pool: Pool, found: Decision, products: Sequence[ReserveProduct]) -> Bid:
+    first, base = found.steps.first, pool.total_base_kw
+    step = tuple(base[t] + np.minimum.accumulate(found.x_kw[first[t] : first[t + 1]]) for t in range(pool.intervals))
+    ends = np.cumsum([0, *(one.blocks(pool.intervals) for one in products)])
+    reserve = tuple(found.reserve_kw[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))
+    return Bid(pool.start, pool.dt_h, found.steps.edge, step, (), reserve)
+
+
+def _block_offer(pool: Pool, scenarios: PriceScenarios, settings: Settings) -> Offer:
+    """Curves for what has no energy to mind, exclusive groups for stores, around a plan under the asked risk."""
+    part = np.ones(pool.stores) if scenarios.availability is None else scenarios.probability @ scenarios.availability
+    likely = pool.shrunk(part)
+    free = ~np.isfinite(pool.e_kwh_min).any(axis=1) & ~np.isfinite(pool.e_kwh_max).any(axis=1)
+    stores = likely.only(~free)
+    edge, step = _free_curves(likely.only(free))
+    groups: tuple[Floats, ...] = ()
+    if stores.stores:
+        known = PriceScenarios(scenarios.price_eur_per_kwh, scenarios.probability)
+        ahead = decide(stores, known, steps_at(known.price_eur_per_kwh, 1), settings.risk)
+        groups = groups_of(stores, known, ahead.plans[0], settings.most_blocks)
+    bid = Bid(pool.start, pool.dt_h, edge, step, groups)
+    earned = np.array([
+        meet(pool, bid, p, availability=None if scenarios.availability is None else scenarios.availability[w]).earned_eur
+        for w, p in enumerate(scenarios.price_eur_per_kwh)
+    ])  # fmt: skip
+    return Offer(bid, earned, scenarios.probability)
+
+
+def _free_curves(pool: Pool) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+    """Baseline and stores without energy: each draws more below minus its cost, and less above its cost."""
+    edges, steps = [], []
+    for t, base in enumerate(pool.total_base_kw):
+        cost = pool.cost_eur_per_kwh[:, t]
+        moves = np.concatenate([-cost[pool.p_kw_max[:, t] > 0], cost[pool.p_kw_min[:, t] < 0]])
+        edge = np.unique(moves)
+        inside = np.concatenate([edge[:1] - 1.0, 0.5 * (edge[1:] + edge[:-1]), edge[-1:] + 1.0]) if len(edge) else [0.0]
+        edges.append(edge)
+        steps.append(np.array([
+            base + pool.p_kw_max[:, t] @ (p < -cost) + pool.p_kw_min[:, t] @ (p > cost) for p in inside
+        ]))  # fmt: skip
+    return tuple(edges), tuple(steps)
+
+
+def meet(
+    pool: Pool,
+    bid: Bid,
+    price_eur_per_kwh: Floats,
+    *,
+    availability: Floats | None = None,
+    imbalance_eur_per_kwh: float = IMBALANCE_EUR_PER_KWH,
+    products: Sequence[ReserveProduct] = (),
+) -> Outcome:
+    """Deliver what was accepted at these prices as closely as devices allow, and settle the day.
+
+    Args:
+        pool: Members side by side.
+        bid: What was bid.
+        price_eur_per_kwh: Prices that came, shape (T,).
+        availability: Part of every store that is there, shape (S,); all where not given.
+        imbalance_eur_per_kwh: Spread of the imbalance price around the day-ahead price, at least 0.
+        products: Reserve that was promised, with the prices that came.
+
+    Raises:
+        ValueError: Prices that do not fit the day or are missing.
+        SolverFailed: The pool's problem has no answer.
+    """
+    change = bid.accepted_kw(price_eur_per_kwh) - pool.total_base_kw
+    columns = columns_of(pool, availability)
+    one, dt = sp.eye_array(pool.intervals), pool.dt_h
+    promised, worth = np.zeros(0), np.zeros(0)
+    if products:
+        kept = keep_reserve(pool, columns, products)
+        columns, worth, promised = kept.columns, kept.worth_eur, np.concatenate(bid.reserve_kw)
+        columns = with_rows(columns, -kept.share, -(kept.promise @ promised))
+    cost = np.concatenate([columns.cost_eur, np.full(2 * pool.intervals, dt * SHUN_EUR_PER_KWH)])
+    plan, more = solve_one(pool, columns, cost, sp.hstack([columns.net, -one, one]).tocsr(), change)
+    over, under = np.split(more, 2)
+    energy = dt * (price_eur_per_kwh @ plan.net_kw + imbalance_eur_per_kwh * (over + under).sum())
+    return Outcome(plan, over, under, float(worth @ promised - energy) - plan.cost_eur)
