@@ -1,11 +1,12 @@
-"""Market prices as published: day-ahead prices with the forecasts known before the gate closed, and AEMO's 5-minute prices.
+"""Prices as markets publish them: day-ahead with forecasts known before the gate closed, and AEMO's every 5 minutes.
 
-Day-ahead files count 24 local hours every day. When clocks go forward the hour that does not exist is left out, when they
-go back the hour that comes twice has its one price for both; so a market day has 23, 24 or 25 hours and starts at local
-midnight. Prices below zero are prices. Missing ones are refused with their hours named, unless filling is asked for.
+Day-ahead files count 24 local hours every day. When clocks go forward the hour that does not exist is left out, when
+they go back the hour that comes twice has its one price for both; so a market day has 23, 24 or 25 hours and starts at
+local midnight. Prices below zero are prices. Missing ones are refused with their hours named, unless filling is asked
+for.
 
-Forecasts of the German file are those of ten published models, each calibrated anew every day on what was known before the
-gate closed (J. Lago et al., Applied Energy 293, 2021, doi:10.1016/j.apenergy.2021.116983).
+Forecasts of the German file are those of ten published models, each calibrated anew every day on what was known before
+the gate closed (J. Lago et al., Applied Energy 293, 2021, doi:10.1016/j.apenergy.2021.116983).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, final
 from zoneinfo import ZoneInfo
@@ -119,10 +121,10 @@ def read_day_ahead(path: Path | None = None, *, fill: bool = False, zone: ZoneIn
     days = int(place[-1]) // HOURS + 1
     whole = np.full((days * HOURS, values.shape[1]), np.nan)
     whole[place] = values
-    whole = _complete(whole, first, path or DE_2016, fill=fill).reshape(days, HOURS, -1)
+    cube = _complete(whole, first, path or DE_2016, fill=fill).reshape(days, HOURS, -1)
     return DayAhead(
-        first=first.item(), zone=zone, price_eur_per_kwh=whole[..., 0], forecast_name=tuple(table.column_names[2:]),
-        forecast_eur_per_kwh=np.ascontiguousarray(np.swapaxes(whole[..., 1:], 1, 2)),
+        first=first.item(), zone=zone, price_eur_per_kwh=cube[..., 0], forecast_name=tuple(table.column_names[2:]),
+        forecast_eur_per_kwh=np.ascontiguousarray(np.swapaxes(cube[..., 1:], 1, 2)),
     )  # fmt: skip
 
 
@@ -135,7 +137,7 @@ def from_quarter_hours(start: datetime, price_eur_per_kwh: Floats, zone: ZoneInf
     hours = price_eur_per_kwh[: len(price_eur_per_kwh) // 4 * 4].reshape(-1, 4).mean(axis=1)
     local = start.astimezone(zone)
     first = local.date() if (local.hour, local.minute) == (0, 0) else local.date() + DAY
-    rows = []
+    rows: list[Floats] = []
     while True:
         day = market_day(first + DAY * len(rows), zone)
         at = round((day.start - start) / timedelta(hours=1))
@@ -187,7 +189,9 @@ def read_aemo(month: str, region: str, folder: Path | None = None) -> tuple[Five
     price = {name: _numbers(table, name)[mine] / 1000.0 for name in names}
     bad = [f"{end:%Y-%m-%d %H:%M}" for k, end in enumerate(ends) if any(np.isnan(p[k]) for p in price.values())]
     if bad:
-        raise ArchipelError(f"{path.name}: found no price for {region} at {', '.join(bad)}; expected one. Complete the file.")
+        raise ArchipelError(
+            f"{path.name}: found no price for {region} at {', '.join(bad)}; expected one. Complete the file."
+        )
     return tuple(_five_minutes(region, ends, price, run) for run in _runs(ends))
 
 
@@ -195,7 +199,7 @@ def _runs(ends: Sequence[datetime]) -> list[slice]:
     """Consecutive intervals."""
     breaks = [k for k in range(1, len(ends)) if ends[k] - ends[k - 1] != AEMO_STEP]
     edges = [0, *breaks, len(ends)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _five_minutes(region: str, ends: Sequence[datetime], price: dict[str, Floats], run: slice) -> FiveMinutes:
@@ -207,8 +211,8 @@ def _public(path: Path) -> Path:
     folder = os.environ.get("ARCHIPEL_DATA", "")
     if not folder:
         raise ArchipelError(
-            f"{path.name}: found no folder of public data; expected it in the environment variable ARCHIPEL_DATA. Set it, or "
-            "name a file."
+            f"{path.name}: found no folder of public data; expected it in the environment variable ARCHIPEL_DATA. "
+            "Set it, or name a file."
         )
     return Path(folder) / path
 
@@ -228,16 +232,16 @@ def _stamps(table: pa.Table, path: Path) -> NDArray[Any]:
     kind = table.schema.field(0).type
     if not pa.types.is_timestamp(kind) or kind.tz is not None or table.num_columns < 2 or table.num_rows == 0:
         raise ArchipelError(
-            f"{path.name}: found columns {', '.join(map(repr, table.column_names))}, the first of {kind}; expected local time "
-            "without offset, then the price, then forecasts."
+            f"{path.name}: found columns {', '.join(map(repr, table.column_names))}, the first of {kind}; expected "
+            "local time without offset, then the price, then forecasts."
         )
     stamps: NDArray[Any] = table[0].to_numpy().astype("datetime64[h]")
     wrong = np.flatnonzero(np.diff(stamps) <= np.timedelta64(0, "h"))
     if len(wrong):
         named = ", ".join(str(stamps[k + 1]) for k in wrong[:5])
         raise ArchipelError(
-            f"{path.name}: found {len(wrong)} hours that do not follow the one before ({named}); expected rising local hours, "
-            "24 every day. Sort the file and keep one of two equal hours."
+            f"{path.name}: found {len(wrong)} hours that do not follow the one before ({named}); expected rising local "
+            "hours, 24 every day. Sort the file and keep one of two equal hours."
         )
     return stamps
 
@@ -246,7 +250,9 @@ def _numbers(table: pa.Table, name: str) -> Floats:
     try:
         return np.asarray(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ArchipelError(f"column {name!r}: found something else than numbers ({error}); expected prices.") from error
+        raise ArchipelError(
+            f"column {name!r}: found something else than numbers ({error}); expected prices."
+        ) from error
 
 
 def _complete(whole: Floats, first: Any, path: Path, *, fill: bool) -> Floats:
@@ -256,8 +262,8 @@ def _complete(whole: Floats, first: Any, path: Path, *, fill: bool) -> Floats:
         named = ", ".join(str(first + np.timedelta64(int(k), "h")) for k in missing[:10])
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         raise ArchipelError(
-            f"{path.name}: found no price or forecast for {named}{more} (local time); expected one for every hour. Complete the "
-            "file, or ask for it to be filled."
+            f"{path.name}: found no price or forecast for {named}{more} (local time); expected one for every hour. "
+            "Complete the file, or ask for it to be filled."
         )
     rows = whole.copy()
     rows[~np.isfinite(rows)] = np.nan

@@ -3,23 +3,25 @@
 A bid has two parts, added up:
 
     curves    for every interval what is drawn at which price, in steps, never more at a higher price (negative: sold).
-              The market sells where it lies below zero (supply, rising with the price) and buys where above (demand).
-    groups    exclusive groups of profile blocks: of every group at most one block is accepted, the one that is worth most
-              at the prices that came. Stores need them: the hour that is dearest is not known, only that one of some is,
-              and a curve per hour cannot say "in one of these hours".
+              The market sells where it is below zero (supply, rising with the price) and buys where above (demand).
+    groups    exclusive groups of profile blocks: of every group one block is accepted, the one that is worth most at
+              the prices that came. Stores need them: which hour will be dearest is not known, only that one of some
+              will be, and a curve per hour cannot say "in one of these hours".
 
 After the market has cleared, what was accepted is known and is met as closely as devices allow. What is missing is
-bought at the day-ahead price plus a spread, what is left is sold at the price less the spread: nobody earns by deviating.
+bought at the day-ahead price plus a spread, what is left is sold at the price less the spread: nobody earns by
+deviating.
 
-Sources: orders of the coupled European day-ahead market (stepwise curves, profile blocks, exclusive groups): "EUPHEMIA Public
-Description", Price Coupling of Regions, 2016, section 5; one scenario program behind: `archipel.vpp.bidding_program`.
+Source of the kinds of orders: "EUPHEMIA Public Description", PCR market coupling algorithm, 2016, section 5 (hourly
+stepwise orders, profile blocks, exclusive groups). The problem behind: `archipel.vpp.bidding_program`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal, final
 
 import numpy as np
@@ -27,15 +29,15 @@ import scipy.sparse as sp
 
 from archipel.model import Floats
 from archipel.vpp.bidding_blocks import groups_of
-from archipel.vpp.bidding_program import SHUN_EUR_PER_KWH, Decision, Risk, decide, steps_at
-from archipel.vpp.portfolio_plan import Plan, Pool, columns_of, solve_one, with_rows
+from archipel.vpp.bidding_program import SHUN_EUR_PER_KWH, Decision, Risk, cvar, decide, steps_at
+from archipel.vpp.portfolio_plan import Plan, Pool, best_plan, columns_of, solve_one, with_rows
 from archipel.vpp.price_scenarios import PriceScenarios
 from archipel.vpp.reserve_bids import ReserveProduct, keep_reserve, too_small
 
 Form = Literal["plan", "curves", "blocks"]
 """One quantity per interval at any price; curves; curves with exclusive groups of blocks."""
 FORMS: tuple[Form, ...] = ("plan", "curves", "blocks")
-IMBALANCE_EUR_PER_KWH = 0.02
+IMBALANCE_EUR_PER_KWH = 0.03
 """Spread between the day-ahead price and what a deviation is bought or sold at."""
 
 
@@ -45,7 +47,7 @@ class Settings:
     """How to bid."""
 
     form: Form = "blocks"
-    risk: Risk = Risk()
+    risk: Risk = field(default_factory=Risk)
     steps: int = 5
     """Most steps of a curve."""
     most_blocks: int = 24
@@ -84,7 +86,7 @@ class Bid:
     def accepted_kw(self, price_eur_per_kwh: Floats) -> Floats:
         """What is bought at these prices (T,), by a market that our quantities do not move; shape (T,).
 
-        Of equal blocks the first is taken. Every group has a block accepted: blocks are bid at any price.
+        Of equal blocks the first is taken. Blocks are bid at any price, so every group has one accepted.
         """
         check_prices(price_eur_per_kwh, self.intervals, self.start, self.dt_h)
         found = np.array([
@@ -113,9 +115,7 @@ class Offer:
 
     def cvar_eur(self, tail: float) -> float:
         """Mean of what is earned in the worst scenarios, together as likely as `tail`."""
-        order = np.argsort(self.earned_eur)
-        chance = np.minimum(np.cumsum(self.probability[order]), tail)
-        return float(np.diff(chance, prepend=0.0) @ self.earned_eur[order]) / tail
+        return cvar(self.earned_eur, self.probability, tail)
 
 
 @final
@@ -139,14 +139,14 @@ def check_prices(price_eur_per_kwh: Floats, intervals: int, start: datetime, dt_
     """
     if price_eur_per_kwh.shape != (intervals,):
         raise ValueError(
-            f"prices of {start:%Y-%m-%d}: found {price_eur_per_kwh.shape[-1]}; expected {intervals}, one for every interval of "
-            f"{dt_h:g} h. A market day has 23 or 25 hours when clocks change."
+            f"prices of {start:%Y-%m-%d}: found {price_eur_per_kwh.shape[-1]}; expected {intervals}, one for every "
+            f"interval of {dt_h:g} h. A market day has 23 or 25 hours when clocks change."
         )
     missing = np.flatnonzero(~np.isfinite(price_eur_per_kwh))
     if len(missing):
         raise ValueError(
-            f"prices of {start:%Y-%m-%d}: found none for intervals {', '.join(map(str, missing.tolist()))} (counted from 0); "
-            "expected a finite price for every interval. Ask for the series to be filled, or leave the day out."
+            f"prices of {start:%Y-%m-%d}: found none for intervals {', '.join(map(str, missing.tolist()))} (counted "
+            "from 0); expected a finite price for every interval. Ask for the series to be filled, or leave it out."
         )
 
 
@@ -184,7 +184,7 @@ def _curves(pool: Pool, found: Decision, products: Sequence[ReserveProduct]) -> 
     first, base = found.steps.first, pool.total_base_kw
     step = tuple(base[t] + np.minimum.accumulate(found.x_kw[first[t] : first[t + 1]]) for t in range(pool.intervals))
     ends = np.cumsum([0, *(one.blocks(pool.intervals) for one in products)])
-    reserve = tuple(found.reserve_kw[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))
+    reserve = tuple(found.reserve_kw[a:b] for a, b in pairwise(ends))
     return Bid(pool.start, pool.dt_h, found.steps.edge, step, (), reserve)
 
 
@@ -192,19 +192,21 @@ def _block_offer(pool: Pool, scenarios: PriceScenarios, settings: Settings) -> O
     """Curves for what has no energy to mind, exclusive groups for stores, around a plan under the asked risk."""
     part = np.ones(pool.stores) if scenarios.availability is None else scenarios.probability @ scenarios.availability
     likely = pool.shrunk(part)
-    free = ~np.isfinite(pool.e_kwh_min).any(axis=1) & ~np.isfinite(pool.e_kwh_max).any(axis=1)
+    free = np.asarray(~(np.isfinite(pool.e_kwh_min) | np.isfinite(pool.e_kwh_max)).any(axis=1))
     stores = likely.only(~free)
     edge, step = _free_curves(likely.only(free))
     groups: tuple[Floats, ...] = ()
     if stores.stores:
         known = PriceScenarios(scenarios.price_eur_per_kwh, scenarios.probability)
         ahead = decide(stores, known, steps_at(known.price_eur_per_kwh, 1), settings.risk)
-        groups = groups_of(stores, known, ahead.plans[0], settings.most_blocks)
+        plans = [ahead.plans[0], *(best_plan(stores, guess) for guess in scenarios.guess_eur_per_kwh)]
+        groups = groups_of(
+            stores, known, plans, settings.most_blocks, lambda earned: settings.risk.merit(earned, known.probability)
+        )
     bid = Bid(pool.start, pool.dt_h, edge, step, groups)
-    earned = np.array([
-        meet(pool, bid, p, availability=None if scenarios.availability is None else scenarios.availability[w]).earned_eur
-        for w, p in enumerate(scenarios.price_eur_per_kwh)
-    ])  # fmt: skip
+    parts = [None] * len(scenarios.probability) if scenarios.availability is None else list(scenarios.availability)
+    days = zip(scenarios.price_eur_per_kwh, parts, strict=True)
+    earned = np.array([meet(pool, bid, price, availability=part).earned_eur for price, part in days])
     return Offer(bid, earned, scenarios.probability)
 
 

@@ -6,15 +6,17 @@
     windows    | charge |  discharge  | charge    | ...              cut between, energies at the cuts are the plan's
 
 Inside a window every store goes from the plan's energy at its beginning to that at its end, whatever block the market
-takes; so any choice in one window fits any choice in the next, and all can be delivered. All blocks of a window buy or all
-sell, as exchanges want it. Candidates are the best ways through the window in every scenario; of these a few are kept,
-one after the other the one that adds most to what the market's choice brings (the classic greedy choice of sites, within 1 - 1/e
-of the best: G. Cornuejols, M. L. Fisher, G. L. Nemhauser, "Location of bank accounts to optimize float", Management
-Science 23(8), 1977, doi:10.1287/mnsc.23.8.789).
+takes; so any choice in one window fits any choice in the next, and all can be delivered. All blocks of a window buy or
+all sell, as exchanges want it. Candidates are the best ways through the window in every scenario; of these a few are
+kept, one after the other the one that adds most to what the market's choice brings (the greedy choice of sites, within
+1 - 1/e of the best: G. Cornuejols, M. L. Fisher, G. L. Nemhauser, "Location of bank accounts to optimize float",
+Management Science 23(8), 1977, doi:10.1287/mnsc.23.8.789). Of several plans the one whose windows leave most to choose
+wins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -40,23 +42,32 @@ class Window:
     sign: int
 
 
-def groups_of(pool: Pool, scenarios: PriceScenarios, plan: Plan, most: int) -> tuple[Floats, ...]:
-    """Exclusive groups around a plan, each of shape (blocks, T).
+def groups_of(
+    pool: Pool, scenarios: PriceScenarios, plans: Sequence[Plan], most: int, merit: Callable[[Floats], float]
+) -> tuple[Floats, ...]:
+    """Exclusive groups, each of shape (blocks, T), around the plan that makes most of the market's choice.
 
     Args:
         pool: Stores of finite energy only.
         scenarios: Prices.
-        plan: Where energies stand between windows.
+        plans: Where energies may stand between windows; at least one.
         most: Most blocks of a group.
+        merit: What is made of the earnings in every scenario (W,): their mean, or with a view to the worst.
     """
-    groups = []
+    found = [_around(pool, scenarios, plan, most) for plan in plans]
+    return max(found, key=lambda one: merit(one[1]))[0]
+
+
+def _around(pool: Pool, scenarios: PriceScenarios, plan: Plan, most: int) -> tuple[tuple[Floats, ...], Floats]:
+    """Groups around one plan, and what they earn in every scenario, shape (W,)."""
+    groups, earned = [], np.zeros(len(scenarios.probability))
     for window in windows_of(plan.net_kw):
-        candidates = ways_through(pool, scenarios.price_eur_per_kwh, plan, window)
-        block, cost = _different(*candidates)
+        block, cost = _different(*ways_through(pool, scenarios.price_eur_per_kwh, plan, window))
         worth = -(pool.dt_h * scenarios.price_eur_per_kwh @ block.T) - cost
         chosen = _best_few(worth, scenarios.probability, most)
         groups.append(block[chosen])
-    return tuple(groups)
+        earned += worth[:, chosen].max(axis=1)
+    return tuple(groups), earned
 
 
 def windows_of(net_kw: Floats) -> tuple[Window, ...]:
@@ -72,7 +83,7 @@ def windows_of(net_kw: Floats) -> tuple[Window, ...]:
 
 
 def ways_through(pool: Pool, price: Floats, plan: Plan, window: Window) -> tuple[Floats, Floats]:
-    """The best way through a window in every scenario: change of power (W, T) and its cost (W,), the plan's own last."""
+    """The best way through a window in every scenario, the plan's own last: power (W + 1, T) and cost (W + 1,)."""
     part = pool.part(window.first, window.end, plan.e_kwh)
     one = columns_of(part)
     held, held_at = _held_at_ends(part, plan, window)

@@ -11,10 +11,10 @@
 Prices that fall into the same step of an interval get the same quantity (nobody knows more when bidding), and a lower
 price never a smaller draw: this is what makes it a curve the market takes.
 
-Sources: stepwise curves from a stochastic program: S.-E. Fleten, T. K. Kristoffersen, "Stochastic programming for optimizing
-bidding strategies of a Nordic hydropower producer", European J. Operational Research 181(2), 2007,
-doi:10.1016/j.ejor.2006.08.023; CVaR: R. T. Rockafellar, S. Uryasev, "Optimization of conditional value-at-risk", J. of Risk 2(3), 2000,
-doi:10.21314/JOR.2000.038.
+Sources: stepwise curves from a stochastic program: S.-E. Fleten, T. K. Kristoffersen, "Stochastic programming for
+optimizing bidding strategies of a Nordic hydropower producer", European J. Operational Research 181(2), 2007,
+doi:10.1016/j.ejor.2006.08.023; CVaR: R. T. Rockafellar, S. Uryasev, "Optimization of conditional value-at-risk", J. of
+Risk 2(3), 2000, doi:10.21314/JOR.2000.038.
 """
 
 from __future__ import annotations
@@ -48,9 +48,21 @@ class Risk:
     def __post_init__(self) -> None:
         if not (0.0 <= self.weight <= 1.0 and 0.0 < self.tail <= 1.0):
             raise ValueError(
-                f"risk: found weight {self.weight:g} and tail {self.tail:g}; expected a weight in 0..1 and a tail above 0, "
-                "at most 1."
+                f"risk: found weight {self.weight:g} and tail {self.tail:g}; expected a weight in 0..1 and a tail "
+                "above 0, at most 1."
             )
+
+    def merit(self, earned_eur: Floats, probability: Floats) -> float:
+        """What earnings in every scenario (W,) are worth under this risk: the mean, and the mean of the worst."""
+        mean = float(probability @ earned_eur)
+        return (1.0 - self.weight) * mean + self.weight * cvar(earned_eur, probability, self.tail)
+
+
+def cvar(earned_eur: Floats, probability: Floats, tail: float) -> float:
+    """Mean of what is earned in the worst scenarios, together as likely as `tail`."""
+    order = np.argsort(earned_eur)
+    chance = np.minimum(np.cumsum(probability[order]), tail)
+    return float(np.diff(chance, prepend=0.0) @ earned_eur[order]) / tail
 
 
 @final
@@ -118,9 +130,7 @@ def decide(
     """
     price, chance = scenarios.price_eur_per_kwh, scenarios.probability
     count, t = price.shape
-    copies = [
-        keep_reserve(pool, columns_of(pool, _part(scenarios, w)), products) for w in range(count)
-    ]  # fmt: skip
+    copies = _copies(pool, scenarios, products)
     n, bids = len(copies[0].columns.low), int(steps.first[-1])
     blocks, width = len(copies[0].worth_eur), n + 2 * t
     ahead = bids + blocks
@@ -161,8 +171,12 @@ def decide(
     return Decision(steps, x[:bids], x[bids:ahead], plans, np.asarray(earned))
 
 
-def _part(scenarios: PriceScenarios, w: int) -> Floats | None:
-    return None if scenarios.availability is None else scenarios.availability[w]
+def _copies(pool: Pool, scenarios: PriceScenarios, products: Sequence[ReserveProduct]) -> list[Kept]:
+    """The pool's problem in every scenario: one and the same unless availability differs."""
+    parts = scenarios.availability
+    if parts is None:
+        return [keep_reserve(pool, columns_of(pool), products)] * len(scenarios.probability)
+    return [keep_reserve(pool, columns_of(pool, part), products) for part in parts]
 
 
 def _own_cost(pool: Pool, copies: list[Kept], price: Floats) -> list[Floats]:

@@ -4,9 +4,10 @@
     e[s,t] = keep[s] e[s,t-1] + dt (charge_efficiency[s] up[s,t] - down[s,t] / discharge_efficiency[s])
     idle[s,t] + a[s] (e_kwh_min - idle)[s,t] <= e[s,t] <= idle[s,t] + a[s] (e_kwh_max - idle)[s,t]
 
-`idle` is the energy of a store that is left alone, `a` in 0..1 the part of it that is there: every store shrinks towards
-doing nothing, so whatever was possible with all of it is possible with a part, in proportion. At the end of the day every
-store of finite energy holds at least what it would have held idle: nobody gains by emptying what was there before.
+`idle` is the energy of a store that is left alone, `a` in 0..1 the part of it that is there: every store shrinks
+towards doing nothing, so whatever was possible with all of it is possible with a part, in proportion. At the end of the
+day every store of finite energy holds at least what it would have held idle: nobody gains by emptying what was there
+before.
 
 Linear problems may charge and discharge at once, which burns energy: worth it below a price of zero and to get rid of
 what was bought too much. No device does both, so such answers are solved again with a binary per interval.
@@ -64,7 +65,7 @@ class Pool:
     @property
     def intervals(self) -> int:
         """Number of intervals T."""
-        return self.base_kw.shape[1]
+        return int(self.base_kw.shape[1])
 
     @property
     def stores(self) -> int:

@@ -1,31 +1,30 @@
 """Prices as they may come, from what is known before the day-ahead gate closes.
 
-Known at noon before day D: published forecasts of the prices of D, all prices up to the end of D - 1 (cleared a day ago), and
-what was forecast for those days. The middle is the mean of the forecasts; around it whole days of past errors are laid,
-each as it was, so that errors of neighbouring hours stay together:
+Known at noon before day D: published forecasts of the prices of D, all prices up to the end of D - 1 (cleared a day
+ago), and what was forecast for those days. The middle is the mean of the forecasts; around it whole days of past errors
+are laid, each as it was, so that errors of neighbouring hours stay together:
 
     middle = mean of the forecasts of D
     scenario w = middle + (price - middle)[day d_w] - mean over the days drawn
 
 Whole days of errors as an ensemble keep the dependence between hours that errors drawn hour by hour would lose, and
-taking their mean away keeps a short past from bending the middle. With fewer than `FEW_DAYS` days every error also counts
-with its sign turned. Without any forecast the middle is that of the days of the same kind before.
+taking their mean away keeps a short past from bending the middle. With fewer than `FEW_DAYS` days every error also
+counts with its sign turned. Without any forecast the middle is that of the days of the same kind before.
 
-Sources: mean of forecasts: J. Nowotarski, R. Weron et al., "An empirical comparison of alternative schemes for combining
-electricity spot price forecasts", Energy Economics 46, 2014, doi:10.1016/j.eneco.2014.07.014; past errors around a forecast:
-R. Weron, "Electricity price forecasting", Int. J. Forecasting 30(4), 2014, doi:10.1016/j.ijforecast.2014.08.008; the
-published forecasts: J. Lago et al., "Forecasting day-ahead electricity prices", Applied Energy 293, 2021,
-doi:10.1016/j.apenergy.2021.116983.
+Sources: mean of forecasts: J. Nowotarski et al., "An empirical comparison of alternative schemes for combining
+electricity spot price forecasts", Energy Economics 46, 2014, doi:10.1016/j.eneco.2014.07.014; past errors around a
+forecast: R. Weron, "Electricity price forecasting", Int. J. Forecasting 30(4), 2014,
+doi:10.1016/j.ijforecast.2014.08.008.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
-from archipel.model import Floats
+from archipel.model import Floats, Ints
 
 FEW_DAYS = 28
 """With fewer days of errors each counts with both signs."""
@@ -46,6 +45,9 @@ class PriceScenarios:
     """Shape (W,), above zero, sums to 1."""
     availability: Floats | None = None
     """Part of every store that is there, 0..1, shape (W, S); None: all of all."""
+
+    guess_eur_per_kwh: tuple[Floats, ...] = ()
+    """Single forecasts of the day, shape (T,) each: none likely in itself, but what a plan may be built around."""
 
     def __post_init__(self) -> None:
         count = len(self.probability)
@@ -124,10 +126,15 @@ def draw_scenarios(
     turns = -(-count // len(errors))
     drawn = np.concatenate([rng.permutation(len(errors)) for _ in range(turns)])[:count]
     price = centre + errors[drawn] - errors[drawn].mean(axis=0)
-    return PriceScenarios(price, np.full(count, 1.0 / count))
+    return PriceScenarios(price, np.full(count, 1.0 / count), guess_eur_per_kwh=tuple(forecast))
 
 
-def draw_availability(confidence: Floats, of: np.ndarray, count: int, rng: np.random.Generator) -> Floats:
+def with_availability(scenarios: PriceScenarios, availability: Floats) -> PriceScenarios:
+    """The same prices with availability of every store, shape (W, S)."""
+    return replace(scenarios, availability=availability)
+
+
+def draw_availability(confidence: Floats, of: Ints, count: int, rng: np.random.Generator) -> Floats:
     """Which members are there in every scenario: all of a member's stores with its confidence, else none, (W, S).
 
     Args:

@@ -11,8 +11,8 @@ Up reserve is power the pool can draw less (give more), down reserve what it can
 All products add up in one headroom and one energy: nothing is promised twice. Activation is assumed to cancel out over
 a day; what it moves is settled as energy when it happens.
 
-Sources: energy behind FCR of limited stores: Regulation (EU) 2017/1485 (SO GL), article 156(9) to (11), 15 to 30 minutes; blocks of 4 h
-and symmetric FCR: FCR Cooperation, market rules approved under Regulation (EU) 2017/2195, article 33.
+Sources: energy behind FCR of limited stores: Regulation (EU) 2017/1485 (SO GL), article 156(9) to (11), 15 to 30
+minutes; blocks of 4 h and symmetric FCR: FCR Cooperation, under Regulation (EU) 2017/2195, article 33.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def keep_reserve(pool: Pool, columns: Columns, products: Sequence[ReserveProduct
         ValueError: A product with the wrong number of prices.
     """
     s, t = pool.stores, pool.intervals
+    if not products:
+        return Kept(columns, sp.csr_array((0, len(columns.low))), sp.csr_array((0, 0)), np.zeros(0))
     ways = [(k, up) for k, one in enumerate(products) for up in (True, False)
             if one.direction == "symmetric" or (one.direction == "up") == up]  # fmt: skip
     size = s * t
@@ -143,7 +145,8 @@ def _promises(pool: Pool, products: Sequence[ReserveProduct], ways: list[int]) -
     for one in products:
         if len(one.price_eur_per_kw_h) != one.blocks(t) or not np.isfinite(one.price_eur_per_kw_h).all():
             raise ValueError(
-                f"{one.name}: found {len(one.price_eur_per_kw_h)} prices of blocks; expected {one.blocks(t)} finite ones"
+                f"{one.name}: found {len(one.price_eur_per_kw_h)} prices of blocks; expected {one.blocks(t)} finite "
+                "numbers, one for every block of the day."
             )
     column = np.concatenate([block_of[k] for k in ways]) if ways else np.zeros(0, dtype=np.int64)
     promise = sp.csr_array((np.ones(len(column)), (np.arange(len(column)), column)), shape=(len(column), first[-1]))
