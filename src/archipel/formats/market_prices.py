@@ -165,9 +165,17 @@ class FiveMinutes:
     reserve_aud_per_kw_h: dict[str, Floats]
     """By product (RAISEREG, LOWER6SEC, ...), shape (T,) each."""
 
+    def whole_days(self) -> tuple[slice, ...]:
+        """Intervals of every whole day of market time."""
+        local = self.start.astimezone(AEMO_ZONE)
+        passed = (local - local.replace(hour=0, minute=0)) // AEMO_STEP
+        per_day = DAY // AEMO_STEP
+        first = -passed % per_day
+        return tuple(slice(k, k + per_day) for k in range(first, len(self.energy_aud_per_kwh) - per_day + 1, per_day))
+
 
 def read_aemo(month: str, region: str, folder: Path | None = None) -> tuple[FiveMinutes, ...]:
-    """AEMO's dispatch prices of a region, one record for every run of consecutive whole days [AUD].
+    """AEMO's dispatch prices of a region, one record for every run of intervals without a gap.
 
     Args:
         month: Of the file, such as "202407".

@@ -198,8 +198,10 @@ def _block_offer(pool: Pool, scenarios: PriceScenarios, settings: Settings) -> O
     groups: tuple[Floats, ...] = ()
     if stores.stores:
         known = PriceScenarios(scenarios.price_eur_per_kwh, scenarios.probability)
-        ahead = decide(stores, known, steps_at(known.price_eur_per_kwh, 1), settings.risk)
-        plans = [ahead.plans[0], *(best_plan(stores, guess) for guess in scenarios.guess_eur_per_kwh)]
+        plans = [
+            _one_quantity(stores, known, settings.risk),
+            *(best_plan(stores, guess) for guess in scenarios.guess_eur_per_kwh),
+        ]
         groups = groups_of(
             stores, known, plans, settings.most_blocks, lambda earned: settings.risk.merit(earned, known.probability)
         )
@@ -208,6 +210,13 @@ def _block_offer(pool: Pool, scenarios: PriceScenarios, settings: Settings) -> O
     days = zip(scenarios.price_eur_per_kwh, parts, strict=True)
     earned = np.array([meet(pool, bid, price, availability=part).earned_eur for price, part in days])
     return Offer(bid, earned, scenarios.probability)
+
+
+def _one_quantity(pool: Pool, scenarios: PriceScenarios, risk: Risk) -> Plan:
+    """The plan that is best as it stands whatever the prices; without regard to risk that of the mean price."""
+    if risk.weight == 0.0:
+        return best_plan(pool, scenarios.mean_price)
+    return decide(pool, scenarios, steps_at(scenarios.price_eur_per_kwh, 1), risk).plans[0]
 
 
 def _free_curves(pool: Pool) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:

@@ -45,6 +45,8 @@ class ReserveProduct:
     """For how long full activation must be backed by energy."""
     least_kw: float = 0.0
     """Smallest quantity the market takes."""
+    members: tuple[str, ...] = ()
+    """Whose contracts allow it; none: all."""
 
     def blocks(self, intervals: int) -> int:
         """Number of blocks of a day."""
@@ -97,10 +99,11 @@ def keep_reserve(pool: Pool, columns: Columns, products: Sequence[ReserveProduct
         sp.hstack([columns.most, sp.csr_array((columns.most.shape[0], wide))]), *room, *(rows for rows, _ in energy),
     ]).tocsr()  # fmt: skip
     limits = [columns.high[size : 2 * size], columns.high[:size]]
+    most_kept = np.concatenate([_most(pool, products[k]) for k, _ in ways])
     kept = replace(
         columns, most=most, at_most=np.concatenate([columns.at_most, *limits, *(right for _, right in energy)]),
         equal=sp.hstack([columns.equal, sp.csr_array((size, wide))]).tocsr(),
-        low=np.append(columns.low, np.zeros(wide)), high=np.append(columns.high, np.full(wide, np.inf)),
+        low=np.append(columns.low, np.zeros(wide)), high=np.append(columns.high, most_kept),
         cost_eur=np.append(columns.cost_eur, np.zeros(wide)),
         net=sp.hstack([columns.net, sp.csr_array((t, wide))]).tocsr(),
     )  # fmt: skip
@@ -108,6 +111,12 @@ def keep_reserve(pool: Pool, columns: Columns, products: Sequence[ReserveProduct
     share = sp.hstack([sp.csr_array((len(ways) * t, 3 * size)), sp.kron(sp.eye_array(len(ways)), sum_of_stores)])
     promise, worth = _promises(pool, products, [k for k, _ in ways])
     return Kept(kept, share.tocsr(), promise, worth)
+
+
+def _most(pool: Pool, product: ReserveProduct) -> Floats:
+    """Nothing from stores whose contract does not allow the product."""
+    asked = np.array([not product.members or name in product.members for name in pool.member], dtype=bool)
+    return np.repeat(np.where(asked[pool.of], np.inf, 0.0), pool.intervals)
 
 
 def _power_rows(size: int, ways: list[bool], up: bool) -> sp.csr_array:
