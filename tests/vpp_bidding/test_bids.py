@@ -156,6 +156,15 @@ def test_more_weight_on_the_worst_scenarios_never_worsens_their_mean() -> None:
     assert len(steps.edge) == 24
 
 
+@settings(max_examples=6, deadline=None)
+@given(SEEDS)
+def test_what_is_expected_of_blocks_is_what_they_earn_when_a_scenario_comes(seed: int) -> None:
+    pool, seen = pool_of([battery(), sun()]), scenarios(seed, 4, noise=0.03)
+    offer = make_offer(pool, seen, Settings("blocks"))
+    earned = [meet(pool, offer.bid, price).earned_eur for price in seen.price_eur_per_kwh]
+    assert np.allclose(earned, offer.earned_eur, atol=0.02)  # blocks are rounded to a tenth of a kW
+
+
 def test_cvar_is_the_mean_of_the_worst_part() -> None:
     offer = make_offer(pool_of([battery()]), scenarios(2, 8), Settings("plan"))
     assert offer.cvar_eur(0.25) == pytest.approx(np.sort(offer.earned_eur)[:2].mean())

@@ -30,15 +30,17 @@ import scipy.sparse as sp
 from archipel.model import Floats
 from archipel.vpp.bidding_blocks import groups_of
 from archipel.vpp.bidding_program import SHUN_EUR_PER_KWH, Decision, Risk, cvar, decide, steps_at
-from archipel.vpp.portfolio_plan import Plan, Pool, best_plan, columns_of, solve_one, with_rows
+from archipel.vpp.portfolio_plan import Plan, Pool, best_plan, columns_of, solve_one
 from archipel.vpp.price_scenarios import PriceScenarios
-from archipel.vpp.reserve_bids import ReserveProduct, keep_reserve, too_small
+from archipel.vpp.reserve_bids import ReserveProduct, keep_reserve
 
 Form = Literal["plan", "curves", "blocks"]
 """One quantity per interval at any price; curves; curves with exclusive groups of blocks."""
 FORMS: tuple[Form, ...] = ("plan", "curves", "blocks")
 IMBALANCE_EUR_PER_KWH = 0.03
 """Spread between the day-ahead price and what a deviation is bought or sold at."""
+SHORT_EUR_PER_KW_H = 1.0
+"""What meeting a bid reckons a kW of missing reserve to cost: more than a deviation of energy."""
 
 
 @final
@@ -127,6 +129,8 @@ class Outcome:
     over_kw: Floats
     under_kw: Floats
     """Drawn above and below what was accepted, shape (T,)."""
+    short_kw: Floats
+    """Reserve that was promised and not kept, every block of every product, flat."""
     earned_eur: float
     """Beyond leaving everything idle: energy, imbalance, reserve, less what members are paid for wear and comfort."""
 
@@ -173,10 +177,6 @@ def make_offer(
         return _block_offer(pool, scenarios, settings)
     steps = steps_at(price, 1 if settings.form == "plan" else settings.steps)
     found = decide(pool, scenarios, steps, settings.risk, products)
-    small = too_small(found.reserve_kw, products, pool.intervals)
-    if small.any():  # what no market takes is not promised, and the energy is bid anew
-        most = np.where(small, 0.0, np.inf)
-        found = decide(pool, scenarios, steps, settings.risk, products, most_reserve_kw=most)
     return Offer(_curves(pool, found, products), found.earned_eur, scenarios.probability)
 
 
@@ -195,21 +195,29 @@ def _block_offer(pool: Pool, scenarios: PriceScenarios, settings: Settings) -> O
     free = np.asarray(~(np.isfinite(pool.e_kwh_min) | np.isfinite(pool.e_kwh_max)).any(axis=1))
     stores = likely.only(~free)
     edge, step = _free_curves(likely.only(free))
-    groups: tuple[Floats, ...] = ()
+    groups, earned = tuple[Floats, ...](), _free_earned(likely.only(free), scenarios.price_eur_per_kwh)
     if stores.stores:
         known = PriceScenarios(scenarios.price_eur_per_kwh, scenarios.probability)
         plans = [
             _one_quantity(stores, known, settings.risk),
             *(best_plan(stores, guess) for guess in scenarios.guess_eur_per_kwh),
         ]
-        groups = groups_of(
+        groups, more = groups_of(
             stores, known, plans, settings.most_blocks, lambda earned: settings.risk.merit(earned, known.probability)
         )
+        earned = earned + more
     bid = Bid(pool.start, pool.dt_h, edge, step, groups)
-    parts = [None] * len(scenarios.probability) if scenarios.availability is None else list(scenarios.availability)
-    days = zip(scenarios.price_eur_per_kwh, parts, strict=True)
-    earned = np.array([meet(pool, bid, price, availability=part).earned_eur for price, part in days])
+    if scenarios.availability is not None:
+        days = zip(scenarios.price_eur_per_kwh, scenarios.availability, strict=True)
+        earned = np.array([meet(pool, bid, price, availability=part).earned_eur for price, part in days])
     return Offer(bid, earned, scenarios.probability)
+
+
+def _free_earned(pool: Pool, price: Floats) -> Floats:
+    """What stores without energy earn in every scenario, shape (W,): each does what pays, or nothing."""
+    p = price[:, None, :]
+    more, less = -(p + pool.cost_eur_per_kwh) * pool.p_kw_max, -(p - pool.cost_eur_per_kwh) * pool.p_kw_min
+    return np.asarray(pool.dt_h * np.maximum(np.maximum(more, less), 0.0).sum(axis=(1, 2)))
 
 
 def _one_quantity(pool: Pool, scenarios: PriceScenarios, risk: Risk) -> Plan:
@@ -245,6 +253,8 @@ def meet(
 ) -> Outcome:
     """Deliver what was accepted at these prices as closely as devices allow, and settle the day.
 
+    Reserve comes before energy. What of it is not kept is not paid and costs its price once more.
+
     Args:
         pool: Members side by side.
         bid: What was bid.
@@ -258,15 +268,19 @@ def meet(
         SolverFailed: The pool's problem has no answer.
     """
     change = bid.accepted_kw(price_eur_per_kwh) - pool.total_base_kw
-    columns = columns_of(pool, availability)
-    one, dt = sp.eye_array(pool.intervals), pool.dt_h
-    promised, worth = np.zeros(0), np.zeros(0)
-    if products:
-        kept = keep_reserve(pool, columns, products)
-        columns, worth, promised = kept.columns, kept.worth_eur, np.concatenate(bid.reserve_kw)
-        columns = with_rows(columns, -kept.share, -(kept.promise @ promised))
-    cost = np.concatenate([columns.cost_eur, np.full(2 * pool.intervals, dt * SHUN_EUR_PER_KWH)])
-    plan, more = solve_one(pool, columns, cost, sp.hstack([columns.net, -one, one]).tocsr(), change)
-    over, under = np.split(more, 2)
+    kept = keep_reserve(pool, columns_of(pool, availability), products)
+    promised = np.concatenate([*bid.reserve_kw, np.zeros(0)]) if products else np.zeros(0)
+    dt, t, rows = pool.dt_h, pool.intervals, kept.share.shape[0]
+    one, each = sp.eye_array(t), sp.eye_array(rows)
+    extra = sp.block_array([
+        [kept.columns.net, sp.hstack([-one, one]), None],
+        [kept.share, None, sp.hstack([each, -each])],
+    ]) if rows else sp.hstack([kept.columns.net, -one, one])  # fmt: skip
+    weights = [np.full(2 * t, dt * SHUN_EUR_PER_KWH), np.full(rows, dt * SHORT_EUR_PER_KW_H), np.zeros(rows)]
+    cost = np.concatenate([kept.columns.cost_eur, *weights])
+    plan, more = solve_one(pool, kept.columns, cost, extra.tocsr(), np.append(change, kept.promise @ promised))
+    over, under, short = more[:t], more[t : 2 * t], more[2 * t : 2 * t + rows]
     energy = dt * (price_eur_per_kwh @ plan.net_kw + imbalance_eur_per_kwh * (over + under).sum())
-    return Outcome(plan, over, under, float(worth @ promised - energy) - plan.cost_eur)
+    failed = kept.promise.multiply(short[:, None]).max(axis=0).toarray().ravel() if rows else np.zeros(0)
+    paid = float(kept.worth_eur @ promised) - 2.0 * float(np.abs(kept.worth_eur) @ failed)
+    return Outcome(plan, over, under, failed, paid - energy - plan.cost_eur)

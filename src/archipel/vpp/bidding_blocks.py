@@ -44,8 +44,10 @@ class Window:
 
 def groups_of(
     pool: Pool, scenarios: PriceScenarios, plans: Sequence[Plan], most: int, merit: Callable[[Floats], float]
-) -> tuple[Floats, ...]:
+) -> tuple[tuple[Floats, ...], Floats]:
     """Exclusive groups, each of shape (blocks, T), around the plan that makes most of the market's choice.
+
+    Also what they earn in every scenario, shape (W,).
 
     Args:
         pool: Stores of finite energy only.
@@ -54,20 +56,38 @@ def groups_of(
         most: Most blocks of a group.
         merit: What is made of the earnings in every scenario (W,): their mean, or with a view to the worst.
     """
-    found = [_around(pool, scenarios, plan, most) for plan in plans]
-    return max(found, key=lambda one: merit(one[1]))[0]
+    known: _Known = {}
+    found = [_around(pool, scenarios, plan, most, known) for plan in plans]
+    return max(found, key=lambda one: merit(one[1]))
 
 
-def _around(pool: Pool, scenarios: PriceScenarios, plan: Plan, most: int) -> tuple[tuple[Floats, ...], Floats]:
+_Known = dict[tuple[Window, bytes], tuple[Floats, Floats]]
+"""Windows that were looked at, with the energies at their ends: plans on several forecasts share many."""
+
+
+def _around(
+    pool: Pool, scenarios: PriceScenarios, plan: Plan, most: int, known: _Known
+) -> tuple[tuple[Floats, ...], Floats]:
     """Groups around one plan, and what they earn in every scenario, shape (W,)."""
     groups, earned = [], np.zeros(len(scenarios.probability))
     for window in windows_of(plan.net_kw):
-        block, cost = _different(*ways_through(pool, scenarios.price_eur_per_kwh, plan, window))
-        worth = -(pool.dt_h * scenarios.price_eur_per_kwh @ block.T) - cost
-        chosen = _best_few(worth, scenarios.probability, most)
-        groups.append(block[chosen])
-        earned += worth[:, chosen].max(axis=1)
+        key = (window, _ends(pool, plan, window))
+        if key not in known:
+            block, cost = _different(*ways_through(pool, scenarios.price_eur_per_kwh, plan, window))
+            worth = -(pool.dt_h * scenarios.price_eur_per_kwh @ block.T) - cost
+            chosen = _best_few(worth, scenarios.probability, most)
+            known[key] = block[chosen], worth[:, chosen].max(axis=1)
+        groups.append(known[key][0])
+        earned += known[key][1]
     return tuple(groups), earned
+
+
+def _ends(pool: Pool, plan: Plan, window: Window) -> bytes:
+    """What of a plan a window depends on: energies at both ends, and powers there of members with a ramp."""
+    tied = np.isfinite(pool.ramp_kw_per_h)[pool.of]
+    edge = [window.first, window.end - 1]
+    before = plan.e_kwh[:, window.first - 1] if window.first else pool.e_kwh_start
+    return np.round(np.concatenate([before, plan.e_kwh[:, edge[1]], plan.u_kw[tied][:, edge].ravel()]), 3).tobytes()
 
 
 def windows_of(net_kw: Floats) -> tuple[Window, ...]:

@@ -27,9 +27,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from archipel.model import Floats, Ints
-from archipel.vpp.portfolio_plan import Plan, Pool, columns_of, plan_from, solved
+from archipel.vpp.portfolio_plan import NOTHING_OR_ENOUGH, Plan, Pool, columns_of, plan_from, solved
 from archipel.vpp.price_scenarios import PriceScenarios
-from archipel.vpp.reserve_bids import Kept, ReserveProduct, keep_reserve
+from archipel.vpp.reserve_bids import Kept, ReserveProduct, keep_reserve, least_kw, too_small
 
 SHUN_EUR_PER_KWH = 0.2
 """What a plan reckons a deviation to cost, at least: above any spread of prices, so that nobody plans to deviate."""
@@ -114,15 +114,11 @@ class Decision:
 
 
 def decide(
-    pool: Pool,
-    scenarios: PriceScenarios,
-    steps: Steps,
-    risk: Risk,
-    products: Sequence[ReserveProduct] = (),
-    *,
-    most_reserve_kw: Floats | None = None,
+    pool: Pool, scenarios: PriceScenarios, steps: Steps, risk: Risk, products: Sequence[ReserveProduct] = ()
 ) -> Decision:
-    """Solve the two-stage problem; `most_reserve_kw` limits what may be promised in every block.
+    """Solve the two-stage problem.
+
+    Where less than a market takes would be promised, it is solved again with quantities that are nothing or enough.
 
     Raises:
         SolverFailed: It has no answer.
@@ -133,50 +129,39 @@ def decide(
     copies = _copies(pool, scenarios, products)
     n, bids = len(copies[0].columns.low), int(steps.first[-1])
     blocks, width = len(copies[0].worth_eur), n + 2 * t
-    ahead = bids + blocks
+    ahead, tail = bids + blocks, 1 + count if risk.weight > 0.0 else 0
     at = steps.of(price)
-    own = _own_cost(pool, copies, price)
-    loss = sp.hstack(
-        [_ahead_cost(pool, price, at, bids, copies[0].worth_eur), sp.block_diag([c[None, :] for c in own])]
-    )
-    tail = 1 + count if risk.weight > 0.0 else 0
+    loss = sp.hstack([
+        _ahead_cost(pool, price, at, bids, copies[0].worth_eur),
+        sp.block_diag([own[None, :] for own in _own_cost(pool, copies, price)]),
+    ])  # fmt: skip
     cost = np.concatenate([(1.0 - risk.weight) * (loss.T @ chance), risk.weight * _tail_cost(chance, risk, tail)])
     rows, right = _rows(copies, ahead, bids, steps, width, tail)
     if tail:
-        rows = sp.vstack([rows, sp.hstack([loss, -np.ones((count, 1)), -sp.eye_array(count)])])
+        rows = sp.vstack([rows, sp.hstack([loss, -np.ones((count, 1)), -sp.eye_array(count)])]).tocsr()
         right = np.append(right, np.zeros(count))
     equal, equal_to = _equalities(copies, at, ahead, t, tail)
-    reach = _reach(copies)
-    low = np.concatenate(
-        [
-            np.repeat(reach[0], np.diff(steps.first)),
-            np.zeros(blocks),
-            *_bounds(copies, t, low=True),
-            _free(tail, -np.inf),
-        ]
-    )
-    high = np.concatenate(
-        [
-            np.repeat(reach[1], np.diff(steps.first)),
-            np.full(blocks, np.inf) if most_reserve_kw is None else most_reserve_kw,
-            *_bounds(copies, t, low=False),
-            _free(tail, np.inf),
-        ]
-    )
-    x = solved(cost, rows.tocsr(), right, equal.tocsr(), equal_to, low, high)
+    low, high = (_limits(copies, steps, blocks, tail, low=side) for side in (True, False))
+    x = solved(cost, rows, right, equal, equal_to, low, high)
+    promised = slice(bids, ahead)
+    if too_small(x[promised], products, t).any():
+        low[promised], high[promised] = least_kw(products, t), (pool.p_kw_max - pool.p_kw_min).max(axis=1).sum()
+        kinds = np.zeros(len(x), dtype=np.int64)
+        kinds[promised] = NOTHING_OR_ENOUGH
+        x = solved(cost, rows, right, equal, equal_to, low, high, kinds)
     plans = tuple(
-        plan_from(pool, c.columns, x[ahead + w * width : ahead + w * width + n]) for w, c in enumerate(copies)
+        plan_from(pool, one.columns, x[ahead + w * width : ahead + w * width + n]) for w, one in enumerate(copies)
     )
-    earned = -(loss @ x[: loss.shape[1]])
-    return Decision(steps, x[:bids], x[bids:ahead], plans, np.asarray(earned))
+    return Decision(steps, x[:bids], x[promised], plans, np.asarray(-(loss @ x[: loss.shape[1]])))
 
 
 def _copies(pool: Pool, scenarios: PriceScenarios, products: Sequence[ReserveProduct]) -> list[Kept]:
     """The pool's problem in every scenario: one and the same unless availability differs."""
     parts = scenarios.availability
+    burns = (scenarios.price_eur_per_kwh.min(axis=0) < 0.0) | bool(products)
     if parts is None:
-        return [keep_reserve(pool, columns_of(pool), products)] * len(scenarios.probability)
-    return [keep_reserve(pool, columns_of(pool, part), products) for part in parts]
+        return [keep_reserve(pool, columns_of(pool, one_way=burns), products)] * len(scenarios.probability)
+    return [keep_reserve(pool, columns_of(pool, part, burns), products) for part in parts]
 
 
 def _own_cost(pool: Pool, copies: list[Kept], price: Floats) -> list[Floats]:
@@ -246,14 +231,11 @@ def _reach(copies: list[Kept]) -> tuple[Floats, Floats]:
     return np.min(low, axis=0), np.max(high, axis=0)
 
 
-def _bounds(copies: list[Kept], t: int, *, low: bool) -> list[Floats]:
-    if low:
-        return [np.append(c.columns.low, np.zeros(2 * t)) for c in copies]
-    return [np.append(c.columns.high, np.full(2 * t, np.inf)) for c in copies]
-
-
-def _free(tail: int, end: float) -> Floats:
-    """Bounds of the value at risk (free) and of what lies beyond it (non-negative)."""
-    if not tail:
-        return np.zeros(0)
-    return np.append(end, np.full(tail - 1, 0.0 if end < 0 else np.inf))
+def _limits(copies: list[Kept], steps: Steps, blocks: int, tail: int, *, low: bool) -> Floats:
+    """Bounds of all columns, first stage first, the tail of risk last."""
+    t = len(steps.edge)
+    reach = np.repeat(_reach(copies)[0 if low else 1], np.diff(steps.first))
+    end = 0.0 if low else np.inf
+    own = [np.append(one.columns.low if low else one.columns.high, np.full(2 * t, end)) for one in copies]
+    value_at_risk = np.full(min(tail, 1), -np.inf if low else np.inf)
+    return np.concatenate([reach, np.full(blocks, end), *own, value_at_risk, np.full(max(tail - 1, 0), end)])

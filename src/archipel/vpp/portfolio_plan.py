@@ -22,8 +22,7 @@ from typing import Any, final
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import linprog
 
 from archipel.model import Bools, Floats, Ints
 from archipel.model.errors import SolverFailed
@@ -31,6 +30,9 @@ from archipel.model.flexibility import Flexibility
 
 TINY_KW = 1e-4
 """Less than this at once in both directions is rounding."""
+NOTHING_OR_ENOUGH = 2
+"""Kind of a column that is zero or within its bounds."""
+MIP_GAP = 1e-6
 
 
 @final
@@ -162,8 +164,15 @@ class Columns:
     """Change of the pool's power from the columns, shape (T, columns)."""
 
 
-def columns_of(pool: Pool, availability: Floats | None = None) -> Columns:
-    """The problem of one scenario; `availability` (S,) is the part of every store that is there, 1 where not given."""
+def columns_of(pool: Pool, availability: Floats | None = None, one_way: Bools | None = None) -> Columns:
+    """The problem of one scenario.
+
+    Args:
+        pool: Members side by side.
+        availability: Part of every store that is there, shape (S,); all where not given.
+        one_way: Intervals in which burning energy may pay, shape (T,): there the problem is held within the hull of
+            charging and discharging, up / p_kw_max + down / -p_kw_min <= 1, which leaves little of it.
+    """
     s, t = pool.stores, pool.intervals
     pool = pool if availability is None else pool.shrunk(availability)
     one, back = sp.eye_array(t, format="csr"), sp.eye_array(t, k=-1, format="csr")
@@ -182,15 +191,25 @@ def columns_of(pool: Pool, availability: Floats | None = None) -> Columns:
     last = sp.csr_array(
         (-np.ones(len(bound)), (np.arange(len(bound)), 2 * s * t + bound * t + t - 1)), (len(bound), 3 * s * t)
     )
+    hull = _hull(pool, np.zeros(t, dtype=bool) if one_way is None else one_way)
     zero = np.zeros(s * t)
     cost = (pool.dt_h * pool.cost_eur_per_kwh).ravel()
     return Columns(
-        equal=dynamics.tocsr(), equal_to=begun.ravel(), most=sp.vstack([ramp, last]).tocsr(),
-        at_most=np.concatenate([within, -pool.e_kwh_end[bound]]),
+        equal=dynamics.tocsr(), equal_to=begun.ravel(), most=sp.vstack([ramp, last, hull]).tocsr(),
+        at_most=np.concatenate([within, -pool.e_kwh_end[bound], np.ones(hull.shape[0])]),
         low=np.concatenate([zero, zero, pool.e_kwh_min.ravel()]),
         high=np.concatenate([pool.p_kw_max.ravel(), -pool.p_kw_min.ravel(), pool.e_kwh_max.ravel()]),
         cost_eur=np.concatenate([cost, cost, zero]), net=net,
     )  # fmt: skip
+
+
+def _hull(pool: Pool, one_way: Bools) -> sp.csr_array:
+    """Rows of stores that lose energy and can both charge and discharge, in the intervals asked."""
+    lossy = (pool.charge_efficiency * pool.discharge_efficiency < 1.0)[:, None]
+    at = np.flatnonzero(lossy & one_way & (pool.p_kw_max > 0.0) & (pool.p_kw_min < 0.0))
+    many, size = np.arange(len(at)), pool.p_kw_max.size
+    parts = np.concatenate([1.0 / pool.p_kw_max.ravel()[at], -1.0 / pool.p_kw_min.ravel()[at]])
+    return sp.csr_array((parts, (np.tile(many, 2), np.concatenate([at, size + at]))), shape=(len(at), 3 * size))
 
 
 def _towards(idle: Floats, bound: Floats, a: Floats) -> Floats:
@@ -214,11 +233,6 @@ def _ramps(pool: Pool) -> tuple[sp.csr_array, Floats]:
     if not rows:
         return sp.csr_array((0, 3 * s * t)), np.zeros(0)
     return sp.vstack(rows).tocsr(), np.concatenate(right)
-
-
-def with_rows(columns: Columns, most: sp.csr_array, at_most: Floats) -> Columns:
-    """The same problem within more limits."""
-    return replace(columns, most=sp.vstack([columns.most, most]).tocsr(), at_most=np.append(columns.at_most, at_most))
 
 
 @final
@@ -278,16 +292,18 @@ def plan_from(pool: Pool, columns: Columns, x: Floats) -> Plan:
 
 
 def solved(
-    cost: Floats, most: sp.csr_array, at_most: Floats, equal: sp.csr_array, right: Floats, low: Floats, high: Floats
-) -> Floats:
-    """A linear problem by HiGHS.
+    cost: Floats, most: sp.csr_array, at_most: Floats, equal: sp.csr_array, right: Floats, low: Floats, high: Floats,
+    kinds: Ints | None = None,
+) -> Floats:  # fmt: skip
+    """A linear problem by HiGHS; `kinds` of columns as scipy counts them: 0 any, 1 whole, 2 nothing or within bounds.
 
     Raises:
         SolverFailed: No answer; the message names what HiGHS said.
     """
     found: Any = linprog(
         cost, A_ub=most if most.shape[0] else None, b_ub=at_most if most.shape[0] else None, A_eq=equal, b_eq=right,
-        bounds=np.column_stack([low, np.maximum(low, high)]), method="highs",
+        bounds=np.column_stack([low, np.maximum(low, high)]), method="highs", integrality=kinds,
+        options={} if kinds is None else {"mip_rel_gap": MIP_GAP},
     )  # fmt: skip
     if found.x is None:
         raise SolverFailed(
@@ -304,26 +320,15 @@ def _one_way(
     """The same with a binary z for every store and interval: up <= high z, down <= high (1 - z)."""
     n, eye = len(cost), sp.eye_array(half, format="csr")
     upper, lower = sp.diags_array(high[:half]), sp.diags_array(high[half : 2 * half])
-    rest = sp.csr_array((half, n - 2 * half))
-    none = sp.csr_array((half, half))
-    either = sp.vstack([
-        sp.hstack([eye, none, rest, -upper]),
-        sp.hstack([none, eye, rest, lower]),
-    ])  # fmt: skip
-    kinds: NDArray[np.int64] = np.concatenate([np.zeros(n, dtype=np.int64), np.ones(half, dtype=np.int64)])
-    rows = [
-        LinearConstraint(_wide(equal, half), right, right),
-        LinearConstraint(either, -np.inf, np.concatenate([np.zeros(half), high[half : 2 * half]])),
-    ]
-    if most.shape[0]:
-        rows.append(LinearConstraint(_wide(most, half), -np.inf, at_most))
-    found: Any = milp(
-        np.append(cost, np.zeros(half)), integrality=kinds, constraints=rows, options={"mip_rel_gap": 1e-6},
-        bounds=Bounds(np.append(low, np.zeros(half)), np.append(np.maximum(low, high), np.ones(half))),
+    rest, none = sp.csr_array((half, n - 2 * half)), sp.csr_array((half, half))
+    either = [sp.hstack([eye, none, rest, -upper]), sp.hstack([none, eye, rest, lower])]
+    x = solved(
+        np.append(cost, np.zeros(half)), sp.vstack([_wide(most, half), *either]).tocsr(),
+        np.concatenate([at_most, np.zeros(half), high[half : 2 * half]]), _wide(equal, half), right,
+        np.append(low, np.zeros(half)), np.append(high, np.ones(half)),
+        np.concatenate([np.zeros(n, dtype=np.int64), np.ones(half, dtype=np.int64)]),
     )  # fmt: skip
-    if found.x is None:
-        raise SolverFailed(f"the plan of the pool without burning energy has no answer ({found.message})")
-    return np.asarray(found.x[:n], dtype=np.float64)
+    return x[:n]
 
 
 def _wide(matrix: sp.csr_array, more: int) -> sp.csr_array:

@@ -166,7 +166,11 @@ def _promises(pool: Pool, products: Sequence[ReserveProduct], ways: list[int]) -
     return promise, worth
 
 
+def least_kw(products: Sequence[ReserveProduct], intervals: int) -> Floats:
+    """Smallest quantity the market takes in every block, shape (blocks,)."""
+    return np.concatenate([*(np.full(one.blocks(intervals), one.least_kw) for one in products), np.zeros(0)])
+
+
 def too_small(reserve_kw: Floats, products: Sequence[ReserveProduct], intervals: int) -> Bools:
-    """Which quantities are below what their market takes, shape (blocks,)."""
-    least = np.concatenate([np.full(one.blocks(intervals), one.least_kw) for one in products] or [np.zeros(0)])
-    return np.asarray((reserve_kw > 0.0) & (reserve_kw < least - 1e-6))
+    """Which quantities are something and below what their market takes, shape (blocks,)."""
+    return np.asarray((reserve_kw > 1e-6) & (reserve_kw < least_kw(products, intervals) - 1e-6))
