@@ -18,7 +18,7 @@ from archipel.vpp.price_scenarios import PriceScenarios
 SEEDS = st.integers(0, 10_000)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(SEEDS, st.sampled_from(FORMS))
 def test_a_higher_price_never_buys_more_in_any_hour_of_a_curve(seed: int, form: Form) -> None:
     pool = pool_of([battery(), sun()])
@@ -27,7 +27,7 @@ def test_a_higher_price_never_buys_more_in_any_hour_of_a_curve(seed: int, form: 
     assert all(np.all(np.diff(edge) > 0) for edge in bid.edge_eur_per_kwh)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(SEEDS)
 def test_equal_prices_buy_equal_quantities_whatever_else_the_scenarios_say(seed: int) -> None:
     price = scenarios(seed, 6).price_eur_per_kwh.copy()
@@ -37,7 +37,7 @@ def test_equal_prices_buy_equal_quantities_whatever_else_the_scenarios_say(seed:
     assert np.array_equal(bought[3, :6], bought[1, :6])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(SEEDS, SEEDS)
 def test_whatever_blocks_the_market_takes_they_are_delivered_exactly(seed: int, other: int) -> None:
     pool = pool_of([battery(), sun(), battery(member="c", e_kwh=50.0, p_kw=40.0, ramp=30.0)])
@@ -77,7 +77,7 @@ def test_sun_is_sold_above_its_cost_and_kept_below() -> None:
     assert np.allclose(bid.accepted_kw(np.array([0.03, -0.03])), [-50.0, 0.0])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(SEEDS)
 def test_nobody_earns_more_than_who_knew_the_prices(seed: int) -> None:
     pool, price = pool_of([battery(), sun()]), drawn_prices(np.random.default_rng(seed + 1), 1, noise=0.02)[0]
@@ -156,7 +156,7 @@ def test_more_weight_on_the_worst_scenarios_never_worsens_their_mean() -> None:
     assert len(steps.edge) == 24
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(SEEDS)
 def test_what_is_expected_of_blocks_is_what_they_earn_when_a_scenario_comes(seed: int) -> None:
     pool, seen = pool_of([battery(), sun()]), scenarios(seed, 4, noise=0.03)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archipel.model import Floats
-from archipel.vpp.bidding import Settings, make_offer, meet
+from archipel.vpp.bidding import Bid, Settings, make_offer, meet
 from archipel.vpp.portfolio_plan import Plan, pool_of
 from archipel.vpp.price_scenarios import PriceScenarios
 from archipel.vpp.reserve_bids import ReserveProduct, afrr, fcr
@@ -37,7 +37,7 @@ def is_backed(plan: Plan, up_kw: Floats, down_kw: Floats, up_kwh: Floats, down_k
     return bool(power and np.all(low >= -1e-4) and np.all(high <= 200.0 + 1e-4))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(SEEDS, st.floats(0.0, 0.05))
 def test_all_that_is_promised_together_is_backed_by_power_and_energy_at_every_moment(seed: int, worth: float) -> None:
     rng = np.random.default_rng(seed)
@@ -73,6 +73,27 @@ def test_less_than_the_market_takes_is_not_promised_at_all() -> None:
     offer = make_offer(pool, seen, Settings("curves"), kinds)
     assert np.all(offer.bid.reserve_kw[0] == 0.0)
     assert offer.expected_eur == pytest.approx(make_offer(pool, seen, Settings("curves")).expected_eur, abs=1e-6)
+
+
+def test_reserve_that_is_not_kept_is_not_paid_and_costs_its_price_once_more() -> None:
+    pool, seen = pool_of([battery()]), scenarios(1, 4)
+    kinds = (fcr(np.full(6, 0.05), 1.0, least_kw=0.0),)
+    idle = Bid(pool.start, 1.0, (np.zeros(0),) * 24, (np.full(1, 20.0),) * 24, (), (np.full(6, 100.0),))
+    whole = meet(pool, idle, seen.mean_price, products=kinds)
+    assert whole.earned_eur == pytest.approx(24 * 0.05 * 100.0)
+    assert np.allclose(whole.short_kw, 0.0)
+    half = meet(pool, idle, seen.mean_price, availability=np.array([0.5]), products=kinds)
+    assert np.allclose(half.short_kw, 50.0)
+    assert half.earned_eur == pytest.approx(0.0, abs=1e-6)
+
+
+@settings(max_examples=4, deadline=None)
+@given(SEEDS)
+def test_every_block_promises_nothing_or_what_its_market_takes(seed: int) -> None:
+    kinds = products(0.02 * np.random.default_rng(seed).random(6), least_kw=60.0)
+    bid = make_offer(pool_of([battery()]), scenarios(seed, 2), Settings("plan"), kinds).bid
+    for promised in bid.reserve_kw:
+        assert np.all((promised < 1e-6) | (promised >= 60.0 - 1e-6))
 
 
 def test_a_member_whose_contract_does_not_allow_it_gives_no_reserve() -> None:
