@@ -90,8 +90,8 @@ def test_reserve_that_is_not_kept_is_not_paid_and_costs_its_price_once_more() ->
 @settings(max_examples=4, deadline=None)
 @given(SEEDS)
 def test_every_block_promises_nothing_or_what_its_market_takes(seed: int) -> None:
-    kinds = products(0.02 * np.random.default_rng(seed).random(6), least_kw=60.0)
-    bid = make_offer(pool_of([battery()]), scenarios(seed, 2), Settings("plan"), kinds).bid
+    kinds = products(0.02 * np.random.default_rng(seed).random(3), least_kw=60.0)
+    bid = make_offer(pool_of([battery(12)]), scenarios(seed, 2, 12), Settings("plan"), kinds).bid
     for promised in bid.reserve_kw:
         assert np.all((promised < 1e-6) | (promised >= 60.0 - 1e-6))
 
