@@ -41,6 +41,15 @@ def test_what_cannot_be_bid_is_said_in_a_sentence(
     assert found in capsys.readouterr().err
 
 
+def test_members_that_may_fail_are_bid_with_less(capsys: pytest.CaptureFixture[str]) -> None:
+    expected = []
+    for kind in ("all", "contract"):
+        assert main(["bid", "vpp", "--form", "plan", "--scenarios", "12", "--availability", kind]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("expected:"))
+        expected.append(float(line.split()[1].replace(",", "")))
+    assert expected[1] < expected[0]
+
+
 def test_a_weight_of_risk_outside_zero_to_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["bid", "vpp", "--risk", "2"])

@@ -52,6 +52,10 @@ def add_parsers(subparsers: Any) -> None:
         "--prices", choices=("scenario", "de"), default="scenario",
         help="the scenario's own series, or German prices with published forecasts (default: scenario)",
     )  # fmt: skip
+    one.add_argument(
+        "--availability", choices=("all", "contract"), default="all",
+        help="all members are there, or each as often as its contract demands (default: all)",
+    )  # fmt: skip
     one.add_argument("--fill", action="store_true", help="fill missing prices from the day before instead of refusing")
     one.add_argument("--seed", type=int, default=1, metavar="S", help="seed of what is drawn (default: 1)")
     one.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the bid as CSV")
@@ -83,8 +87,9 @@ def bid_command(args: argparse.Namespace) -> int:
         series.price_eur_per_kwh[:row, at], series.forecast_eur_per_kwh[:row, :, at],
         series.forecast_eur_per_kwh[row][:, at], args.scenarios, rng,
     )  # fmt: skip
-    confidence = np.array([one.confidence for one in members])
-    if np.any(confidence < 1.0):
+    if args.availability == "contract":
+        least = {one.id: one.availability for one in scenario.ownership.contracts}
+        confidence = np.array([least[one.member] for one in members])
         drawn = with_availability(drawn, draw_availability(confidence, pool.of, args.scenarios, rng))
     offer = make_offer(pool, drawn, Settings(args.form, Risk(args.risk, args.tail)))
     named = ", ".join(series.forecast_name) or "none published; similar days before"
