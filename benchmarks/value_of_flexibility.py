@@ -266,11 +266,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("day-ahead", "risk", "reserve", "members"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--days", type=int, default=DRAWN, help="only the first so many of the drawn days")
+    parser.add_argument("--days", type=int, default=DRAWN, help="only so many of the drawn days, spread evenly")
     parser.add_argument("--every-day", action="store_true")
     parser.add_argument("--forms", nargs="+", default=["plan", "curves", "blocks"])
     args = parser.parse_args()
-    days = drawn_days(args.seed)[: args.days]
+    drawn = drawn_days(args.seed)
+    days = [drawn[k * DRAWN // args.days] for k in range(args.days)]
     if args.every_day:
         days = [FIRST + timedelta(days=k) for k in range((LAST - FIRST).days + 1)]
     match args.what:
