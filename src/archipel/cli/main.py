@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from archipel import __version__
 from archipel.cli import (
+    bid_command,
     cell_command,
     certs_command,
     commission_commands,
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     run_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
+    bid_command.add_parsers(commands)
     island_command.add_parsers(commands)
     event_command.add_parsers(commands)
     report_commands.add_parsers(commands)
