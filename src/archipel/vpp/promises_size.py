@@ -4,8 +4,8 @@
     energy:   fcr 15 min + afrr 1 h + z sd_kwh <= what can be given (and taken) where the plan is
     lost      = failing + z sqrt(failing (1 - failing) / n_eff)
 
-`n_eff` = (sum P)^2 / sum P^2 is the number of equal devices that would scatter as much. `z`: 2.58 standard deviations are
-exceeded once in 200 times on one side, which leaves room for what is not normal in the promised 99 %.
+`n_eff` = (sum P)^2 / sum P^2 is the number of equal devices that would scatter as much. `z`: 2.58 standard deviations
+are exceeded once in 200 times on one side, which leaves room for what is not normal in the promised 99 %.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from scipy.signal import lfilter
 from archipel.model.grid import Floats
 
 RAMP_S = 600.0
-"""Schedules change over ten minutes around the quarter hour (ENTSO-E, load-frequency control, 5 min before and after)."""
+"""Schedules change over ten minutes around the quarter hour (ENTSO-E: 5 min before and after)."""
 
 
 def wandering(steps: int, step_s: float, sd: float, tau_s: float, rng: np.random.Generator) -> Floats:
@@ -54,7 +54,8 @@ def restoration_signal(steps: int, rng: np.random.Generator, step_s: float = 4.0
     """Share of the reserve called, -1..1, shape (steps,)."""
     slow = wandering(steps, step_s, 0.35, 900.0, rng)
     gone = np.exp(-step_s / 600.0)
-    return np.clip(slow + lfilter([1.0], [1.0, -gone], jumps(steps, step_s, 6.0, 0.5, 1.0, rng)), -1.0, 1.0)
+    fast = lfilter([1.0], [1.0, -gone], jumps(steps, step_s, 6.0, 0.5, 1.0, rng))
+    return np.asarray(np.clip(slow + fast, -1.0, 1.0))
 
 
 def frequency_hz(seconds: int, rng: np.random.Generator, first_hour: int = 0) -> Floats:
@@ -64,9 +65,8 @@ def frequency_hz(seconds: int, rng: np.random.Generator, first_hour: int = 0) ->
     for hour in range(seconds // 3600 + 2):
         size = rng.normal(0.0, 0.020) + 0.015 * np.sin(2.0 * np.pi * (first_hour + hour) / 12.0)
         since = at - 3600.0 * hour
-        f += size * np.where(
-            since < 0.0, np.clip(1.0 + since / 180.0, 0.0, 1.0), np.exp(-np.maximum(since, 0.0) / 360.0)
-        )
+        built = np.clip(1.0 + since / 180.0, 0.0, 1.0)
+        f += size * np.where(since < 0.0, built, np.exp(-np.maximum(since, 0.0) / 360.0))
     events = jumps(seconds, 1.0, 0.5, 0.100, 0.200, rng)
     for start in np.flatnonzero(events):
         since = at - start
