@@ -14,8 +14,6 @@ from archipel.model.grid import Bools, Floats
 from archipel.vpp.containment import steps_kw
 from archipel.vpp.restoration import share
 
-EASY = 0.85
-"""Part of the batteries' room that is used before others are asked."""
 AMPERES_MIN, AMPERES_STEP = 6.0, 1.0
 """Of a charger's pilot signal (IEC 61851-1)."""
 
@@ -31,17 +29,14 @@ def battery_setpoints(target_kw: Floats, others_kw: Floats, least_kw: Floats, mo
     return share(target_kw - others_kw, least_kw, most_kw)
 
 
-def relief_kw(wanted_kw: Floats, least_kw: Floats, most_kw: Floats, easy: float = EASY) -> tuple[Floats, Floats]:
-    """(drawn less, drawn more) that slow devices are asked for [kW], both at least 0.
+def relief_kw(wanted_kw: Floats, least_kw: Floats, most_kw: Floats) -> tuple[Floats, Floats]:
+    """(drawn less, drawn more) that others are asked for [kW], both at least 0: what batteries cannot do.
 
     Args:
-        wanted_kw: of all batteries, as if nobody else helped.
-        least_kw, most_kw: what batteries can do together.
-        easy: part of it that they do alone.
+        wanted_kw: of all batteries, if nobody helped.
+        least_kw, most_kw: what batteries can do together, with their energy; so others come in before one is empty.
     """
-    less = np.maximum(easy * np.minimum(least_kw, 0.0) - wanted_kw, 0.0)
-    more = np.maximum(wanted_kw - easy * np.maximum(most_kw, 0.0), 0.0)
-    return less, more
+    return np.maximum(least_kw - wanted_kw, 0.0), np.maximum(wanted_kw - most_kw, 0.0)
 
 
 def charger_setpoints(less_kw: Floats, wish_kw: Floats, rating_kw: Floats, patient: Bools) -> Floats:

@@ -1,7 +1,8 @@
 """Frequency restoration: a signal that comes every 4 s is shared over members, and by each member over its devices.
 
     wanted(t)  = schedule + restoration signal + containment at the frequency of now         [kW, load convention]
-    target_m   = base_m + share(wanted + correction - sum of bases)_m
+    asked      = wanted + correction - sum of bases
+    target_m   = base_m + share(asked; room)_m + share(what is left of it; spare room)_m
     correction = correction + gain * (wanted a cycle ago - metered a cycle ago), as long as there is room
 
 `base_m` is what a member draws when nothing is asked, as it last reported. A member that fell silent has no room, so
@@ -74,6 +75,9 @@ class Reports:
     least_kw: Floats
     most_kw: Floats
     """Limits of the change of it."""
+    less_kw: Floats
+    more_kw: Floats
+    """Spare room, at least 0, asked for last: vehicles and heat that wait; sun that is curtailed."""
     age_s: Floats
     """Since it was measured."""
 
@@ -113,17 +117,20 @@ def cycle(
         Targets of shape (..., M): what each member's devices are to draw together.
     """
     heard = reports.heard()
-    least = np.where(heard, reports.least_kw, 0.0)
-    most = np.where(heard, reports.most_kw, 0.0)
+    rooms = (reports.least_kw, reports.most_kw, -reports.less_kw, reports.more_kw)
+    least, most, less, more = (np.where(heard, x, 0.0) for x in rooms)
+    low, high = (least + less).sum(axis=-1), (most + more).sum(axis=-1)
     base = reports.base_kw.sum(axis=-1)
     error = loop.wanted_kw - metered_kw
     correction = loop.correction_kw + gain * error
     # Never ask for more than there is, or the correction would grow while nothing can follow (wind-up).
-    asked = np.clip(wanted_kw + correction - base, least.sum(axis=-1), most.sum(axis=-1))
-    full = asked != wanted_kw + correction - base
+    asked = wanted_kw + correction - base
+    full = (asked < low) | (asked > high)
     grows = np.abs(correction) > np.abs(loop.correction_kw)
     correction = np.where(full & grows, loop.correction_kw, correction)
-    return Loop(correction, np.array(wanted_kw, dtype=np.float64)), reports.base_kw + share(asked, least, most)
+    first = share(asked, least, most)
+    rest = share(asked - first.sum(axis=-1), less, more)
+    return Loop(correction, np.array(wanted_kw, dtype=np.float64)), reports.base_kw + first + rest
 
 
 def leased(target_kw: Floats, base_kw: Floats, age_s: Floats, lease_s: float = LEASE_S) -> Floats:
