@@ -245,7 +245,7 @@ def run(days: Days, asked: Asked, gain: float = GAIN) -> Ran:
     """Run the days side by side for as long as `asked` lasts."""
     state, loop, T = Portfolio(days, asked), None, asked.restoration.shape[1]
     seconds = 4 * T
-    metered = np.zeros((state.D, seconds), dtype=np.float32)
+    metered, before = np.zeros((state.D, seconds), dtype=np.float32), np.zeros(state.D)
     quarters = -(-T // QUARTER_CYCLES)
     kept, soc = np.ones((state.D, quarters, 3)), np.zeros((state.D, -(-T // MINUTE_CYCLES)))
     for k in range(T):
@@ -267,7 +267,9 @@ def run(days: Days, asked: Asked, gain: float = GAIN) -> Ran:
         signal = asked.restoration[:, k] * asked.afrr_kw[:, quarter]
         wanted = ramped(state.nominated, np.array([at_s]))[:, 0] + signal
         loop, limits = _cycle(state, loop, wanted, works, at_s, float(gain))
-        kept[:, quarter] = np.minimum(kept[:, quarter], _kept(state, works, limits, signal, quarter))
+        # Set-points are still those of the signal before.
+        kept[:, quarter] = np.minimum(kept[:, quarter], _kept(state, works, limits, before, quarter))
+        before = signal
         for j in range(4):
             if j == 1:
                 _members(state, works, limits, at_s)

@@ -1,8 +1,10 @@
 """Relief of the grid above: keep power at the substation in a band, under a cap, within a ramp.
 
-    band'    = [low, high] cut with [before - ramp dt, before + ramp dt]   the band wins
-    wanted   = members' power + clip(P, band') - P                               P metered at the substation
+    free   = P - members' power                                    P metered at the substation
+    band'  = [low, high] cut with [aim' - ramp dt, aim' + ramp dt]  aim' of the cycle before; the band wins
+    aim    = clip(free, band'),      wanted = aim - free
 
+Where what flows freely fits, members are back at rest: nothing has to be released.
 What is wanted of the members goes into the same loop as restoration (`archipel.vpp.restoration.cycle`): who fails is
 replaced, and what lines lose is found by the meter. Reactive power the same way, shared by what inverters have free.
 """
@@ -22,7 +24,7 @@ def band_kw(
 
     Args:
         low_kw, high_kw: requested band of the power that flows in; infinite where free. A peak cap has only `high_kw`.
-        before_kw: metered a cycle ago.
+        before_kw: what the cycle before aimed at; at first what is metered.
         ramp_kw_per_s: most change of the metered power; infinite where free.
         dt_s: length of a cycle.
 
@@ -39,15 +41,17 @@ def band_kw(
     return np.clip(slow_low, low_kw, high_kw), np.clip(slow_high, low_kw, high_kw)
 
 
-def wanted_kw(metered_kw: Floats, members_kw: Floats, low_kw: Floats, high_kw: Floats) -> Floats:
-    """What the members are to draw together so that the substation is in the band.
+def wanted_kw(metered_kw: Floats, members_kw: Floats, low_kw: Floats, high_kw: Floats) -> tuple[Floats, Floats]:
+    """(what the members are to change together, the power aimed at) so that the substation is in the band.
 
     Args:
         metered_kw: flows in at the substation now.
-        members_kw: what all members' devices draw now, metered.
+        members_kw: by how much all members' devices differ from what they would draw, metered.
         low_kw, high_kw: of `band_kw`.
     """
-    return np.asarray(members_kw + np.clip(metered_kw, low_kw, high_kw) - metered_kw)
+    free = metered_kw - members_kw
+    aim = np.clip(free, low_kw, high_kw)
+    return np.asarray(aim - free), np.asarray(aim)
 
 
 def free_kvar(s_kva: Floats, p_kw: Floats, share_of_rating: float = 0.44) -> Floats:

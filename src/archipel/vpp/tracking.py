@@ -14,6 +14,8 @@ from archipel.model.grid import Bools, Floats
 
 ENOUGH = 0.95
 """Part of what was asked or promised that counts as delivered."""
+TOLERANCE = 0.01
+"""Part of the promise that may be missing on average over an interval without being counted."""
 BAND = 0.05
 """A minute counts as available when the mean error in it is below this part of the rating."""
 
@@ -38,27 +40,29 @@ def errors(wanted_kw: Floats, metered_kw: Floats, counts: Bools | None = None) -
     return Errors(float(np.sqrt(np.mean(off**2))), float(off.mean()), float(np.quantile(off, 0.99)))
 
 
-def delivered(asked_kw: Floats, given_kw: Floats, per: int, least_kw: float = 0.0) -> Floats:
+def delivered(asked_kw: Floats, given_kw: Floats, per: int, promised_kw: Floats | float = 0.0) -> Floats:
     """Part of what was asked that was given, per interval of `per` samples, shape (..., T / per).
 
-        sum_t min(given_t towards asked_t, |asked_t|) / sum_t |asked_t|
+        missing = max(mean_t(|asked_t| - min(given_t towards asked_t, |asked_t|)) - TOLERANCE promised, 0)
+        part    = 1 - missing / mean_t |asked_t|
 
-    What is given too much in one moment does not make up for what is missing in another.
+    What is given too much in one moment does not make up for what is missing in another. The tolerance keeps intervals
+    honest in which next to nothing is asked: a delay of seconds is then much of little.
 
     Args:
         asked_kw: change asked of the schedule, shape (..., T), T a multiple of `per`.
         given_kw: change of the schedule that was metered.
         per: samples per interval.
-        least_kw: intervals in which less was asked on average count as delivered (NaN would say nothing).
+        promised_kw: per interval, broadcast with (..., T / per); 0 for no tolerance.
     """
     if asked_kw.shape[-1] % per:
         raise ValueError(f"delivered: found {asked_kw.shape[-1]} samples; expected a multiple of {per}")
     size = np.abs(asked_kw)
     given = np.clip(given_kw * np.sign(asked_kw), 0.0, size)
     shape = (*asked_kw.shape[:-1], -1, per)
-    asked, got = size.reshape(shape).sum(axis=-1), given.reshape(shape).sum(axis=-1)
-    part = np.divide(got, asked, out=np.ones_like(got), where=asked > 0.0)
-    return np.where(asked > least_kw * per, part, 1.0)
+    asked, got = size.reshape(shape).mean(axis=-1), given.reshape(shape).mean(axis=-1)
+    missing = np.maximum(asked - got - TOLERANCE * np.asarray(promised_kw), 0.0)
+    return np.asarray(1.0 - np.divide(missing, asked, out=np.zeros_like(got), where=asked > 0.0))
 
 
 def available(wanted_kw: Floats, metered_kw: Floats, rating_kw: float, per: int, band: float = BAND) -> Bools:
