@@ -23,9 +23,11 @@ from archipel.formats.scenario import load_scenario
 from archipel.model import Floats
 from archipel.report.svg import tag, text, ticks
 from archipel.twin.portfolio_days import CYCLES, QUARTERS, Days, drawn
-from archipel.twin.portfolio_seconds import Asked, Ran, run
+from archipel.twin.portfolio_seconds import Ran, run
+from archipel.twin.portfolio_state import Asked
 from archipel.vpp.engine import Engine
-from archipel.vpp.promises_size import Size, blocks, largest, lost_share
+from archipel.vpp.promises import Promise, Promises
+from archipel.vpp.promises_size import AFRR_HOLD_H, FCR_HOLD_H, Size, blocks, largest, lost_share
 from archipel.vpp.tracking import ENOUGH, available, delivered, errors, reached_s, reaction_s
 from archipel.vpp.tracking_signals import frequency_hz, restoration_signal
 
@@ -75,9 +77,22 @@ def promised(days: Days, plan_kw: Floats) -> Size:
             0.75 * sd_kw, lost, FCR_PART,
         )  # fmt: skip
         size = blocks(size, 16)
-        fcr.append(size.fcr_kw)
-        afrr.append(size.afrr_kw)
-    return Size(np.floor(np.stack(fcr)), np.floor(np.stack(afrr)))
+        fcr.append(np.floor(size.fcr_kw))
+        afrr.append(np.floor(size.afrr_kw))
+        booked(days, plan, stored, fcr[-1], afrr[-1])
+    return Size(np.stack(fcr), np.stack(afrr))
+
+
+def booked(days: Days, plan_kw: Floats, stored_kwh: Floats, fcr_kw: Floats, afrr_kw: Floats) -> Promises:
+    """Both products in the book, by device; refused if anything were promised twice or without energy."""
+    b, rows = days.batteries, days.battery.row
+    part = (b.p_kw_charge[rows] / b.p_kw_charge[rows].sum())[:, None]
+    size = b.e_kwh[rows].sum()
+    power = part * (b.p_kw_charge[rows].sum() - np.abs(plan_kw))
+    energy = part * 0.95 * stored_kwh, part * (size - stored_kwh) / 0.95
+    book = Promises(days.battery.id, power, power, *energy)
+    book = book.promise(Promise("fcr", "kombi-1", "fcr", 0, part * fcr_kw, part * fcr_kw, FCR_HOLD_H))
+    return book.promise(Promise("afrr", "kombi-1", "afrr", 0, part * afrr_kw, part * afrr_kw, AFRR_HOLD_H))
 
 
 def asked_of(days: Days, seed: int, fcr: bool = True) -> Asked:
@@ -239,7 +254,7 @@ def picture(number: int, seed: int, to: str, hour: int = 17) -> None:
         x = LEFT + (WIDTH - LEFT - 12) * second / 3600.0
         return f"{x:.1f},{TOP + (HEIGHT - TOP - 30) * (high - p_kw) / (high - low):.1f}"
 
-    parts = [text(LEFT - 8, 16, "kW drawn", text_anchor="end", fill="#4a5563")]
+    parts = [text(4, 18, "kW drawn", fill="#4a5563")]
     for level in ticks(low, high, 6):
         y = at(0, level).split(",")[1]
         words = f"{level:,.0f}".replace("-", "\u2212").replace(",", " ")
