@@ -21,8 +21,8 @@ from archipel.model import Bools, Floats
 from archipel.twin.portfolio_days import Days
 from archipel.twin.portfolio_state import MINUTE_CYCLES, QUARTER_CYCLES, Asked, Portfolio
 from archipel.vpp.activation import battery_setpoints, relief_kw
-from archipel.vpp.containment import CONTINENTAL_EUROPE, activation, allot, dispatch_limits, kept_kwh
-from archipel.vpp.restoration import GAIN, LEASE_S, SILENT_S, Loop, Reports, cycle, leased
+from archipel.vpp.containment import CONTINENTAL_EUROPE, activation, allot, dispatch_limits, kept_kwh, spent_kwh
+from archipel.vpp.restoration import CYCLE_S, GAIN, LEASE_S, SILENT_S, Loop, Reports, cycle, leased
 from archipel.vpp.tracking_signals import ramped
 
 LOST, LATE = 0.01, 0.02
@@ -71,24 +71,25 @@ def run(days: Days, asked: Asked, gain: float = GAIN) -> Ran:
                 state.p_ev = state.set_ev.copy()
             state.nominate(quarter)
         works = days.battery.works(at_s)
+        known = days.battery.works(at_s - CYCLE_S)  # a trip is known a cycle later
         if k % MINUTE_CYCLES == 0:
             state.slow_devices(k, quarter)
             rated = np.minimum(state.p_ch, state.p_dis) * state.may_contain
-            rated = np.broadcast_to(rated, works.shape)
-            state.fcr = allot(asked.fcr_kw[:, quarter], rated, works)
+            rated = np.broadcast_to(rated, known.shape)
+            state.fcr = allot(asked.fcr_kw[:, quarter], rated, known)
             soon = asked.fcr_kw[:, quarter : quarter + AHEAD].max(axis=1)
-            state.keep = allot((1.0 + SPARE) * soon, rated, works)
+            state.keep = allot((1.0 + SPARE) * soon, rated, known)
             soc[:, k // MINUTE_CYCLES] = (state.e * works).sum(axis=1) / (state.size * works).sum(axis=1)
         state.follow_slow(at_s)
         signal = asked.restoration[:, k] * asked.afrr_kw[:, quarter]
         wanted = ramped(state.nominated, np.array([at_s]))[:, 0] + signal
-        loop, limits = _cycle(state, loop, wanted, works, at_s, float(gain))
+        loop, limits = _cycle(state, loop, wanted, known, at_s, float(gain))
         # Set-points are still those of the signal before.
         kept[:, quarter] = np.minimum(kept[:, quarter], _kept(state, works, limits, before, quarter))
         before = signal
         for j in range(4):
             if j == 1:
-                _members(state, works, limits, at_s)
+                _members(state, limits, at_s)
             _second(state, works, activation(asked.f_hz[:, 4 * k + j]))
             rest = state.p_ev.sum(axis=1) + state.p_hp.sum(axis=1) + state.p_pv.sum(axis=1)
             metered[:, 4 * k + j] = state.p_bat.sum(axis=1) + rest
@@ -102,13 +103,16 @@ def run(days: Days, asked: Asked, gain: float = GAIN) -> Ran:
 
 
 def _cycle(
-    s: Portfolio, loop: Loop | None, wanted: Floats, works: Bools, at_s: float, gain: float
+    s: Portfolio, loop: Loop | None, wanted: Floats, known: Bools, at_s: float, gain: float
 ) -> tuple[Loop, tuple[Floats, Floats]]:
     """Reports, the portfolio's cycle, targets on their way."""
     days = s.days
-    limits = dispatch_limits(s.e, s.size, s.keep, s.p_dis, s.p_ch, s.eta_d, s.eta_c, CONTINENTAL_EUROPE.hold_h)
-    # A connection point that was not heard for two cycles has no room; a device that tripped says so in its report.
-    use = works & days.heard(days.battery, at_s - SILENT_S) & days.heard(days.battery, at_s)
+    s.spent = spent_kwh(s.spent, s.fcr, s.answer, s.eta_d, s.eta_c, CYCLE_S)
+    limits = dispatch_limits(
+        s.e - s.spent, s.size, s.keep, s.p_dis, s.p_ch, s.eta_d, s.eta_c, CONTINENTAL_EUROPE.hold_h
+    )
+    # A connection point that was not heard for two cycles has no room.
+    use = known & days.heard(days.battery, at_s - SILENT_S) & days.heard(days.battery, at_s)
     least, most = (np.where(use, x, 0.0) for x in limits)
     others = s.by_contract(days.sun, s.p_pv) + s.by_contract(days.charger, s.p_ev) + s.by_contract(days.pump, s.p_hp)
     away = (at_s >= days.contract_down) & (at_s < days.contract_up)
@@ -130,7 +134,7 @@ def _cycle(
     return loop, (least, most)
 
 
-def _members(s: Portfolio, works: Bools, limits: tuple[Floats, Floats], at_s: float) -> None:
+def _members(s: Portfolio, limits: tuple[Floats, Floats], at_s: float) -> None:
     """Every member splits its target over its devices."""
     days, (least, most) = s.days, limits
     sun, slow = s.by_contract(days.sun, s.p_pv), s.by_contract(days.charger, s.p_ev) + s.by_contract(days.pump, s.p_hp)

@@ -59,7 +59,7 @@ class Portfolio:
         self.D, self.C = D, len(days.contracts)
         self.of = {k.name: _one_hot(k.contract, self.C) for k in (days.battery, days.charger, days.pump, days.sun)}
         self.e = np.broadcast_to(b.soc_start[rows] * self.size, (D, n)).copy()
-        self.p_bat, self.set_bat, self.fcr, self.keep = (np.zeros((D, n)) for _ in range(4))
+        self.p_bat, self.set_bat, self.fcr, self.keep, self.spent = (np.zeros((D, n)) for _ in range(5))
         self.may_contain = days.contains[days.battery.contract]
         self.follow = -np.expm1(-1.0 / days.battery.lag_s)
         m = len(days.charger.row)

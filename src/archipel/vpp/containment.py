@@ -21,6 +21,9 @@ import numpy as np
 from archipel.model.grid import Bools, Floats
 
 NOMINAL_HZ = 50.0
+ALERT = 0.25
+"""Activation at the edge of the standard range of Continental Europe, 50 mHz."""
+RECOVER_H = 0.5
 
 
 @final
@@ -155,3 +158,28 @@ def dispatch_limits(
     floor, ceiling = np.minimum(fcr_kw - p_kw_discharge, 0.0), np.maximum(p_kw_charge - fcr_kw, 0.0)
     least = np.clip(least, floor, ceiling)
     return least, np.clip(most, least, ceiling)
+
+
+def spent_kwh(
+    before_kwh: Floats, fcr_kw: Floats, answer: Floats, eta_discharge: Floats, eta_charge: Floats, seconds: float
+) -> Floats:
+    """Energy put into a store (negative: taken out) by containment in the disturbance that goes on, or has just ended.
+
+    Dispatch reckons with `e - spent`: what is kept for containment is there to be used by it, so using it must not push
+    the set-points away in the very moment it is needed. Beyond `ALERT` (50 mHz, the standard range) it is booked, and
+    afterwards forgotten with a time constant of `RECOVER_H`, well within the 2 h that SO GL article 156(13) gives to
+    refill. Small deviations are not booked: dispatch makes room for them at once.
+
+    Args:
+        before_kwh: what this function gave before, shape as the others.
+        fcr_kw: share of each store.
+        answer: of `activation`.
+        eta_discharge, eta_charge: efficiencies.
+        seconds: since then.
+    """
+    alert = np.abs(answer) > ALERT
+    p_kw = np.where(alert, fcr_kw * answer, 0.0)
+    into = np.maximum(p_kw, 0.0) * eta_charge + np.minimum(p_kw, 0.0) / eta_discharge
+    keep = np.where(alert, 1.0, np.exp(-seconds / (3600.0 * RECOVER_H)))
+    most = kept_kwh(fcr_kw, eta_discharge)
+    return np.asarray(np.clip(keep * before_kwh + into * seconds / 3600.0, -most, most))
