@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archipel.vpp.activation import battery_setpoints, charger_setpoints, chosen
-from archipel.vpp.restoration import Loop, Reports, cycle, leased, share, within
+from archipel.vpp.restoration import Loop, Reports, cycle, leased, ramped_limits, share
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -102,8 +102,23 @@ def test_a_lease_lapses_to_the_base() -> None:
     np.testing.assert_array_equal(held, [5.0, 1.0])
 
 
-def test_a_ramp_is_never_passed() -> None:
-    np.testing.assert_allclose(within(np.zeros(3), np.array([-50.0, 3.0, 50.0]), 2.0, 4.0), [-8.0, 3.0, 8.0])
+def test_quick_members_take_what_a_slow_one_cannot_follow() -> None:
+    now, wanted, seen = np.zeros(2), 100.0, []
+    for _ in range(20):
+        limits = ramped_limits(now, np.full(2, -100.0), np.full(2, 100.0), np.array([1.0, np.inf]), 4.0)
+        after = share(np.array(wanted), *limits)
+        assert after.sum() == pytest.approx(wanted)
+        assert abs(after[0] - now[0]) <= 4.0 + 1e-9
+        now = after
+        seen.append(now[0])
+    assert 0.0 < seen[0] <= 4.0
+    assert seen[-1] > 30.0
+
+
+@given(st.floats(-200.0, 200.0), st.floats(0.0, 50.0))
+def test_ramped_limits_never_leave_the_limits(now: float, ramp: float) -> None:
+    low, high = ramped_limits(np.array([now]), np.array([-100.0]), np.array([80.0]), ramp, 4.0)
+    assert -100.0 <= low[0] <= high[0] <= 80.0
 
 
 @given(seeds, st.floats(-300.0, 300.0), st.floats(-300.0, 300.0))

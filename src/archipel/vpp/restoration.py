@@ -59,10 +59,21 @@ def share(request_kw: Floats, least_kw: Floats, most_kw: Floats) -> Floats:
     return np.asarray(start + np.where(up, part, -part) * room)
 
 
-def within(before_kw: Floats, wanted_kw: Floats, ramp_kw_per_s: Floats | float, dt_s: float) -> Floats:
-    """`wanted_kw`, moved at most `ramp_kw_per_s` for `dt_s` away from `before_kw`."""
+def ramped_limits(
+    now_kw: Floats, least_kw: Floats, most_kw: Floats, ramp_kw_per_s: Floats | float, dt_s: float
+) -> tuple[Floats, Floats]:
+    """Limits of what can be reached from `now_kw` within `dt_s`, so that others take what is too quick for one.
+
+    Limits win over the ramp: who is outside them is asked for the nearer one, as fast as it can.
+
+    Args:
+        now_kw: everyone's change now, shape (..., n).
+        least_kw, most_kw: limits at rest, same shape.
+        ramp_kw_per_s: at least 0; infinite for none.
+        dt_s: until the next cycle.
+    """
     most = ramp_kw_per_s * dt_s
-    return np.asarray(before_kw + np.clip(wanted_kw - before_kw, -most, most))
+    return np.clip(now_kw - most, least_kw, most_kw), np.clip(now_kw + most, least_kw, most_kw)
 
 
 @final
