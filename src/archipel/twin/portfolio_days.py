@@ -105,7 +105,7 @@ def drawn(scenario: Scenario, first_row: Ints, seed: int, failing: float = 0.05)
             for an hour on average), members fall silent for five minutes on average.
 
     Raises:
-        ValueError: when the scenario names no portfolio.
+        ValueError: when the scenario names no portfolio, or lacks one of the four kinds of devices.
     """
     if not scenario.ownership.portfolio:
         raise ValueError(
@@ -128,11 +128,17 @@ def drawn(scenario: Scenario, first_row: Ints, seed: int, failing: float = 0.05)
         ids = tuple(fleet.id[i] for i in row)
         return Kind(name, ids, row, mine[row], np.searchsorted(nodes, fleet.node[row]), lag_s, down, up)
 
-    batteries, chargers, pumps, suns = (fleets[k] for k in ("battery", "ev_charger", "heat_pump", "pv"))
-    assert isinstance(batteries, BatteryFleet)
-    assert isinstance(chargers, EvChargerFleet)
-    assert isinstance(pumps, HeatPumpFleet)
-    assert isinstance(suns, PvFleet)
+    batteries, chargers, pumps, suns = (fleets.get(k) for k in ("battery", "ev_charger", "heat_pump", "pv"))
+    if not (
+        isinstance(batteries, BatteryFleet)
+        and isinstance(chargers, EvChargerFleet)
+        and isinstance(pumps, HeatPumpFleet)
+        and isinstance(suns, PvFleet)
+    ):
+        raise ValueError(
+            f"scenario {scenario.name}: found devices of the kinds {', '.join(sorted(fleets))}; expected battery, "
+            "ev_charger, heat_pump and pv among them. Seconds of a portfolio are for those that have all four."
+        )
     battery, charger = kind("battery", 0.2, 1.0), kind("ev_charger", 2.0, 5.0)
     pump, sun = kind("heat_pump", 5.0, 15.0), kind("pv", 0.5, 2.0)
     rows = first_row[:, None] + np.arange(-1, QUARTERS + 2)
