@@ -85,7 +85,7 @@ def run(days: Days, asked: Asked, gain: float = GAIN) -> Ran:
         wanted = ramped(state.nominated, np.array([at_s]))[:, 0] + signal
         loop, limits = _cycle(state, loop, wanted, known, at_s, float(gain))
         # Set-points are still those of the signal before.
-        kept[:, quarter] = np.minimum(kept[:, quarter], _kept(state, works, limits, before, quarter))
+        kept[:, quarter] = np.minimum(kept[:, quarter], _kept(state, works, limits, before, at_s))
         before = signal
         for j in range(4):
             if j == 1:
@@ -165,15 +165,18 @@ def _second(s: Portfolio, works: Bools, answer: Floats) -> None:
     s.e += (np.maximum(s.p_bat, 0.0) * s.eta_c + np.minimum(s.p_bat, 0.0) / s.eta_d) / 3600.0
 
 
-def _kept(s: Portfolio, works: Bools, limits: tuple[Floats, Floats], signal: Floats, quarter: int) -> Floats:
+def _kept(s: Portfolio, works: Bools, limits: tuple[Floats, Floats], signal: Floats, at_s: float) -> Floats:
     """Part of every promise that could be called in full now: shape (D, 3)."""
+    days, quarter = s.days, int(at_s / 900.0)
     fcr, afrr = s.asked.fcr_kw[:, quarter], s.asked.afrr_kw[:, quarter]
+    away = (at_s >= days.contract_down) & (at_s < days.contract_up)
+    reached = ~away[:, days.battery.contract]  # who hears nothing cannot be called; containment needs no call
     give = np.minimum(1.0, s.e / np.maximum(kept_kwh(s.fcr, s.eta_d), 1e-9))
     take = np.minimum(1.0, (s.size - s.e) / np.maximum(kept_kwh(s.fcr, 1.0 / s.eta_c), 1e-9))
     hold = (s.fcr * np.minimum(give, take) * works).sum(axis=1)
     used = np.where(limits[0] < limits[1], s.set_bat, 0.0)
-    up = (used - limits[0]).sum(axis=1)
-    down = (limits[1] - used).sum(axis=1) - s.p_pv.sum(axis=1)
+    up = ((used - limits[0]) * reached).sum(axis=1)
+    down = ((limits[1] - used) * reached).sum(axis=1) - (s.p_pv * ~away[:, days.sun.contract]).sum(axis=1)
     part = np.stack([fcr - hold, afrr + signal - up, afrr - signal - down], axis=1)
     size = np.stack([fcr, afrr, afrr], axis=1)
     return np.asarray(1.0 - np.divide(np.maximum(part, 0.0), size, out=np.zeros_like(part), where=size > 0.0))
