@@ -1,0 +1,175 @@
+"""Limits for a batch of intervals: linear sharing and AC corners in turn, until nothing is beyond a limit.
+
+    room at the corners (AC)  ->  limits by the rule (LP)  ->  room at their corners (AC)  ->  ...
+
+The slopes of the linear problem stay the same; its offsets are those of the last AC corners, so that it is exact at the
+answer. What is beyond a limit at the end is drawn back towards the least limits, which are safe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+
+from archipel.model import Bools, Floats, Ints
+from archipel.vpp.envelope import Broken, Rule
+from archipel.vpp.envelope_network import Room, Wires
+from archipel.vpp.envelope_points import Loads, curve_kvar
+from archipel.vpp.fair import Shares, blocked, share
+
+Reactive = Literal["volt-var", "any", "unity"]
+"""What inverters do: follow the curve of the scenario, anything they can, or nothing."""
+SIDES = ("import", "export")
+ROUNDS = 6
+DRAWN_BACK = 12
+SETTLED = 2e-3
+"""Change of the total, as a share of it, below which another round is not worth it."""
+CURVE_SLACK_PU = 5e-4
+"""How much a voltage may move after its reactive power was chosen."""
+TOO_FAR = 1.3
+"""What is drawn back, by linear estimate of what is too much."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """What stays the same from batch to batch. `known` are rows that were found to matter, by side; they grow."""
+
+    wires: Wires
+    rule: Rule
+    reactive: Reactive
+    worth: Floats
+    known: tuple[set[int], set[int]]
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Limits (side, N, T), the room at their corners (side, rows, T), and what fixed load breaks by itself."""
+
+    limits: Floats
+    room: Floats
+    most: Floats
+    broken: tuple[Broken, ...]
+
+
+def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together: bool = False) -> Found:
+    """Limits between `least` and `most` (side, N, T); with `together` the same for all intervals, (side, N, 1).
+
+    Where `least` is not safe, or fixed load breaks a limit, limits go down to zero.
+    """
+    n, t_count = len(what.wires.points), loads.intervals
+    q = np.zeros((2, n, t_count))
+    limits = np.zeros_like(most)
+    for _ in range(2):  # the second time with the reactive power of the voltages found
+        room = _room(what, limits, loads, q)
+        q = _reactive(what, room, CURVE_SLACK_PU)
+    at = _rooms(room, together)
+    broken, least, most = _what_holds(what, at, _rooms(room, False), least, most)
+    done = np.zeros(limits.shape[2], dtype=bool)
+    safe = np.zeros_like(done)
+    for turn in range(ROUNDS):
+        open_ = np.flatnonzero(~done)
+        if len(open_) == 0:
+            break
+        before = limits.copy()
+        for t in open_:
+            for side in (0, 1):
+                limits[side, :, t] = _shared(what, side, least, most, at, before, t)
+        _judge(what, limits, loads, q, at, safe, open_, together)
+        change = np.abs(limits - before).sum(axis=(0, 1)) / np.maximum(limits.sum(axis=(0, 1)), 1e-9)
+        done |= safe & ((change < SETTLED) | (turn >= 2))
+    for _ in range(DRAWN_BACK):
+        open_ = np.flatnonzero(~safe)
+        if len(open_) == 0:
+            break
+        for t in open_:
+            for side in (0, 1):
+                limits[side, :, t] = _drawn_back(what, limits[side, :, t], least[side, :, t], at[side, :, t])
+        _judge(what, limits, loads, q, at, safe, open_, together)
+    limits[:, :, ~safe & ~_touched(broken, len(safe))] = 0.0
+    return Found(limits, at, most, broken)
+
+
+def _touched(broken: tuple[Broken, ...], count: int) -> Bools:
+    out = np.zeros(count, dtype=bool)
+    out[[b.interval for b in broken if b.interval < count]] = True
+    return out
+
+
+def _shared(what: Search, side: int, least: Floats, most: Floats, at: Floats, now: Floats, t: int) -> Floats:
+    points = what.wires.points
+    rating = (points.import_kw_max, points.export_kw_max)[side]
+    shares = Shares(
+        rule=what.rule,
+        group=points.cell,
+        weight=rating if what.rule == "proportional" else np.ones(len(points)),
+        worth=what.worth,
+        least=least[side, :, t],
+        most=most[side, :, t],
+    )
+    return share(shares, what.wires.slope, at[side, :, t], now[side, :, t], what.known[side])
+
+
+def _room(what: Search, limits: Floats, loads: Loads, q: Floats) -> Room:
+    both = np.broadcast_to(limits, (2, limits.shape[1], loads.intervals))
+    return what.wires.room(both[0], both[1], loads, q[0], q[1])
+
+
+def _rooms(room: Room, together: bool) -> Floats:
+    both = np.stack([room.imports, room.export])
+    return both.min(axis=2, keepdims=True) if together else both
+
+
+def _reactive(what: Search, room: Room, slack_pu: float) -> Floats:
+    """(least, most) reactive power that inverters may draw between the voltages found, shape (2, N, T)."""
+    kvar = what.wires.points.q_kvar_max
+    if what.reactive == "volt-var":
+        return np.stack([curve_kvar(room.v_low - slack_pu, kvar), curve_kvar(room.v_high + slack_pu, kvar)])
+    most = np.broadcast_to((kvar if what.reactive == "any" else 0.0 * kvar)[:, None], room.v_low.shape)
+    return np.stack([-most, most])
+
+
+def _judge(
+    what: Search, limits: Floats, loads: Loads, q: Floats, at: Floats, safe: Bools, open_: Ints, together: bool
+) -> None:
+    """Room and safety of the intervals `open_` at new limits, and the reactive power of their voltages; in place."""
+    part = np.arange(loads.intervals) if together else open_
+    room = _room(what, limits if together else limits[:, :, open_], loads.take(part), q[:, :, part])
+    need = _reactive(what, room, 0.0)
+    kept = (need[0] >= q[0][:, part] - 1e-6).all(axis=0) & (need[1] <= q[1][:, part] + 1e-6).all(axis=0)
+    q[:, :, part] = _reactive(what, room, CURVE_SLACK_PU)
+    at[:, :, open_] = rooms = _rooms(room, together)
+    good = (rooms + what.wires.tolerance[None, :, None] >= 0.0).all(axis=(0, 1))
+    safe[open_] = good & (kept.all() if together else kept)
+
+
+def _what_holds(
+    what: Search, at: Floats, each: Floats, least: Floats, most: Floats
+) -> tuple[tuple[Broken, ...], Floats, Floats]:
+    """What fixed load breaks alone, and bounds that do not make it worse; `least` only where it is safe."""
+    wires, slope = what.wires, what.wires.slope
+    least, most = least.copy(), most.copy()
+    broken: list[Broken] = []
+    for side, row, t in np.argwhere(each < 0.0):
+        broken.append(wires.broken(int(t), int(row), SIDES[side], float(each[side, row, t])))
+    for side in (0, 1):
+        for t in range(at.shape[2]):
+            room = at[side, :, t]
+            most[side, blocked(slope, room), t] = 0.0
+            least[side, :, t] = np.minimum(least[side, :, t], most[side, :, t])
+            if (slope @ least[side, :, t] > np.maximum(room, 0.0) + wires.tolerance).any():
+                least[side, :, t] = 0.0
+    return tuple(broken), least, most
+
+
+def _drawn_back(what: Search, limits: Floats, least: Floats, room: Floats) -> Floats:
+    """Nearer to `least`, all by the same share, by a little more than what is too much."""
+    more = what.wires.slope @ (limits - least)
+    beyond = (room < -what.wires.tolerance) & (more > 0.0) & np.isfinite(room)
+    if (room == -np.inf).any():
+        return 0.5 * (limits + least)
+    cut = float((TOO_FAR * -room[beyond] / more[beyond]).max(initial=0.0))
+    return least + (limits - least) * (1.0 - min(cut + 1e-3, 1.0))
