@@ -82,6 +82,7 @@ class Wires:
         vn_kv = grid.nodes.vn_kv[self._ends]
         keep = 1.0 - scenario.margin_loading
         self._s_kva_max = np.sqrt(3.0) * vn_kv * branch_model(grid).limit_a * keep
+        self.v_pu_max = grid.nodes.v_pu_max
         self._low = grid.nodes.v_pu_min + scenario.margin_v_pu
         self._high = grid.nodes.v_pu_max - scenario.margin_v_pu
         self._export_max = scenario.connection.export_kw_max * keep

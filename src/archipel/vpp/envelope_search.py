@@ -81,10 +81,12 @@ def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together:
         _judge(what, limits, loads, q, at, safe, open_, together)
         change = np.abs(limits - before).sum(axis=(0, 1)) / np.maximum(limits.sum(axis=(0, 1)), 1e-9)
         done |= safe & ((change < SETTLED) | (turn >= 2))
-    for _ in range(DRAWN_BACK):
+    for turn in range(DRAWN_BACK):
         open_ = np.flatnonzero(~safe)
         if len(open_) == 0:
             break
+        if turn == DRAWN_BACK // 2:  # even the least was too much
+            least[:, :, open_] = 0.0
         for t in open_:
             for side in (0, 1):
                 limits[side, :, t] = _drawn_back(what, limits[side, :, t], least[side, :, t], at[side, :, t])
@@ -124,11 +126,19 @@ def _rooms(room: Room, together: bool) -> Floats:
 
 
 def _reactive(what: Search, room: Room, slack_pu: float) -> Floats:
-    """(least, most) reactive power that inverters may draw between the voltages found, shape (2, N, T)."""
-    kvar = what.wires.points.q_kvar_max
+    """(least, most) reactive power that inverters may draw, shape (2, N, T).
+
+    With volt-var anything between nothing and the curve, at the lowest voltage found and at the highest allowed: what
+    may be drawn does not depend on what the other side may do, so that defaults stay safe beside any envelopes.
+    """
+    points = what.wires.points
+    kvar = points.q_kvar_max
+    shape = room.v_low.shape
     if what.reactive == "volt-var":
-        return np.stack([curve_kvar(room.v_low - slack_pu, kvar), curve_kvar(room.v_high + slack_pu, kvar)])
-    most = np.broadcast_to((kvar if what.reactive == "any" else 0.0 * kvar)[:, None], room.v_low.shape)
+        highest = np.broadcast_to(what.wires.v_pu_max[points.node][:, None], shape)
+        low, high = curve_kvar(room.v_low - slack_pu, kvar), curve_kvar(highest, kvar)
+        return np.stack([np.minimum(low, 0.0), np.maximum(high, 0.0)])
+    most = np.broadcast_to((kvar if what.reactive == "any" else 0.0 * kvar)[:, None], shape)
     return np.stack([-most, most])
 
 
