@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from archipel.devices import BatteryFleet, DispatchableFleet, GeneratorFleet, LoadFleet, PvFleet
+from archipel.devices import BatteryFleet, DispatchableFleet, GeneratorFleet, LoadFleet, PvFleet, SheddableFleet
 from archipel.devices.pv import CURVE_Q, CURVE_V_PU, Q_SHARE
 from archipel.devices.soft_open_point import SoftOpenPointFleet
 from archipel.model import Floats, Scenario
@@ -87,10 +87,21 @@ def fixed_load(scenario: Scenario, weather: Weather) -> tuple[Floats, Floats]:
     return p, q
 
 
-def with_margin(p_kw: Floats, q_kvar: Floats, margin: float) -> Loads:
-    """Load that may be off its forecast by the share `margin`, at every node by itself."""
-    dp, dq = margin * np.abs(p_kw), margin * np.abs(q_kvar)
-    return Loads(p_kw - dp, p_kw + dp, q_kvar - dq, q_kvar + dq)
+def load_range(scenario: Scenario, weather: Weather, margin: float) -> Loads:
+    """What fixed load may draw when it is off its forecast by the share `margin`, at every node by itself.
+
+    The reactive power of sheddable load, which may or may not be on, is part of it.
+    """
+    p, q = fixed_load(scenario, weather)
+    dp, dq = margin * np.abs(p), margin * np.abs(q)
+    low, high = q - dq, q + dq
+    value = np.column_stack([weather.value, np.ones(len(weather.value))])
+    for fleet in scenario.fleets:
+        if isinstance(fleet, SheddableFleet):
+            drawn = (1.0 + margin) * fleet.q_kvar[:, None] * value[:, fleet.q_profile].T
+            np.add.at(low, fleet.node, np.minimum(drawn, 0.0))
+            np.add.at(high, fleet.node, np.maximum(drawn, 0.0))
+    return Loads(p - dp, p + dp, low, high)
 
 
 def curve_kvar(v_pu: Floats, q_kvar_max: Floats) -> Floats:

@@ -70,6 +70,11 @@ def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together:
     broken, least, most = _what_holds(what, at, _rooms(room, False), least, most)
     done = np.zeros(limits.shape[2], dtype=bool)
     safe = np.zeros_like(done)
+    if least.any():  # nearer to the answer than nothing
+        limits = least.copy()
+        _judge(what, limits, loads, q, at, safe, np.arange(len(done)), together)
+        too_much = (at < -what.wires.tolerance[None, :, None]).any(axis=1)
+        least = np.where(too_much[:, None, :], 0.0, least)
     for turn in range(ROUNDS):
         open_ = np.flatnonzero(~done)
         if len(open_) == 0:
@@ -80,7 +85,7 @@ def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together:
                 limits[side, :, t] = _shared(what, side, least, most, at, before, t)
         _judge(what, limits, loads, q, at, safe, open_, together)
         change = np.abs(limits - before).sum(axis=(0, 1)) / np.maximum(limits.sum(axis=(0, 1)), 1e-9)
-        done |= safe & ((change < SETTLED) | (turn >= 2))
+        done |= safe & ((change < SETTLED) | (turn >= 1))
     for turn in range(DRAWN_BACK):
         open_ = np.flatnonzero(~safe)
         if len(open_) == 0:
@@ -161,7 +166,7 @@ def _what_holds(
 ) -> tuple[tuple[Broken, ...], Floats, Floats]:
     """What fixed load breaks alone, and bounds that do not make it worse; `least` only where it is safe."""
     wires, slope = what.wires, what.wires.slope
-    least, most = least.copy(), most.copy()
+    most = most.copy()
     broken: list[Broken] = []
     for side, row, t in np.argwhere(each < 0.0):
         broken.append(wires.broken(int(t), int(row), SIDES[side], float(each[side, row, t])))
@@ -169,10 +174,7 @@ def _what_holds(
         for t in range(at.shape[2]):
             room = at[side, :, t]
             most[side, blocked(slope, room), t] = 0.0
-            least[side, :, t] = np.minimum(least[side, :, t], most[side, :, t])
-            if (slope @ least[side, :, t] > np.maximum(room, 0.0) + wires.tolerance).any():
-                least[side, :, t] = 0.0
-    return tuple(broken), least, most
+    return tuple(broken), np.minimum(least, most), most
 
 
 def _drawn_back(what: Search, limits: Floats, least: Floats, room: Floats) -> Floats:

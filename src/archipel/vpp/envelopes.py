@@ -22,7 +22,7 @@ from archipel.model.horizon import STEP_MINUTES
 from archipel.model.weather import Weather
 from archipel.vpp.envelope import OWN_RATING, RULES, THE_RULE, Envelopes, Points, Rule
 from archipel.vpp.envelope_network import Wires
-from archipel.vpp.envelope_points import connection_points, fixed_load, with_margin
+from archipel.vpp.envelope_points import Loads, connection_points, fixed_load, load_range
 from archipel.vpp.envelope_search import SIDES, Found, Reactive, Search, search
 
 LOAD_MARGIN = 0.1
@@ -71,9 +71,8 @@ class EnvelopeMaker:
         worth = np.ones(len(self.points)) if self.worth is None else np.asarray(self.worth, dtype=np.float64)
         self._search = Search(self.wires, self.rule, self.reactive, worth, (set(), set()))
         usual = hard_rows(self.scenario) if self.usual is None else self.usual
-        loads = with_margin(*fixed_load(self.scenario, usual), self.load_margin)
         most = self._rating()[:, :, None]
-        self.default_kw = search(self._search, loads, np.zeros_like(most), most, together=True).limits[:, :, 0]
+        self.default_kw = search(self._search, self.loads(usual), 0.0 * most, most, together=True).limits[:, :, 0]
 
     def make(
         self,
@@ -96,13 +95,13 @@ class EnvelopeMaker:
             GridError: where the weather holds something that is no number.
         """
         t_count = len(weather.value)
-        p, q = fixed_load(self.scenario, weather)
+        p, _ = fixed_load(self.scenario, weather)
         most = np.repeat(self._rating()[:, :, None], t_count, axis=2)
         for side, wish in enumerate((wish_import_kw, wish_export_kw)):
             if wish is not None:
                 most[side] = np.clip(wish[:, None] if wish.ndim == 1 else wish, 0.0, most[side])
         least = np.minimum(self.default_kw[:, :, None], most)
-        found = search(self._search, with_margin(p, q, self.load_margin), least, most)
+        found = search(self._search, self.loads(weather), least, most)
         names, why = self._why(found)
         start = self.scenario.profiles.start + timedelta(minutes=STEP_MINUTES * weather.first_row)
         return Envelopes(
@@ -121,6 +120,10 @@ class EnvelopeMaker:
             broken=found.broken,
             expires=None if lasts is None else start + lasts,
         )
+
+    def loads(self, weather: Weather) -> Loads:
+        """What fixed load may draw, all of which envelopes are safe for."""
+        return load_range(self.scenario, weather, self.load_margin)
 
     def _rating(self) -> Floats:
         return np.stack([self.points.import_kw_max, self.points.export_kw_max])
