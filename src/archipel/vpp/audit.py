@@ -1,8 +1,8 @@
 """Afterwards: who kept the envelopes, who broke them and for how long, and what it did to the network.
 
 What counts is metered power of the flexible devices behind a point (load convention) against the limits that held, and
-AC power flow of all that was metered. Whether it mattered is told apart from whose it was: a breach may have hurt nobody,
-and a limit of the network may have been broken though everybody kept to their envelopes (load beyond its margin).
+AC power flow of all that was metered. Whether it mattered is told apart from whose it was: a breach may have hurt
+nobody, and a limit of the network may have been broken though all kept to their envelopes (load beyond its margin).
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def _consequence(
 def broken_limits(scenario: Scenario, p_kw: Floats, q_kvar: Floats) -> list[tuple[str, ...]]:
     """For every interval the limits of the network (margins not counted) that what all nodes draw breaks, by AC."""
     grid, firm = scenario.grid, scenario.connection
-    model, found = PowerFlow(grid), []
+    model = PowerFlow(grid)
+    found: list[tuple[str, ...]] = []
     for t in range(p_kw.shape[1]):
         try:
             flow = model.solve(p_kw[:, t], q_kvar[:, t])

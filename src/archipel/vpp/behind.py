@@ -82,10 +82,10 @@ def split(envelopes: Envelopes, devices: Devices, how: Splitting = "proportional
     Raises ValueError for a device at a point that is not there, a negative rating, or an unknown way of splitting.
     """
     n = len(envelopes.points)
-    if len(devices.point) and not (0 <= devices.point.min() and devices.point.max() < n):
+    if len(devices.point) and (devices.point.min() < 0 or devices.point.max() >= n):
         bad = int(np.flatnonzero((devices.point < 0) | (devices.point >= n))[0])
         raise ValueError(
-            f"device {devices.id[bad]}: found point {devices.point[bad]}; expected a row of the {n} points of the envelopes"
+            f"device {devices.id[bad]}: found point {devices.point[bad]}; expected a row of the {n} points"
         )
     if how not in ("proportional", "priority"):
         raise ValueError(f"found the way of splitting {how!r}; expected proportional or priority")

@@ -8,7 +8,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from archipel.model import Floats, Ints
+from archipel.model import Bools, Floats, Ints
 
 Rule = Literal["equal", "proportional", "economic"]
 """How room is shared. `equal`: every point of a cell the same power, as far as its devices can use it; `proportional`:
@@ -49,13 +49,15 @@ class Broken:
     """A limit that the fixed load alone breaks, whatever the points do."""
 
     interval: int
-    what: Literal["voltage high", "voltage low", "loading", "import limit", "export limit"]
+    what: Literal["voltage high", "voltage low", "loading", "import limit", "export limit", "no solution"]
     id: str
-    """Id of the node or branch."""
+    """Id of the node or branch; of the side (import or export) where there is no solution."""
     by: float
     """How far beyond the limit (with the margins kept): pu, share of the limit, or kW."""
 
     def __str__(self) -> str:
+        if self.what == "no solution":
+            return f"voltage collapse: fixed load alone has no AC solution in interval {self.interval} ({self.id})"
         unit = {"voltage high": " pu", "voltage low": " pu", "loading": " of the limit"}.get(self.what, " kW")
         return f"{self.id}: {self.what} by {self.by:.4g}{unit} from fixed load alone in interval {self.interval}"
 
@@ -95,7 +97,7 @@ class Envelopes:
     @property
     def intervals(self) -> int:
         """Number of intervals T."""
-        return self.import_kw.shape[1]
+        return int(self.import_kw.shape[1])
 
     @property
     def end(self) -> datetime:
@@ -127,6 +129,6 @@ class Envelopes:
         return float(self.import_kw.sum() * self.dt_h), float(self.export_kw.sum() * self.dt_h)
 
 
-def inside(envelopes: Envelopes, p_kw: Floats, slack_kw: float = 1e-6) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def inside(envelopes: Envelopes, p_kw: Floats, slack_kw: float = 1e-6) -> Bools:
     """Whether powers of the points (N, T), load convention, are inside their envelopes, shape (N, T)."""
     return np.asarray((p_kw <= envelopes.import_kw + slack_kw) & (p_kw >= -envelopes.export_kw - slack_kw))

@@ -29,7 +29,7 @@ import numpy as np
 from archipel.grid.branch_model import branch_model
 from archipel.grid.power_flow import Flow, PowerFlow
 from archipel.grid.topology import branch_ends, fused, live_points
-from archipel.model import Diverged, Floats, GridError, Ints, Scenario
+from archipel.model import Bools, Diverged, Floats, GridError, Ints, Scenario
 from archipel.vpp.envelope import Broken, Points
 from archipel.vpp.envelope_points import Loads
 
@@ -182,9 +182,9 @@ class Wires:
         except Diverged:
             return None
 
-    def _probe(self) -> tuple[Floats, Floats, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-        """(slope, unit, live): what a kW given at each point (N) takes of every row (rows, N), rows of voltages in units
-        of what the point that moves them most does with a kW."""
+    def _probe(self) -> tuple[Floats, Floats, Bools]:
+        """(slope, unit, live): what a kW given at each point takes of every row (rows, N); rows of voltages are in
+        units of what the point that moves them most does with a kW."""
         none = np.zeros((self.nodes, 1))
         n = len(self.points)
         p = np.zeros((self.nodes, n))
@@ -214,7 +214,7 @@ def _upper_end(scenario: Scenario) -> Ints:
     inner = np.flatnonzero(through & alive[a])
     if len(inner) != int(alive.sum()) - 1:
         raise GridError(
-            f"found {len(inner)} live branches between {int(alive.sum())} live points; envelopes are computed for radial "
+            f"found {len(inner)} live branches between {int(alive.sum())} live points; envelopes are for radial "
             "networks, which have one less than points: open a switch in every ring"
         )
     touching: dict[int, list[int]] = {}

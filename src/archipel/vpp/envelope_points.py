@@ -28,7 +28,18 @@ class Loads:
     @property
     def intervals(self) -> int:
         """Number of intervals T."""
-        return self.p_kw_min.shape[1]
+        return int(self.p_kw_min.shape[1])
+
+    def over(self, hold: int) -> Loads:
+        """The range over every `hold` intervals together; a last part may be shorter."""
+        first = np.arange(0, self.intervals, hold)
+        low, high = np.minimum.reduceat, np.maximum.reduceat
+        return Loads(
+            low(self.p_kw_min, first, axis=1),
+            high(self.p_kw_max, first, axis=1),
+            low(self.q_kvar_min, first, axis=1),
+            high(self.q_kvar_max, first, axis=1),
+        )
 
     def take(self, t: Any) -> Loads:
         """Some of the intervals."""

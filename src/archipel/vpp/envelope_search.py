@@ -68,22 +68,23 @@ def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together:
         q = _reactive(what, room, CURVE_SLACK_PU)
     at = _rooms(room, together)
     broken, least, most = _what_holds(what, at, _rooms(room, False), least, most)
+    floor = np.minimum(at, 0.0) - what.wires.tolerance[None, :, None]  # what is broken anyway may not get worse
     done = np.zeros(limits.shape[2], dtype=bool)
     safe = np.zeros_like(done)
     if least.any():  # nearer to the answer than nothing
         limits = least.copy()
-        _judge(what, limits, loads, q, at, safe, np.arange(len(done)), together)
-        too_much = (at < -what.wires.tolerance[None, :, None]).any(axis=1)
-        least = np.where(too_much[:, None, :], 0.0, least)
+        _judge(what, limits, loads, q, at, floor, safe, np.arange(len(done)), together)
+        too_much = np.any(at < floor, axis=1, keepdims=True)
+        least = np.where(too_much, 0.0, least)
     for turn in range(ROUNDS):
         open_ = np.flatnonzero(~done)
         if len(open_) == 0:
             break
         before = limits.copy()
-        for t in open_:
+        for t in open_.tolist():
             for side in (0, 1):
                 limits[side, :, t] = _shared(what, side, least, most, at, before, t)
-        _judge(what, limits, loads, q, at, safe, open_, together)
+        _judge(what, limits, loads, q, at, floor, safe, open_, together)
         change = np.abs(limits - before).sum(axis=(0, 1)) / np.maximum(limits.sum(axis=(0, 1)), 1e-9)
         done |= safe & ((change < SETTLED) | (turn >= 1))
     for turn in range(DRAWN_BACK):
@@ -92,18 +93,14 @@ def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together:
             break
         if turn == DRAWN_BACK // 2:  # even the least was too much
             least[:, :, open_] = 0.0
-        for t in open_:
+        for t in open_.tolist():
             for side in (0, 1):
-                limits[side, :, t] = _drawn_back(what, limits[side, :, t], least[side, :, t], at[side, :, t])
-        _judge(what, limits, loads, q, at, safe, open_, together)
-    limits[:, :, ~safe & ~_touched(broken, len(safe))] = 0.0
+                limits[side, :, t] = _drawn_back(
+                    what, limits[side, :, t], least[side, :, t], at[side, :, t] - floor[side, :, t]
+                )
+        _judge(what, limits, loads, q, at, floor, safe, open_, together)
+    limits[:, :, ~safe] = 0.0
     return Found(limits, at, most, broken)
-
-
-def _touched(broken: tuple[Broken, ...], count: int) -> Bools:
-    out = np.zeros(count, dtype=bool)
-    out[[b.interval for b in broken if b.interval < count]] = True
-    return out
 
 
 def _shared(what: Search, side: int, least: Floats, most: Floats, at: Floats, now: Floats, t: int) -> Floats:
@@ -141,14 +138,22 @@ def _reactive(what: Search, room: Room, slack_pu: float) -> Floats:
     shape = room.v_low.shape
     if what.reactive == "volt-var":
         highest = np.broadcast_to(what.wires.v_pu_max[points.node][:, None], shape)
-        low, high = curve_kvar(room.v_low - slack_pu, kvar), curve_kvar(highest, kvar)
+        low, high = curve_kvar(np.nan_to_num(room.v_low) - slack_pu, kvar), curve_kvar(highest, kvar)
         return np.stack([np.minimum(low, 0.0), np.maximum(high, 0.0)])
     most = np.broadcast_to((kvar if what.reactive == "any" else 0.0 * kvar)[:, None], shape)
     return np.stack([-most, most])
 
 
 def _judge(
-    what: Search, limits: Floats, loads: Loads, q: Floats, at: Floats, safe: Bools, open_: Ints, together: bool
+    what: Search,
+    limits: Floats,
+    loads: Loads,
+    q: Floats,
+    at: Floats,
+    floor: Floats,
+    safe: Bools,
+    open_: Ints,
+    together: bool,
 ) -> None:
     """Room and safety of the intervals `open_` at new limits, and the reactive power of their voltages; in place."""
     part = np.arange(loads.intervals) if together else open_
@@ -157,7 +162,7 @@ def _judge(
     kept = (need[0] >= q[0][:, part] - 1e-6).all(axis=0) & (need[1] <= q[1][:, part] + 1e-6).all(axis=0)
     q[:, :, part] = _reactive(what, room, CURVE_SLACK_PU)
     at[:, :, open_] = rooms = _rooms(room, together)
-    good = (rooms + what.wires.tolerance[None, :, None] >= 0.0).all(axis=(0, 1))
+    good = (rooms >= floor[:, :, open_]).all(axis=(0, 1))
     safe[open_] = good & (kept.all() if together else kept)
 
 
@@ -168,7 +173,10 @@ def _what_holds(
     wires, slope = what.wires, what.wires.slope
     most = most.copy()
     broken: list[Broken] = []
-    for side, row, t in np.argwhere(each < 0.0):
+    dark = np.any(each == -np.inf, axis=1)
+    for side, t in np.argwhere(dark):
+        broken.append(Broken(int(t), "no solution", f"{SIDES[side]} side", float("inf")))
+    for side, row, t in np.argwhere((each < 0.0) & ~np.expand_dims(dark, 1)):
         broken.append(wires.broken(int(t), int(row), SIDES[side], float(each[side, row, t])))
     for side in (0, 1):
         for t in range(at.shape[2]):
@@ -178,10 +186,10 @@ def _what_holds(
 
 
 def _drawn_back(what: Search, limits: Floats, least: Floats, room: Floats) -> Floats:
-    """Nearer to `least`, all by the same share, by a little more than what is too much."""
-    more = what.wires.slope @ (limits - least)
-    beyond = (room < -what.wires.tolerance) & (more > 0.0) & np.isfinite(room)
+    """Nearer to `least`, all by the same share, by a little more than what is too much: where `room` is below zero."""
     if (room == -np.inf).any():
         return 0.5 * (limits + least)
+    more = what.wires.slope @ (limits - least)
+    beyond = (room < 0.0) & (more > 0.0)
     cut = float((TOO_FAR * -room[beyond] / more[beyond]).max(initial=0.0))
     return least + (limits - least) * (1.0 - min(cut + 1e-3, 1.0))

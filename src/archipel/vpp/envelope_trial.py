@@ -1,6 +1,6 @@
 """Trying to break an envelope: behaviours inside its limits, drawn by chance and chosen to do harm, by AC power flow.
 
-The corners by which envelopes are made are few; here is everything else. Of each behaviour the fixed load is anywhere in
+The corners by which envelopes are made are few; here is everything else. In each behaviour fixed load is anywhere in
 its margin and inverters follow their volt-var curve, or part of it, or not at all.
 """
 
@@ -20,6 +20,7 @@ from archipel.vpp.envelope_points import Loads, curve_kvar
 CURVE_ROUNDS = 12
 STRIDE = 0.7
 """Share of the way to the curve that inverters go in a round."""
+NEAR_KVAR = 0.02
 
 
 @final
@@ -56,8 +57,8 @@ def by_chance(envelopes: Envelopes, t: int, count: int, rng: np.random.Generator
 
 
 def by_intent(envelopes: Envelopes, t: int, wires: Wires) -> Floats:
-    """The corners one would try to break something, shape (N, K): all draw, all give, and for every branch all behind it
-    the one and all others the other."""
+    """The corners one would try to break something, shape (N, K): all draw, all give, and for every branch all behind
+    it the one and all others the other."""
     behind = wires.slope[wires.nodes : wires.nodes + wires.branches] > FAINT
     sets = np.unique(np.concatenate([behind, np.ones((1, behind.shape[1]), dtype=bool)]), axis=0).astype(np.float64)
     return _between(envelopes, t, np.concatenate([sets, 1.0 - sets]).T)
@@ -82,6 +83,8 @@ def trial(wires: Wires, p_kw: Floats, loads: Loads, t: int, rng: np.random.Gener
         total[at] += q
         state = _solved(wires, p, total)
         step = response * curve_kvar(state[0][at], kvar) - q
+        if not np.nanmax(np.abs(step), initial=0.0) > NEAR_KVAR:
+            break
         q = q + STRIDE * np.where(np.isnan(step), 0.0, step)
     v, loading, head = state
     grid, firm = wires.scenario.grid, wires.scenario.connection

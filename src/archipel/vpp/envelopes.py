@@ -18,7 +18,7 @@ from typing import final
 import numpy as np
 
 from archipel.model import Floats, Ints, Scenario
-from archipel.model.horizon import STEP_MINUTES
+from archipel.model.horizon import STEP_MINUTES, Horizon
 from archipel.model.weather import Weather
 from archipel.vpp.envelope import OWN_RATING, RULES, THE_RULE, Envelopes, Points, Rule
 from archipel.vpp.envelope_network import Wires
@@ -80,40 +80,45 @@ class EnvelopeMaker:
         *,
         wish_import_kw: Floats | None = None,
         wish_export_kw: Floats | None = None,
+        hold: int = 1,
         lasts: timedelta | None = None,
     ) -> Envelopes:
         """Envelopes for the quarter hours of `weather`, whose fixed load is the forecast.
 
         Args:
-            weather: Forecast of the profiles, T rows.
+            weather: Forecast of the profiles, T rows (T times `hold`).
             wish_import_kw: No point gets more than this, shape (N,) or (N, T); None: than its rating.
             wish_export_kw: The same for export, for instance what the sun can give at the most.
+            hold: Quarter hours for which each limit stays the same; it is safe in all of them.
             lasts: From the start, how long the lease holds; None: to the end of the last interval.
 
         Raises:
             SolverFailed: where HiGHS finds no answer.
             GridError: where the weather holds something that is no number.
         """
-        t_count = len(weather.value)
+        loads = self.loads(weather).over(hold)
+        t_count = loads.intervals
         p, _ = fixed_load(self.scenario, weather)
         most = np.repeat(self._rating()[:, :, None], t_count, axis=2)
         for side, wish in enumerate((wish_import_kw, wish_export_kw)):
             if wish is not None:
                 most[side] = np.clip(wish[:, None] if wish.ndim == 1 else wish, 0.0, most[side])
         least = np.minimum(self.default_kw[:, :, None], most)
-        found = search(self._search, self.loads(weather), least, most)
+        found = search(self._search, loads, least, most)
         names, why = self._why(found)
         start = self.scenario.profiles.start + timedelta(minutes=STEP_MINUTES * weather.first_row)
         return Envelopes(
             points=self.points,
             start=start,
-            dt_h=STEP_MINUTES / 60.0,
+            dt_h=hold * STEP_MINUTES / 60.0,
             rule=self.rule,
             import_kw=found.limits[0],
             export_kw=found.limits[1],
             default_import_kw=self.default_kw[0],
             default_export_kw=self.default_kw[1],
-            load_kw=p[self.points.node],
+            load_kw=Horizon(start, np.diff(np.append(np.arange(0, len(p[0]), hold), len(p[0])))).mean(
+                p[self.points.node]
+            ),
             limit=names,
             import_why=why[0],
             export_why=why[1],

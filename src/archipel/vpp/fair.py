@@ -141,7 +141,7 @@ def _most_fair(column: Floats, bound: Floats, size: Floats, low: Floats, top: Fl
     g = len(size)
     at = np.concatenate([TANGENTS[:, None] * top, np.array(NEARBY)[:, None] * np.maximum(level, 1e-3 * top)])
     at = np.minimum(at, top)
-    # theta <= log(at / top) + (level - at) / at
+    # every tangent is one row: the logarithm of a level is at most what the tangent at `at` says
     tangent = np.zeros((at.size, 2 * g))
     row, col = np.arange(at.size), np.tile(np.arange(g), len(at))
     tangent[row, g + col] = 1.0
