@@ -69,37 +69,33 @@ def search(what: Search, loads: Loads, least: Floats, most: Floats, *, together:
     at = _rooms(room, together)
     broken, least, most = _what_holds(what, at, _rooms(room, False), least, most)
     floor = np.minimum(at, 0.0) - what.wires.tolerance[None, :, None]  # what is broken anyway may not get worse
-    done = np.zeros(limits.shape[2], dtype=bool)
-    safe = np.zeros_like(done)
+    safe, done = np.zeros((2, 2, limits.shape[2]), dtype=bool)  # by side and interval
     if least.any():  # nearer to the answer than nothing
         limits = least.copy()
-        _judge(what, limits, loads, q, at, floor, safe, np.arange(len(done)), together)
+        _judge(what, limits, loads, q, at, floor, safe, np.arange(limits.shape[2]), together)
         too_much = np.any(at < floor, axis=1, keepdims=True)
         least = np.where(too_much, 0.0, least)
     for turn in range(ROUNDS):
-        open_ = np.flatnonzero(~done)
+        open_ = np.flatnonzero(~done.all(axis=0))
         if len(open_) == 0:
             break
         before = limits.copy()
-        for t in open_.tolist():
-            for side in (0, 1):
-                limits[side, :, t] = _shared(what, side, least, most, at, before, t)
+        for side, t in np.argwhere(~done).tolist():
+            limits[side, :, t] = _shared(what, side, least, most, at, before, t)
         _judge(what, limits, loads, q, at, floor, safe, open_, together)
-        change = np.abs(limits - before).sum(axis=(0, 1)) / np.maximum(limits.sum(axis=(0, 1)), 1e-9)
-        done |= safe & ((change < SETTLED) | (turn >= 1))
+        change = np.abs(limits - before).sum(axis=1) / np.maximum(limits.sum(axis=1), 1e-9)
+        done = safe & (done | (change < SETTLED) | (turn >= 1))
     for turn in range(DRAWN_BACK):
-        open_ = np.flatnonzero(~safe)
+        open_ = np.flatnonzero(~safe.all(axis=0))
         if len(open_) == 0:
             break
         if turn == DRAWN_BACK // 2:  # even the least was too much
             least[:, :, open_] = 0.0
-        for t in open_.tolist():
-            for side in (0, 1):
-                limits[side, :, t] = _drawn_back(
-                    what, limits[side, :, t], least[side, :, t], at[side, :, t] - floor[side, :, t]
-                )
+        for side, t in np.argwhere(~safe).tolist():
+            left = at[side, :, t] - floor[side, :, t]
+            limits[side, :, t] = _drawn_back(what, limits[side, :, t], least[side, :, t], left)
         _judge(what, limits, loads, q, at, floor, safe, open_, together)
-    limits[:, :, ~safe] = 0.0
+    limits[:, :, ~safe.all(axis=0)] = 0.0
     return Found(limits, at, most, broken)
 
 
@@ -162,8 +158,8 @@ def _judge(
     kept = (need[0] >= q[0][:, part] - 1e-6).all(axis=0) & (need[1] <= q[1][:, part] + 1e-6).all(axis=0)
     q[:, :, part] = _reactive(what, room, CURVE_SLACK_PU)
     at[:, :, open_] = rooms = _rooms(room, together)
-    good = (rooms >= floor[:, :, open_]).all(axis=(0, 1))
-    safe[open_] = good & (kept.all() if together else kept)
+    good = np.all(rooms >= floor[:, :, open_], axis=1)
+    safe[:, open_] = good & (kept.all() if together else kept)
 
 
 def _what_holds(
