@@ -16,6 +16,7 @@ from archipel.cli import (
     commission_commands,
     device_command,
     doctor_command,
+    envelope_command,
     island_command,
     journal_command,
     local_commands,
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     scenario_commands.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
     island_command.add_parsers(commands)
+    envelope_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     settle_command.add_parsers(commands)
     device_command.add_parsers(commands)
