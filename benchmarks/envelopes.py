@@ -2,6 +2,7 @@
 
     python -m benchmarks.envelopes corners [SCENARIO] [INTERVALS]
     python -m benchmarks.envelopes year [RULE] [EVERY_N_DAYS]
+    python -m benchmarks.envelopes usable [RULE] [EVERY_N_DAYS]
 
 `corners`: at intervals drawn by seed 1 from the whole series, 1,000 behaviours by chance and all adversarial corners
 (for every branch, all behind it at one limit and all others at the other; both ways), each with fixed load anywhere in
@@ -17,9 +18,10 @@ it three static limits:
                points, where it must be safe in low-voltage networks, too: what an agreement with a customer is today
     default    what our envelopes lapse to: the same rule as theirs, safe in all hours
 
-The upstream connection is firm: with all load and no losses nobody could allow more than `ceiling`. `usable` counts of
-a limit only what sun and batteries behind the point (the cell) could give in that hour; there the envelopes are made
-for those wishes, so that nobody holds room that another could use.
+The upstream connection is firm: with all load and no losses nobody could allow more than `ceiling`.
+
+`usable`: the same, counting of a limit only what sun and batteries behind the point (the cell) could give in that quarter hour. The
+envelopes are made for those wishes, so that nobody holds room that another could use.
 """
 
 from __future__ import annotations
@@ -83,49 +85,58 @@ def year(rule: Rule, every: int, name: str = "district") -> dict[str, Any]:
     """Energy [MWh] that may be given, by envelopes and by static limits, over every `every`-th day of the series."""
     scenario = load_scenario(name)
     began, maker = time.process_time(), EnvelopeMaker(scenario, rule)
-    allowed = usable = usable_cells = least = most = unsafe = 0.0
-    static, cell = fixed_limits(cut(scenario)).export_kw, scenario.archipelago.node_cell
-    load, first = 0.0, np.arange(0, len(scenario.profiles.value), 96 * every)
-    for number, row in enumerate(first):
-        weather = perfect(scenario.profiles, int(row), 96)
+    allowed = load = 0.0
+    hourly = []
+    for row in _days(scenario, every):
+        weather = perfect(scenario.profiles, row, 96)
         envelopes = maker.make(weather, hold=4)
         allowed += envelopes.allowed_kwh()[1]
-        able = offered(scenario, weather)
-        hour = able.reshape(len(able), 24, 4)
-        wished = maker.make(weather, hold=4, wish_export_kw=hour.max(axis=2)[maker.points.node])
-        usable += float(np.minimum(np.repeat(wished.export_kw, 4, axis=1), able[maker.points.node]).sum()) * 0.25
-        drawn = fixed_load(scenario, weather)[0]
-        by_cell = np.stack([np.bincount(cell, x, len(static)) for x in able.T], axis=1)
-        own = np.stack([np.bincount(cell, x, len(static)) for x in drawn.T], axis=1)
-        usable_cells += float(np.minimum(by_cell, static[:, None] + own).sum()) * 0.25
-        hourly = envelopes.export_kw.sum(axis=0)
-        least, most = min(least or np.inf, hourly.min()), max(most, hourly.max())
-        unsafe += float((hourly == 0.0).sum())
-        load += float(drawn.sum()) * 0.25
-        if number % 20 == 0:
-            print(f"  day {number + 1} of {len(first)}", file=sys.stderr, flush=True)
-    hours = 24.0 * len(first)
-    cells = float(static.sum())
-    points = float(at_points(scenario).sum())
-    ceiling = scenario.connection.export_kw_max * hours + load
+        hourly.append(envelopes.export_kw.sum(axis=0))
+        load += float(fixed_load(scenario, weather)[0].sum()) * 0.25
+    total, hours = np.concatenate(hourly), 24.0 * len(hourly)
+    cells = float(fixed_limits(cut(scenario)).export_kw.sum())
     energy = {
         "envelopes": allowed,
         "cells": cells * hours,
         "cells_gross": cells * hours + load,
-        "points": points * hours,
+        "points": float(at_points(scenario).sum()) * hours,
         "default": float(maker.default_kw[1].sum()) * hours,
-        "ceiling": ceiling,
-        "usable": usable,
-        "usable_cells": usable_cells,
+        "ceiling": scenario.connection.export_kw_max * hours + load,
     }
     return {
-        "scenario": name, "rule": rule, "days": len(first), "every": every,
+        "scenario": name, "rule": rule, "days": len(hourly), "every": every,
         **{f"{key}_mwh": round(value / 1e3, 1) for key, value in energy.items()},
-        **{f"over_{key}": round(allowed / energy[key], 3) for key in ("cells", "cells_gross", "points", "default")},
-        "usable_over_cells": round(usable / usable_cells, 3),
-        "least_kw": round(least, 1), "most_kw": round(most, 1), "hours_without": unsafe,
-        "cpu_s": round(time.process_time() - began, 1),
+        **{f"over_{key}": round(allowed / value, 3) for key, value in energy.items() if key != "envelopes"},
+        "least_kw": round(float(total.min()), 1), "most_kw": round(float(total.max()), 1),
+        "hours_without": int((total == 0.0).sum()), "cpu_s": round(time.process_time() - began, 1),
     }  # fmt: skip
+
+
+def usable(rule: Rule, every: int, name: str = "district") -> dict[str, Any]:
+    """Of the energy that may be given [MWh], what sun and batteries could give, by envelopes and by limits on cells."""
+    scenario = load_scenario(name)
+    maker, static = EnvelopeMaker(scenario, rule), fixed_limits(cut(scenario)).export_kw
+    cell, ours, theirs = scenario.archipelago.node_cell, 0.0, 0.0
+    days = _days(scenario, every)
+    for row in days:
+        weather = perfect(scenario.profiles, row, 96)
+        able = offered(scenario, weather)
+        at_point = able[maker.points.node]
+        wish = at_point.reshape(-1, 24, 4).max(axis=2)
+        envelopes = maker.make(weather, hold=4, wish_export_kw=wish)
+        ours += float(np.minimum(np.repeat(envelopes.export_kw, 4, axis=1), at_point).sum()) * 0.25
+        by_cell, drawn = np.zeros((2, len(static), 96))
+        np.add.at(by_cell, cell, able)
+        np.add.at(drawn, cell, fixed_load(scenario, weather)[0])
+        theirs += float(np.minimum(by_cell, static[:, None] + drawn).sum()) * 0.25
+    return {
+        "scenario": name, "rule": rule, "days": len(days), "every": every, "usable_mwh": round(ours / 1e3, 1),
+        "usable_cells_mwh": round(theirs / 1e3, 1), "over_cells": round(ours / theirs, 3),
+    }  # fmt: skip
+
+
+def _days(scenario: Scenario, every: int) -> list[int]:
+    return list(range(0, len(scenario.profiles.value) - 95, 96 * every))
 
 
 def offered(scenario: Scenario, weather: Weather) -> Floats:
@@ -176,7 +187,8 @@ def main(argv: list[str]) -> int:
             print(json.dumps(row), flush=True)
     else:
         rule: Any = argv[1] if len(argv) > 1 else "economic"
-        print(json.dumps(year(rule, int(argv[2]) if len(argv) > 2 else 1)), flush=True)
+        every = int(argv[2]) if len(argv) > 2 else 1
+        print(json.dumps(year(rule, every) if what == "year" else usable(rule, every)), flush=True)
     return 0
 
 

@@ -13,10 +13,11 @@ and with reactive power at either end of its range these are four AC power flows
 also depend on the voltage, which others may hold down: a branch on which power comes back is judged at the voltage it
 has when everybody else draws.
 
-Sources: the largest set of injections whose every member keeps linear limits is found at the corners of the box,
-K. Petrou et al., "Ensuring distribution network integrity using dynamic operating limits for prosumers", IEEE Trans.
-Smart Grid 12 (2021), doi:10.1109/TSG.2021.3081371; that voltage rises with every injection in radial networks,
-M. Farivar, S. H. Low, "Branch flow model", IEEE Trans. Power Syst. 28 (2013), doi:10.1109/TPWRS.2013.2255317.
+Sources: that voltages rise with every injection, by sums of the impedances that two nodes' ways to the source share,
+M. E. Baran, F. F. Wu, "Network reconfiguration in distribution systems for loss reduction and load balancing", IEEE
+Trans. Power Del. 4 (1989), doi:10.1109/61.25627; limits that are safe for whatever is done inside them, B. Liu,
+J. H. Braslavsky, "Robust dynamic operating envelopes for DER integration in unbalanced distribution networks", IEEE
+Trans. Power Syst. 39 (2024).
 """
 
 from __future__ import annotations
