@@ -20,8 +20,8 @@ it three static limits:
 
 The upstream connection is firm: with all load and no losses nobody could allow more than `ceiling`.
 
-`usable`: the same, counting of a limit only what sun and batteries behind the point (the cell) could give in that quarter hour. The
-envelopes are made for those wishes, so that nobody holds room that another could use.
+`usable`: the same, counting of a limit only what sun and batteries behind the point (the cell) could give in that
+quarter hour. The envelopes are made for those wishes, so that nobody holds room that another could use.
 """
 
 from __future__ import annotations
