@@ -210,3 +210,31 @@ def test_inverters_that_may_do_anything_leave_less_room_than_those_on_their_curv
         for kind in ("volt-var", "any", "unity")
     )
     assert anything < curve <= nothing + 1e-6
+
+
+def test_wishes_that_are_no_power_and_scenarios_without_a_choice_are_refused() -> None:
+    scenario = town(1)
+    maker = EnvelopeMaker(scenario, "equal")
+    wish = maker.points.export_kw_max.copy()
+    wish[2] = np.nan
+    with pytest.raises(ValueError, match=maker.points.node_id[2]):
+        maker.make(hours(scenario), wish_export_kw=wish)
+    wish[2] = -1.0
+    with pytest.raises(ValueError, match="0 or more"):
+        maker.make(hours(scenario), wish_import_kw=wish)
+    with pytest.raises(ValueError, match="points by intervals"):
+        maker.make(hours(scenario), wish_import_kw=wish[:3])
+    with pytest.raises(ValueError, match="plain load"):
+        EnvelopeMaker(replace(scenario, fleets=scenario.fleets[:1]), "equal")
+
+
+def test_a_limit_held_for_an_hour_is_safe_in_each_of_its_quarters() -> None:
+    maker = EnvelopeMaker(town(6, pv_kw=150.0), "economic")
+    hourly = maker.make(hours(maker.scenario, 8), hold=4)
+    assert hourly.intervals == 2
+    assert hourly.dt_h == 1.0
+    assert hourly.end - hourly.start == timedelta(hours=2)
+    quarters = replace(
+        hourly, import_kw=np.repeat(hourly.import_kw, 4, axis=1), export_kw=np.repeat(hourly.export_kw, 4, axis=1)
+    )
+    assert broken_by(maker, quarters, 8, 6) == 0

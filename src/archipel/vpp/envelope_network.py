@@ -36,6 +36,8 @@ from archipel.vpp.envelope_points import Loads
 
 PROBE_KW = 5.0
 """What a point gives to find what that does."""
+AT_ONCE = 64
+"""Points probed in one batch; more only takes memory."""
 FAINT = 1e-3
 """A point that moves a branch by a smaller share of its own power is not behind it (it moves losses)."""
 
@@ -187,18 +189,21 @@ class Wires:
         """(slope, unit, live): what a kW given at each point takes of every row (rows, N); rows of voltages are in
         units of what the point that moves them most does with a kW."""
         none = np.zeros((self.nodes, 1))
-        n = len(self.points)
-        p = np.zeros((self.nodes, n))
-        p[self.points.node, np.arange(n)] = -PROBE_KW
-        base, moved = self.solve(none, none), self.solve(p, np.zeros_like(p))
-        live = base.v_pu[:, 0] > 0.0
-        volts = np.maximum(moved.v_pu - base.v_pu, 0.0) / PROBE_KW
-        unit = np.maximum(volts.max(axis=1, initial=0.0), 1e-9)
-        flows = (moved.up_kw - base.up_kw).max(axis=0) / PROBE_KW
-        flows = np.where(flows > FAINT, flows, 0.0)
-        head = (moved.head_kw - base.head_kw)[None] / PROBE_KW
-        slope = np.concatenate([volts / unit[:, None], flows, head])
-        return slope, np.concatenate([unit, np.ones(self.branches + 1)]), live
+        base, n = self.solve(none, none), len(self.points)
+        slope = np.zeros((self.nodes + self.branches + 1, n))
+        for first in range(0, n, AT_ONCE):
+            which = np.arange(first, min(first + AT_ONCE, n))
+            p = np.zeros((self.nodes, len(which)))
+            p[self.points.node[which], np.arange(len(which))] = -PROBE_KW
+            moved = self.solve(p, np.zeros_like(p))
+            volts = np.maximum(moved.v_pu - base.v_pu, 0.0)
+            flows = (moved.up_kw - base.up_kw).max(axis=0)
+            flows = np.where(flows > FAINT * PROBE_KW, flows, 0.0)
+            slope[:, which] = np.concatenate([volts, flows, (moved.head_kw - base.head_kw)[None]]) / PROBE_KW
+        unit = np.ones(len(slope))
+        unit[: self.nodes] = np.maximum(slope[: self.nodes].max(axis=1, initial=0.0), 1e-9)
+        slope /= unit[:, None]
+        return slope, unit, base.v_pu[:, 0] > 0.0
 
 
 def _both(q_low: Floats, q_high: Floats, loads: Loads) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:

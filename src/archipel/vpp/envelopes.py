@@ -67,6 +67,8 @@ class EnvelopeMaker:
         if not 0.0 <= self.load_margin < 1.0:
             raise ValueError(f"found a load margin of {self.load_margin:g}; expected a share, from 0 to below 1")
         self.points = connection_points(self.scenario)
+        if not len(self.points):
+            raise ValueError(f"{self.scenario.name}: found no device but plain load; expected some that can choose")
         self.wires = Wires(self.scenario, self.points)
         worth = np.ones(len(self.points)) if self.worth is None else np.asarray(self.worth, dtype=np.float64)
         self._search = Search(self.wires, self.rule, self.reactive, worth, (set(), set()))
@@ -93,6 +95,7 @@ class EnvelopeMaker:
             lasts: From the start, how long the lease holds; None: to the end of the last interval.
 
         Raises:
+            ValueError: for a wish that does not fit, is no number or is negative.
             SolverFailed: where HiGHS finds no answer.
             GridError: where the weather holds something that is no number.
         """
@@ -102,7 +105,7 @@ class EnvelopeMaker:
         most = np.repeat(self._rating()[:, :, None], t_count, axis=2)
         for side, wish in enumerate((wish_import_kw, wish_export_kw)):
             if wish is not None:
-                most[side] = np.clip(wish[:, None] if wish.ndim == 1 else wish, 0.0, most[side])
+                most[side] = np.minimum(_wished(wish, most[side].shape, self.points, SIDES[side]), most[side])
         least = np.minimum(self.default_kw[:, :, None], most)
         found = search(self._search, loads, least, most)
         names, why = self._why(found)
@@ -154,6 +157,17 @@ class EnvelopeMaker:
                     why[side, some, t] = np.array(labels)[row]
         why[found.limits >= found.most - 1e-6] = OWN_RATING
         return tuple(names), why
+
+
+def _wished(wish_kw: Floats, shape: tuple[int, ...], points: Points, side: str) -> Floats:
+    wide = wish_kw[:, None] if wish_kw.ndim == 1 else wish_kw
+    if wide.shape not in (shape, (shape[0], 1)):
+        raise ValueError(f"{side} wishes: found the shape {wish_kw.shape}; expected {shape}, points by intervals")
+    bad = np.argwhere(~(wide >= 0.0))
+    if len(bad):
+        n, t = bad[0]
+        raise ValueError(f"{points.node_id[n]}: found an {side} wish of {wide[n, t]} kW; expected 0 or more")
+    return np.asarray(np.broadcast_to(wide, shape), dtype=np.float64)
 
 
 def hard_rows(scenario: Scenario) -> Weather:

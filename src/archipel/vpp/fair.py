@@ -26,8 +26,11 @@ from archipel.model import Bools, Floats, Ints, SolverFailed
 from archipel.vpp.envelope import Rule
 
 TANGENTS = np.geomspace(1e-3, 1.0, 14)
-NEARBY = (0.7, 0.85, 0.95, 1.0, 1.05, 1.2, 1.4)
+FINEST = 2e-3
+"""Spacing of the last tangents, as a share of the level; what levels between cells are accurate to."""
 ROUNDS = 8
+TURNS = 10
+HALVINGS = 14
 WORST = 12
 """Rows added at a time, of those the last answer breaks."""
 BREAKS_KW = 1e-6
@@ -91,56 +94,62 @@ def _economic(shares: Shares, slope: Floats, room: Floats, now: Floats) -> Float
 
 
 def _levels(shares: Shares, slope: Floats, room: Floats, now: Floats, e: Floats) -> Floats:
-    """By tangents of the logarithm; which points have reached their most is found by trying again."""
+    """What rows use rises with the levels less and less, as points reach their most. So the tangent at levels that keep
+    the rows is above it, and each linear problem gives better levels that keep the rows as well."""
     active = (shares.most > 0.0) & (shares.weight > 0.0)
     groups, group = np.unique(shares.group[active], return_inverse=True)
+    level = np.zeros(int(shares.group.max(initial=0)) + 1)
     if len(groups) == 0:
-        return shares.fill(np.zeros(int(shares.group.max(initial=0)) + 1))
+        return shares.fill(level)
     weight, most, least = shares.weight[active], shares.most[active], shares.least[active]
-    top, low, size = np.zeros((3, len(groups)))
+    top, size = np.zeros((2, len(groups)))
+    low = np.full(len(groups), np.inf)
     np.maximum.at(top, group, most / weight)
     np.add.at(size, group, weight)
-    level = np.zeros(len(groups))
-    np.maximum.at(level, group, np.minimum(e[active], most) / weight)
-    whole = np.zeros(int(shares.group.max()) + 1)
+    np.minimum.at(low, group, np.where(least < most, least / weight, np.inf))
+    low = np.where(np.isfinite(low), low, top)
     bound = np.maximum(room + slope @ now, slope @ shares.least)
-    part = slope[:, active]
-    for _ in range(ROUNDS):
-        moves = (weight * level[group] < most * (1.0 - 1e-9)) & (weight * level[group] >= least * (1.0 - 1e-9))
+    at = low.copy()
+    np.maximum.at(at, group, np.minimum(e[active], most) / weight)
+    level[groups] = at = _kept(shares, slope, bound, level, groups, low, at)
+    for turn in range(TURNS):
+        moves = weight * at[group] < most * (1.0 - 1e-9)
         column = np.zeros((len(slope), len(groups)))
-        np.add.at(column.T, group, (part * (weight * moves)).T)
-        whole[groups] = level
-        used = slope @ shares.fill(whole)
-        new = _most_fair(column, bound - used + column @ level, size, low, top, level)
-        if np.abs(new - level).max() <= 1e-6 * top.max():
+        np.add.at(column.T, group, (slope[:, active] * (weight * moves)).T)
+        used = slope @ shares.fill(level)
+        new = _most_fair(column, bound - used + column @ at, size, low, top, at, max(0.3 * 0.4**turn, FINEST))
+        still = np.abs(new - at).max() <= FINEST * top.max()
+        level[groups] = at = _kept(shares, slope, bound, level, groups, at, new)
+        if still and turn > 1:
             break
-        level = new
-    whole[groups] = _inside(shares, slope, bound, whole, groups, level)
-    return shares.fill(whole)
+    return shares.fill(level)
 
 
-def _inside(shares: Shares, slope: Floats, bound: Floats, whole: Floats, groups: Ints, level: Floats) -> Floats:
-    """The levels, lowered together where points beyond their most were taken for free."""
+def _kept(
+    shares: Shares, slope: Floats, bound: Floats, level: Floats, groups: Ints, good: Floats, new: Floats
+) -> Floats:
+    """The last levels on the way from `good` to `new` that keep the rows."""
+    there = level.copy()
     low, high = 0.0, 1.0
-    if not len(slope):
-        return level
-    for trial in range(12):
+    for trial in range(HALVINGS):
         part = 1.0 if trial == 0 else 0.5 * (low + high)
-        whole[groups] = part * level
-        if bool((slope @ shares.fill(whole) <= bound + BREAKS_KW).all()):
-            if trial == 0:
-                return level
+        there[groups] = good + part * (new - good)
+        if bool((slope @ shares.fill(there) <= bound + BREAKS_KW).all()):
             low = part
+            if trial == 0:
+                break
         else:
             high = part
-    return low * level
+    return np.asarray(good + low * (new - good))
 
 
-def _most_fair(column: Floats, bound: Floats, size: Floats, low: Floats, top: Floats, level: Floats) -> Floats:
-    """Maximise sum(size * log(level)) over `column @ level <= bound`, low <= level <= top."""
+def _most_fair(
+    column: Floats, bound: Floats, size: Floats, low: Floats, top: Floats, level: Floats, width: float
+) -> Floats:
+    """Maximise sum(size * log(level)) over `column @ level <= bound`, low <= level <= top; finest around `level`."""
     g = len(size)
-    at = np.concatenate([TANGENTS[:, None] * top, np.array(NEARBY)[:, None] * np.maximum(level, 1e-3 * top)])
-    at = np.minimum(at, top)
+    near = np.maximum(level, 1e-3 * top) * (1.0 + width * np.linspace(-1.0, 1.0, 5)[:, None])
+    at = np.minimum(np.concatenate([TANGENTS[:, None] * top, near]), top)
     # every tangent is one row: the logarithm of a level is at most what the tangent at `at` says
     tangent = np.zeros((at.size, 2 * g))
     row, col = np.arange(at.size), np.tile(np.arange(g), len(at))
