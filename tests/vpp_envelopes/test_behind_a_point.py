@@ -10,7 +10,7 @@ from envelope_towns import hours, town
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archipel.vpp.behind import Splitting, devices_behind, split
+from archipel.vpp.behind import Splitting, devices_behind, on_devices, split
 from archipel.vpp.envelope import Envelopes
 from archipel.vpp.envelopes import operating_envelopes
 
@@ -59,6 +59,11 @@ def test_devices_name_their_row_in_the_scenario() -> None:
     devices = devices_behind(SCENARIO, ENVELOPES)
     assert tuple(SCENARIO.device_id[k] for k in devices.row) == devices.id
     assert (ENVELOPES.points.node[devices.point] == SCENARIO.device_node[devices.row]).all()
+    all_of_them = on_devices(SCENARIO, ENVELOPES)
+    assert (all_of_them.export_kw[devices.row] == split(ENVELOPES, devices).export_kw).all()
+    plain = np.array([kind == "load" for kind in SCENARIO.device_kind])
+    assert np.isinf(all_of_them.import_kw[plain]).all()
+    assert np.isfinite(all_of_them.import_kw[~plain]).all()
 
 
 def test_a_device_behind_no_point_a_negative_rating_and_an_unknown_way_are_refused() -> None:

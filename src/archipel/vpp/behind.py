@@ -98,6 +98,17 @@ def split(envelopes: Envelopes, devices: Devices, how: Splitting = "proportional
     return DeviceLimits(*out)
 
 
+def on_devices(
+    scenario: Scenario, envelopes: Envelopes, how: Splitting = "proportional", first: tuple[str, ...] = ()
+) -> DeviceLimits:
+    """Limits of all devices of a scenario in the order of `Scenario.device_id`, (devices, T); infinite for plain load."""
+    devices = devices_behind(scenario, envelopes, first)
+    limits = split(envelopes, devices, how)
+    out = np.full((2, len(scenario.device_id), envelopes.intervals), np.inf)
+    out[:, devices.row] = np.stack([limits.import_kw, limits.export_kw])
+    return DeviceLimits(*out)
+
+
 def _split(limit: Floats, most: Floats, devices: Devices, how: Splitting) -> Floats:
     left = limit.copy()
     given = np.zeros(most.shape)
