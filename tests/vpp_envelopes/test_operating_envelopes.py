@@ -238,3 +238,13 @@ def test_a_limit_held_for_an_hour_is_safe_in_each_of_its_quarters() -> None:
         hourly, import_kw=np.repeat(hourly.import_kw, 4, axis=1), export_kw=np.repeat(hourly.export_kw, 4, axis=1)
     )
     assert broken_by(maker, quarters, 8, 6) == 0
+
+
+@given(seed=st.integers(0, 500), rule=st.sampled_from(RULES))
+@settings(max_examples=8)
+def test_without_margins_limits_are_kept_all_the_same(seed: int, rule: Rule) -> None:
+    scenario = town(seed, pv_kw=150.0, export_kw_max=200.0, margin_v_pu=0.0, margin_loading=0.0)
+    maker = EnvelopeMaker(scenario, rule)
+    envelopes = maker.make(hours(scenario))
+    assert envelopes.allowed_kwh()[1] > 0.0
+    assert broken_by(maker, envelopes, 2, seed) == 0

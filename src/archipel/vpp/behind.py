@@ -101,7 +101,7 @@ def split(envelopes: Envelopes, devices: Devices, how: Splitting = "proportional
 def on_devices(
     scenario: Scenario, envelopes: Envelopes, how: Splitting = "proportional", first: tuple[str, ...] = ()
 ) -> DeviceLimits:
-    """Limits of all devices of a scenario in the order of `Scenario.device_id`, (devices, T); infinite for plain load."""
+    """Limits of all devices in the order of `Scenario.device_id`, shape (devices, T); infinite for plain load."""
     devices = devices_behind(scenario, envelopes, first)
     limits = split(envelopes, devices, how)
     out = np.full((2, len(scenario.device_id), envelopes.intervals), np.inf)

@@ -36,6 +36,9 @@ from archipel.vpp.envelope_points import Loads
 
 PROBE_KW = 5.0
 """What a point gives to find what that does."""
+LOSSES_MARGIN = 0.005
+"""Share of the firm limits upstream that is always kept clear: losses, and so what reaches them, are least somewhere
+between the corners of reactive power, not at one."""
 AT_ONCE = 64
 """Points probed in one batch; more only takes memory."""
 FAINT = 1e-3
@@ -88,8 +91,9 @@ class Wires:
         self.v_pu_max = grid.nodes.v_pu_max
         self._low = grid.nodes.v_pu_min + scenario.margin_v_pu
         self._high = grid.nodes.v_pu_max - scenario.margin_v_pu
-        self._export_max = scenario.connection.export_kw_max * keep
-        self._import_max = scenario.connection.import_kw_max * keep
+        firm = 1.0 - max(scenario.margin_loading, LOSSES_MARGIN)
+        self._export_max = scenario.connection.export_kw_max * firm
+        self._import_max = scenario.connection.import_kw_max * firm
         self.nodes, self.branches = len(grid.nodes), len(grid.branch_id)
         self.slope, self.unit, self._live = self._probe()
 
