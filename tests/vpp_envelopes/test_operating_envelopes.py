@@ -30,7 +30,7 @@ def broken_by(maker: EnvelopeMaker, envelopes: Envelopes, rows: int, seed: int) 
 
 
 @given(seed=SEEDS, rule=st.sampled_from(RULES), pv_kw=st.sampled_from([20.0, 60.0, 200.0]))
-@settings(max_examples=12)
+@settings(max_examples=10)
 def test_any_behaviour_inside_is_safe_by_ac_power_flow(seed: int, rule: Rule, pv_kw: float) -> None:
     maker = EnvelopeMaker(town(seed, pv_kw=pv_kw, export_kw_max=150.0), rule)
     envelopes = maker.make(hours(maker.scenario))
@@ -47,7 +47,7 @@ def test_a_limit_a_tenth_higher_would_not_have_been_safe() -> None:
 
 
 @given(seed=SEEDS, rule=st.sampled_from(RULES))
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_whoever_lost_the_envelope_and_holds_the_default_is_inside_it(seed: int, rule: Rule) -> None:
     maker = EnvelopeMaker(town(seed, pv_kw=150.0), rule)
     envelopes = maker.make(hours(maker.scenario))
@@ -56,7 +56,7 @@ def test_whoever_lost_the_envelope_and_holds_the_default_is_inside_it(seed: int,
 
 
 @given(seed=SEEDS)
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_equal_gives_all_points_of_a_cell_the_same_as_far_as_they_can_use_it(seed: int) -> None:
     maker = EnvelopeMaker(town(seed, pv_kw=150.0), "equal")
     envelopes = maker.make(hours(maker.scenario))
@@ -72,7 +72,7 @@ def test_equal_gives_all_points_of_a_cell_the_same_as_far_as_they_can_use_it(see
 
 
 @given(seed=SEEDS)
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_proportional_gives_all_points_of_a_cell_the_same_share_of_their_rating(seed: int) -> None:
     maker = EnvelopeMaker(town(seed, pv_kw=150.0), "proportional")
     envelopes = maker.make(hours(maker.scenario))
@@ -85,7 +85,7 @@ def test_proportional_gives_all_points_of_a_cell_the_same_share_of_their_rating(
 
 
 @given(seed=SEEDS)
-@settings(max_examples=6)
+@settings(max_examples=5)
 def test_economic_allows_at_least_what_the_other_rules_allow(seed: int) -> None:
     scenario = town(seed, pv_kw=150.0)
     allowed = {rule: operating_envelopes(scenario, hours(scenario), rule=rule).allowed_kwh()[1] for rule in RULES}
@@ -93,7 +93,7 @@ def test_economic_allows_at_least_what_the_other_rules_allow(seed: int) -> None:
 
 
 @given(seed=SEEDS, rule=st.sampled_from(("economic", "equal")), tighter=st.sampled_from(["voltage", "loading", "firm"]))
-@settings(max_examples=9)
+@settings(max_examples=5)
 def test_tighter_limits_of_the_network_allow_less(seed: int, rule: Rule, tighter: str) -> None:
     scenario = town(seed, pv_kw=150.0, export_kw_max=300.0)
     grid = scenario.grid
@@ -241,7 +241,7 @@ def test_a_limit_held_for_an_hour_is_safe_in_each_of_its_quarters() -> None:
 
 
 @given(seed=st.integers(0, 500), rule=st.sampled_from(RULES))
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_without_margins_limits_are_kept_all_the_same(seed: int, rule: Rule) -> None:
     scenario = town(seed, pv_kw=150.0, export_kw_max=200.0, margin_v_pu=0.0, margin_loading=0.0)
     maker = EnvelopeMaker(scenario, rule)
