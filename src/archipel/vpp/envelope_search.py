@@ -22,6 +22,9 @@ from archipel.vpp.fair import Shares, blocked, share
 Reactive = Literal["volt-var", "any", "unity"]
 """What inverters do: follow the curve of the scenario, anything they can, or nothing."""
 SIDES = ("import", "export")
+ROOM = ("export", "imports", "v_high", "v_low")
+AT_ONCE = 96
+"""Intervals whose AC states are held at once."""
 ROUNDS = 6
 DRAWN_BACK = 12
 SETTLED = 2e-3
@@ -115,7 +118,9 @@ def _shared(what: Search, side: int, least: Floats, most: Floats, at: Floats, no
 
 def _room(what: Search, limits: Floats, loads: Loads, q: Floats) -> Room:
     both = np.broadcast_to(limits, (2, limits.shape[1], loads.intervals))
-    return what.wires.room(both[0], both[1], loads, q[0], q[1])
+    parts = [slice(t, t + AT_ONCE) for t in range(0, loads.intervals, AT_ONCE)]
+    some = [what.wires.room(both[0][:, k], both[1][:, k], loads.take(k), q[0][:, k], q[1][:, k]) for k in parts]
+    return Room(*(np.concatenate([getattr(one, name) for one in some], axis=1) for name in ROOM))
 
 
 def _rooms(room: Room, together: bool) -> Floats:

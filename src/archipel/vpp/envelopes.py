@@ -29,7 +29,7 @@ LOAD_MARGIN = 0.1
 """Share by which fixed load may be off its forecast, where nothing else is said."""
 BINDS_BEHIND = 0.02
 """A limit binds those points that move it by at least this share of what a point behind it does."""
-HARDEST = 2
+HARDEST = 1
 """Rows of highest and of lowest load of every cell in which default limits must be safe."""
 
 
