@@ -17,6 +17,7 @@ from archipel.cli import (
     commission_commands,
     device_command,
     doctor_command,
+    envelope_command,
     event_command,
     island_command,
     journal_command,
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     bid_command.add_parsers(commands)
     island_command.add_parsers(commands)
     event_command.add_parsers(commands)
+    envelope_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     settle_command.add_parsers(commands)
     device_command.add_parsers(commands)
