@@ -12,8 +12,9 @@ def baseline(columns: Columns) -> tuple[Floats, Floats | None]:
     """(controls (K, J, T), store levels (K, T) or None) when nothing is asked.
 
     Without a store a control rests at its cheaper end (nothing is shed, no sun is cut), reactive power at none. A store
-    that has to be filled (its upper bound rises: a vehicle) is filled as soon as it can be; any other stays at the level it has, moved only
-    as far as its bounds will ask for later. Where bounds cannot be kept the path is as near as the control comes.
+    that has to be filled (its upper bound rises: a vehicle) is filled as soon as it can be; any other stays at the
+    level it has, moved only as far as its bounds will ask for later. Where bounds cannot be kept the path is as near as
+    the control comes.
     """
     if columns.store is None:
         rest = np.where(columns.cost > 0.0, columns.lo, columns.hi)

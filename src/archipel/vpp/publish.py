@@ -29,7 +29,7 @@ from archipel.vpp.pool import pool
 class Rules:
     """How much a member tells."""
 
-    stores: int = 32
+    stores: int = 128
     """About how many stores each kind of device becomes at most. More lose less and take longer to optimise."""
     least: int = 5
     """Fewest devices behind a store; a kind of which the member has fewer is one store."""

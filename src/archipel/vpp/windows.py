@@ -23,11 +23,13 @@ from scipy import sparse
 
 from archipel.model import Floats, Ints
 from archipel.optimisation.columns import Columns
-from archipel.vpp.cluster import halved
+from archipel.vpp.window_groups import grouped
 
 FULL = 1.0 - 1e-6
 """Part of the rating from which an interval counts as plugged in from start to end."""
 ROOM_KWH = 1e-9
+LEAST_KWH = 1e-6
+HALVINGS = 24
 TOLERANCE = 1e-7
 """kW and kWh by which pieces may be beyond the curves of their column: rounding."""
 
@@ -69,35 +71,104 @@ class Shares:
 
 
 def sessions_of(columns: Columns, level: Floats, dt_h: float) -> Sessions:
-    """Cut the columns wherever the energy curves meet; `level` is the upper one, what is charged at once."""
+    """Cut the columns wherever the energy curves meet; `level` is the upper one, what is charged at once.
+
+    They also part in an interval in which one vehicle leaves and the next one comes: by its end the lower curve has
+    reached what the upper one was before it. Each of the two then has the power that its own curve shows there. Who is
+    there for a part of an interval only is cut again, so that all sessions fill whole intervals.
+    """
     store, h = columns.store, columns.hi[:, 0]
     assert store is not None
-    k_count, t_count = h.shape
-    met = (level - store.lo) <= ROOM_KWH
-    starts = np.concatenate([np.ones((k_count, 1), dtype=bool), met[:, :-1]], axis=1)
-    begin_flat = np.flatnonzero(starts.ravel())
-    column, begin = begin_flat // t_count, begin_flat % t_count
+    t_count, none = columns.intervals, np.zeros((len(h), 1))
+    before_kwh = np.concatenate([store.start[:, None], level[:, :-1]], axis=1)
+    met = np.concatenate([none == 0, (level - store.lo)[:, :-1] <= ROOM_KWH], axis=1)
+    over = store.lo - before_kwh
+    shared = ~met & (over >= -ROOM_KWH)
+    rises = np.where(shared & (over <= ROOM_KWH), 1.0 / dt_h, 0.0)
+    late_kw = rises * np.diff(store.lo, axis=1, prepend=store.start[:, None])
+    early_kw = rises * (level - before_kwh)
+
+    at = np.flatnonzero((met | shared).ravel())
+    column, begin = at // t_count, at % t_count
     end = np.append(begin[1:], 0)
     end = np.where(end == 0, t_count, end)
-    peak = np.maximum.reduceat(h.ravel(), begin_flat)
-    before = np.where(begin > 0, level[column, begin - 1], store.start[column])
-    e, least = level[column, end - 1] - before, np.maximum(store.lo[column, end - 1] - before, 0.0)
-    keep = (e > 1e-6) & (end - begin > 1)
-    first, last = _full(h, column, begin, end, peak)
-    some = np.flatnonzero(keep & (last > first))
+    shares_first = shared[column, begin]
+    shares_last = np.append(shares_first[1:], False) & (end < t_count)
+    next_t = np.minimum(end, t_count - 1)
+    e_before = np.where(shares_first, np.maximum(store.lo, before_kwh)[column, begin], before_kwh[column, begin])
+    e = level[column, end - 1] - e_before
+    least = np.where(shares_last, e, store.lo[column, end - 1] - e_before)
+    early = np.where(shares_first, early_kw[column, begin], 0.0)
+    late = np.where(shares_last, late_kw[column, next_t], 0.0)
+    core = begin + shares_first
+    some = np.flatnonzero((e > LEAST_KWH) & (end - begin > 1))
+    column, core, end, e = column[some], core[some], end[some], e[some]
+    peak, first, last = _full(h, column, core, end)
+    early = np.where(first > core, h[column, np.maximum(first - 1, 0)], early[some])
+    late = np.where(last < end, h[column, np.minimum(last, t_count - 1)], late[some])
+    whole = Sessions(column, begin[some], end, first, last, peak, e, np.clip(least[some], 0.0, e))
+    return _whole_intervals(whole, np.minimum(early, peak), np.minimum(late, peak), dt_h)
+
+
+def _forced(columns: Columns, level: Floats, dt_h: float) -> Floats:
+    """Power without which the lower curve would pass what was charged at the earliest before, shape (K, T)."""
+    store = columns.store
+    assert store is not None
+    before_kwh = np.concatenate([store.start[:, None], level[:, :-1]], axis=1)
+    met = np.concatenate([np.ones((len(level), 1), dtype=bool), (level - store.lo)[:, :-1] <= ROOM_KWH], axis=1)
+    return np.where(met, 0.0, np.maximum(store.lo - before_kwh, 0.0) / dt_h)
+
+
+def _full(h: Floats, column: Ints, begin: Ints, end: Ints) -> tuple[Floats, Ints, Ints]:
+    """Highest power of every session and the first run of intervals that have it: [first, last)."""
+    t = np.arange(h.shape[1])
+    own = np.where((t >= begin[:, None]) & (t < end[:, None]), h[column], 0.0)
+    peak = own.max(axis=1, initial=0.0)
+    inside = own >= FULL * np.maximum(peak, 1e-9)[:, None]
+    first = inside.argmax(axis=1)
+    after = (t > first[:, None]) & ~inside
+    return peak, first, np.where(after.any(axis=1), after.argmax(axis=1), h.shape[1])
+
+
+def _whole_intervals(s: Sessions, early: Floats, late: Floats, dt_h: float) -> Sessions:
+    """Who has less power in the interval before or after as up to three sessions of whole intervals.
+
+    Powers of the parts add up to what may be drawn in every interval; energy goes where it leaves most to choose.
+    """
+    both = np.minimum(early, late)
+    p_kw = np.stack([s.p_kw - np.maximum(early, late), np.abs(early - late), both])
+    length = (s.last - s.first) + np.arange(3)[:, None]
+    e_kwh = _spread(p_kw * dt_h, length, s.e_kwh)
+    least = e_kwh * np.divide(s.e_kwh_least, s.e_kwh, out=np.ones_like(s.e_kwh), where=s.e_kwh > 0)
+    with_early, with_late = early > late, late > early
+    first = s.first - np.stack([0 * s.first, with_early, both > 0])
+    last = s.last + np.stack([0 * s.last, with_late, both > 0])
+    part, row = np.nonzero((p_kw > 1e-9) & (e_kwh > LEAST_KWH))
     return Sessions(
-        column[some], begin[some], end[some], first[some], last[some], peak[some], e[some], least[some]
+        s.column[row], s.begin[row], s.end[row], first[part, row], last[part, row], p_kw[part, row], e_kwh[part, row],
+        least[part, row],
     )  # fmt: skip
 
 
-def _full(h: Floats, column: Ints, begin: Ints, end: Ints, peak: Floats) -> tuple[Ints, Ints]:
-    """First run of intervals with full power of every session: [first, last)."""
-    t = np.arange(h.shape[1])
-    inside = (t >= begin[:, None]) & (t < end[:, None]) & (h[column] >= FULL * peak[:, None])
-    first = inside.argmax(axis=1)
-    after = (t > first[:, None]) & ~inside
-    last = np.where(after.any(axis=1), after.argmax(axis=1), h.shape[1])
-    return first, np.where(inside.any(axis=1), last, first)
+def _spread(per_interval_kwh: Floats, length: Ints, e_kwh: Floats) -> Floats:
+    """Energy of every part, (parts, N), so that the sum of what they are worth at noisy prices is largest.
+
+    Interval m + 1 of a part of n intervals adds (n - 2 m - 1) / (2 (n + 1)) to its worth per kWh, see `window_groups`;
+    the price of energy between all parts of a session is found by halving.
+    """
+
+    def filled(price: Floats) -> Floats:
+        return per_interval_kwh * np.clip(np.ceil((length - 1 - price * (length + 1)) / 2), 0, length)
+
+    low, high = np.full(e_kwh.shape, -1.1), np.full(e_kwh.shape, 1.1)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        enough = filled(middle).sum(axis=0) >= e_kwh
+        low, high = np.where(enough, middle, low), np.where(enough, high, middle)
+    least, most = filled(high), filled(low)
+    gap = (most - least).sum(axis=0)
+    part = np.clip(np.divide(e_kwh - least.sum(axis=0), gap, out=np.zeros_like(gap), where=gap > 0), 0.0, 1.0)
+    return np.asarray(least + part * (most - least))
 
 
 def share_out(columns: Columns, level: Floats, dt_h: float, most: int, least: int, lattice: int) -> Shares:
@@ -110,14 +181,9 @@ def share_out(columns: Columns, level: Floats, dt_h: float, most: int, least: in
     flow = np.diff(level, axis=1, prepend=np.zeros((len(columns), 1))) / dt_h
     if not len(s.column):
         return _shares(np.zeros((7, 0)), flow)
-    mean_length = float((s.last - s.first).mean())
-    group = halved(
-        np.stack([s.first, s.last], axis=1) / mean_length,
-        s.e_kwh,
-        (s.e_kwh_least < s.e_kwh - 1e-6).astype(np.int64),
-        max(1, most // max(lattice - 1, 1)),
-        least,
-    )
+    duration = s.e_kwh / (s.p_kw * dt_h)
+    is_open = (s.e_kwh_least < s.e_kwh - LEAST_KWH).astype(np.int64)
+    group = grouped(s.first, s.last, duration, s.p_kw, is_open, max(1, most // max(lattice - 1, 1)), least)
     count = int(group.max()) + 1
     first, last = np.zeros(count, dtype=np.int64), np.full(count, columns.intervals)
     np.maximum.at(first, group, s.first)
@@ -130,15 +196,13 @@ def share_out(columns: Columns, level: Floats, dt_h: float, most: int, least: in
     surely = np.divide(surely_kwh, inside_kwh, out=np.ones_like(inside_kwh), where=inside_kwh > 0)
     table = np.concatenate(
         [
-            _split(
-                np.flatnonzero(part * s.p_kw > 1e-9), s.column, group, s.p_kw * part, duration, is_open, lattice, least
-            )
-            for is_open, part in ((0, surely), (1, 1.0 - surely))
+            _split(np.flatnonzero(part * s.p_kw > 1e-9), s.column, group, s.p_kw * part, duration, end, lattice, least)
+            for end, part in ((0, surely), (1, 1.0 - surely))
         ],
         axis=1,
     )
     table[5:] = np.stack([first, last])[:, table[1].astype(int)]
-    fixed = _outside(s, columns, flow, rest_kwh, first[group], last[group], dt_h)
+    fixed = _outside(s, columns, level, flow, rest_kwh, first[group], last[group], dt_h)
     return _sound(columns, level, flow, _shares(table, fixed), dt_h)
 
 
@@ -187,18 +251,23 @@ def _shares(table: Floats, fixed_kw: Floats) -> Shares:
 
 
 def _outside(
-    s: Sessions, columns: Columns, flow: Floats, rest_kwh: Floats, first: Ints, last: Ints, dt_h: float
+    s: Sessions,
+    columns: Columns,
+    level: Floats,
+    flow: Floats,
+    rest_kwh: Floats,
+    first: Ints,
+    last: Ints,
+    dt_h: float,
 ) -> Floats:
     """Fixed power of every column: what does not fit into the windows, and all that belongs to no session."""
     t = np.arange(columns.intervals)
-    own = (t >= s.begin[:, None]) & (t < s.end[:, None])
-    out = own & ~((t >= first[:, None]) & (t < last[:, None]))
-    room = np.cumsum(np.where(out, columns.hi[s.column, 0], 0.0) * dt_h, axis=1)
+    out = (t >= s.first[:, None]) & (t < s.last[:, None]) & ~((t >= first[:, None]) & (t < last[:, None]))
+    room = np.cumsum(np.where(out, s.p_kw[:, None] * dt_h, 0.0), axis=1)
     rest = np.diff(np.minimum(room, rest_kwh[:, None]), axis=1, prepend=0.0) / dt_h
-    fixed = flow.copy()
     taken = np.zeros(flow.shape, dtype=bool)
-    np.logical_or.at(taken, s.column, own)
-    fixed[taken] = 0.0
+    np.logical_or.at(taken, s.column, (t >= s.begin[:, None]) & (t < s.end[:, None]))
+    fixed = np.where(taken, _forced(columns, level, dt_h), flow)
     np.add.at(fixed, s.column, rest)
     return fixed
 
