@@ -133,7 +133,7 @@ def worth(
         flexibility, key = publish(kind, [plan], horizon, rules)
         for shape, sums in total.items():
             pair = np.stack(worth_of(plan, key, horizon, prices(shape, vectors, horizon)))
-            sums += pair
+            np.add(sums, pair, out=sums)
             yield {"figure": "worth", "kind": kind, "stores": flexibility.stores, **_ratios(shape, count, pair)}
     for shape, sums in total.items():
         yield {"figure": "worth", "kind": "mixed", **_ratios(shape, 3 * count, sums)}

@@ -58,7 +58,9 @@ def pool(pieces: Pieces, group: Ints, share: Floats, dt_h: float) -> Pooled:
     own, of = pieces.take(order), group[order]
 
     def mean(value: Floats) -> Floats:
-        return np.add.reduceat(beta * value, first)
+        """Between the least and the largest of the group, also in the last digit."""
+        between = np.minimum.reduceat(value, first), np.maximum.reduceat(value, first)
+        return np.asarray(np.clip(np.add.reduceat(beta * value, first), *between))
 
     eta, nu = 1.0 / mean(1.0 / own.charge_efficiency), mean(own.discharge_efficiency)
     keep, cost = mean(own.keep), mean(own.cost_eur_per_kwh)

@@ -116,7 +116,7 @@ def _forced(columns: Columns, level: Floats, dt_h: float) -> Floats:
     assert store is not None
     before_kwh = np.concatenate([store.start[:, None], level[:, :-1]], axis=1)
     met = np.concatenate([np.ones((len(level), 1), dtype=bool), (level - store.lo)[:, :-1] <= ROOM_KWH], axis=1)
-    return np.where(met, 0.0, np.maximum(store.lo - before_kwh, 0.0) / dt_h)
+    return np.asarray(np.where(met, 0.0, np.maximum(store.lo - before_kwh, 0.0) / dt_h))
 
 
 def _full(h: Floats, column: Ints, begin: Ints, end: Ints) -> tuple[Floats, Ints, Ints]:
@@ -158,7 +158,8 @@ def _spread(per_interval_kwh: Floats, length: Ints, e_kwh: Floats) -> Floats:
     """
 
     def filled(price: Floats) -> Floats:
-        return per_interval_kwh * np.clip(np.ceil((length - 1 - price * (length + 1)) / 2), 0, length)
+        units = np.clip(np.ceil((length - 1 - price * (length + 1)) / 2), 0, length)
+        return np.asarray(per_interval_kwh * units)
 
     low, high = np.full(e_kwh.shape, -1.1), np.full(e_kwh.shape, 1.1)
     for _ in range(HALVINGS):
@@ -288,7 +289,7 @@ def unit_curves(shares: Shares, intervals: int) -> tuple[Floats, Floats, Floats]
 def in_window(shares: Shares, intervals: int) -> Floats:
     """1 in the window of every store, else 0, shape (S, T)."""
     t = np.arange(intervals)
-    return ((t >= shares.first[:, None]) & (t < shares.last[:, None])).astype(np.float64)
+    return np.asarray((t >= shares.first[:, None]) & (t < shares.last[:, None]), dtype=np.float64)
 
 
 def _sound(columns: Columns, level: Floats, flow: Floats, shares: Shares, dt_h: float) -> Shares:
