@@ -16,18 +16,19 @@ import sys
 import time
 
 import numpy as np
+from archipel.vpp.behind import devices_behind, split
+from archipel.vpp.envelope_trial import trial
+from archipel.vpp.envelopes import EnvelopeMaker
 
 from archipel.devices.base import Plan
 from archipel.forecasting.perfect import perfect
 from archipel.formats.scenario import load_scenario
 from archipel.model import Floats, Horizon, Scenario
-from archipel.vpp.behind import devices_behind, split
 from archipel.vpp.combine import combine
-from archipel.vpp.envelope_trial import trial
-from archipel.vpp.envelopes import EnvelopeMaker
-from archipel.vpp.optimum import contains, optimum
+from archipel.vpp.optimum import contains
 from archipel.vpp.publish import Key, column_powers, disaggregate, publish
 from archipel.vpp.within import within
+from archipel.vpp.worth import best_uses
 
 STEPS = 4
 CHUNK = 400
@@ -103,12 +104,11 @@ def main(count: int = 10_000, hours_each: int = 3) -> None:
     broken_devices, worst = 0, 0.0
     powers: list[list[Floats]] = [[] for _ in range(t_count)]
     begun = time.process_time()
-    for direction in directions(count, t_count, rng):
-        best = optimum(flexibility, direction)
-        assert contains(flexibility, best.change_kw)
+    for uses in best_uses(flexibility, directions(count, t_count, rng)):
+        assert contains(flexibility, uses)
         at, drawn, most = 0, np.zeros((n, t_count)), 0.0
         for own, key, still in zip(plans, keys, rest, strict=True):
-            change = best.change_kw[at : at + key.flexibility.stores]
+            change = uses[at : at + key.flexibility.stores]
             at += key.flexibility.stores
             for plan, u, was, p_kw in zip(
                 own, disaggregate(key, change), still, column_powers(key, change), strict=True

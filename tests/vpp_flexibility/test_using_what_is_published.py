@@ -17,7 +17,7 @@ from archipel.vpp.accept import FlexibilityRefused, check_flexibility
 from archipel.vpp.combine import combine, without_ramp
 from archipel.vpp.optimum import contains, levels, optimum
 from archipel.vpp.publish import Rules, column_powers, publish
-from archipel.vpp.worth import gains
+from archipel.vpp.worth import best_uses, gains
 
 
 def published(kind: str, seed: int = 1, n: int = 10, member: str = "m") -> Flexibility:
@@ -190,3 +190,17 @@ def test_the_order_of_a_members_devices_does_not_show() -> None:
     one, two = (publish("m", [p], horizon, Rules(stores=1))[0] for p in (plan, other))
     np.testing.assert_allclose(one.e_kwh_max, two.e_kwh_max)
     np.testing.assert_allclose(one.p_kw_min, two.p_kw_min)
+
+
+@settings(max_examples=10, deadline=None)
+@given(kind=st.sampled_from(KINDS), seed=st.integers(0, 1000))
+def test_uses_at_many_prices_are_inside_and_as_good_as_optima_one_by_one(kind: str, seed: int) -> None:
+    flexibility = published(kind, seed)
+    rng = np.random.default_rng(seed)
+    prices = np.concatenate([rng.uniform(0.0, 0.5, (3, 12)), rng.normal(size=(3, 12))])
+    uses = best_uses(flexibility, prices)
+    assert all(contains(flexibility, change) for change in uses)
+    for price, change in zip(prices[:3], uses[:3], strict=True):
+        paid = float((flexibility.cost_eur_per_kwh * np.abs(change)).sum())
+        gain = -(float(price @ change.sum(axis=0)) + paid) * flexibility.dt_h
+        assert gain == pytest.approx(optimum(flexibility, price).gain_eur, rel=1e-6, abs=1e-6)

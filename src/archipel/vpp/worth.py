@@ -24,10 +24,32 @@ CHUNK = 20_000
 
 def gains(flexibility: Flexibility, prices_eur_per_kwh: Floats) -> Floats:
     """Gain of the best use at every price vector (N, T), shape (N,), as `optimum(...).gain_eur`; ramps do not count."""
-    f = flexibility
-    cost = f.cost_eur_per_kwh.mean(axis=1)
+    return store_gains(_stores(flexibility), prices_eur_per_kwh, flexibility.dt_h)
+
+
+def best_uses(flexibility: Flexibility, prices_eur_per_kwh: Floats) -> Floats:
+    """Change of every store at every price vector (N, T), shape (N, S, T): always inside what was published.
+
+    The best use, as `optimum` finds it one by one; but ramps do not count, and where burning energy would pay
+    (negative prices and losses) it is only a good one, because no store charges and discharges at once.
+    """
+    f, count = flexibility, len(prices_eur_per_kwh)
+    stores = _stores(f)
+    out = np.empty((f.stores, count, f.intervals))
+    for row in range(f.stores):
+        for at in range(0, count, CHUNK):
+            price = prices_eur_per_kwh[at : at + CHUNK]
+            own = stores.take(np.full(len(price), row))
+            steps: list[tuple[Floats, Floats, Floats]] = []
+            _worth(own, price, f.dt_h, steps)
+            out[row, at : at + CHUNK] = _moves(own, price, f.dt_h, steps[::-1])
+    return np.ascontiguousarray(out.transpose(1, 0, 2))
+
+
+def _stores(f: Flexibility) -> Pieces:
+    """The published stores with a level of 0 when nothing is asked."""
     begun = f.e_kwh_start[:, None] * np.cumprod(np.repeat(f.keep[:, None], f.intervals, axis=1), axis=1)
-    stores = Pieces(
+    return Pieces(
         np.ones(f.stores, dtype=np.int64),
         f.p_kw_min,
         f.p_kw_max,
@@ -36,9 +58,8 @@ def gains(flexibility: Flexibility, prices_eur_per_kwh: Floats) -> Floats:
         f.keep,
         f.charge_efficiency,
         f.discharge_efficiency,
-        cost,
+        f.cost_eur_per_kwh.mean(axis=1),
     )
-    return store_gains(stores, prices_eur_per_kwh, f.dt_h)
 
 
 def store_gains(stores: Pieces, prices_eur_per_kwh: Floats, dt_h: float) -> Floats:
@@ -54,8 +75,32 @@ def store_gains(stores: Pieces, prices_eur_per_kwh: Floats, dt_h: float) -> Floa
     return total
 
 
-def _worth(s: Pieces, price: Floats, dt_h: float) -> Floats:
-    """Worth of level 0 at the start of each of B stores, under its own price (B, T)."""
+def _moves(s: Pieces, price: Floats, dt_h: float, steps: list[tuple[Floats, Floats, Floats]]) -> Floats:
+    """The change of each store that its worth asks for, (B, T): up to where a kWh stored is worth no more than it costs,
+    down to where it is worth as much as it earns. `steps` are the worths after every interval."""
+    cost, eta, nu = s.cost_eur_per_kwh, s.charge_efficiency, s.discharge_efficiency
+    level, out = np.zeros(len(price)), np.empty(price.shape)
+    for t, (left, slope, length) in enumerate(steps):
+        pays, earns = (price[:, t] + cost) / eta, (price[:, t] - cost) * nu
+        pays = np.maximum(pays, np.minimum(earns, 0.5 * (pays + earns)))
+        earns = np.minimum(earns, pays)
+        up_to = left + np.where(slope > pays[:, None], length, 0.0).sum(axis=1)
+        down_to = left + np.where(slope >= earns[:, None], length, 0.0).sum(axis=1)
+        begun = s.keep * level
+        after = np.clip(begun, up_to, down_to)
+        most = begun + s.p_kw_max[:, t] * dt_h * eta
+        after = np.clip(after, begun + s.p_kw_min[:, t] * dt_h / nu, most)
+        gained = (after - begun) / dt_h
+        out[:, t] = np.where(gained > 0, gained / eta, gained * nu)
+        level = after
+    return out
+
+
+def _worth(s: Pieces, price: Floats, dt_h: float, steps: list[tuple[Floats, Floats, Floats]] | None = None) -> Floats:
+    """Worth of level 0 at the start of each of B stores, under its own price (B, T).
+
+    `steps` is filled with (left end, slopes, lengths) of the worth after every interval, the last first.
+    """
     b_count, t_count = price.shape
     up = s.p_kw_max * dt_h * s.charge_efficiency[:, None]
     down = -s.p_kw_min * dt_h / s.discharge_efficiency[:, None]
@@ -68,6 +113,8 @@ def _worth(s: Pieces, price: Floats, dt_h: float) -> Floats:
     for t in range(t_count - 1, -1, -1):
         if t < t_count - 1:
             left, worth, length = _cut(left, worth, slope, length, low[:, t], high[:, t])
+        if steps is not None:
+            steps.append((left, slope, length))
         # From y upwards it discharges ever less, then charges ever more: y = level after - d.
         worth = worth - pays[:, t] * up[:, t]
         left = left - up[:, t]
