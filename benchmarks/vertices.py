@@ -5,8 +5,8 @@
 Operating envelopes of the day are split over the devices; members narrow their plans to them and publish 24 hours. A
 vertex is the optimum over the sum of all members for a direction drawn by seed 1: a third noise, a third one sign per
 block of hours, a third a single hour. Each is disaggregated by every member's key, checked against the bounds of every
-device in all hours, and run through AC power flow in HOURS_EACH of its hours with one of the four quarter hours of load,
-devices of nobody anywhere inside their own limits, inverters on their curve, on part of it or off it.
+device in all hours, and run through AC power flow in HOURS_EACH of its hours, with load of one of the four quarter
+hours, other devices anywhere inside their own limits, inverters on their curve, on part of it or off it.
 """
 
 from __future__ import annotations

@@ -76,8 +76,11 @@ def store_gains(stores: Pieces, prices_eur_per_kwh: Floats, dt_h: float) -> Floa
 
 
 def _moves(s: Pieces, price: Floats, dt_h: float, steps: list[tuple[Floats, Floats, Floats]]) -> Floats:
-    """The change of each store that its worth asks for, (B, T): up to where a kWh stored is worth no more than it costs,
-    down to where it is worth as much as it earns. `steps` are the worths after every interval."""
+    """The change of each store that its worth asks for, (B, T).
+
+    Up to where a kWh stored is worth no more than it costs, down to where it is worth as much as it earns. `steps` are
+    the worths after every interval.
+    """
     cost, eta, nu = s.cost_eur_per_kwh, s.charge_efficiency, s.discharge_efficiency
     level, out = np.zeros(len(price)), np.empty(price.shape)
     for t, (left, slope, length) in enumerate(steps):
