@@ -61,7 +61,8 @@ def left(secret: Floats, told_by_day: Floats) -> Floats:
     one = np.ones((days, 1))
     ways = [np.hstack([one, scaled]), one, *(np.hstack([one, column[:, None]]) for column in scaled.T)]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.min([_errors(way, secret) for way in ways], axis=0) / _errors(one, secret))
+        least: Floats = np.min([_errors(way, secret) for way in ways], axis=0) / _errors(one, secret)
+    return least
 
 
 def _errors(features: Floats, secret: Floats) -> Floats:
@@ -70,4 +71,4 @@ def _errors(features: Floats, secret: Floats) -> Floats:
     some = np.abs(np.diag(r)) > 1e-9 * np.abs(r).max()
     q = q[:, some]
     rest = (secret - q @ (q.T @ secret)) / np.maximum(1.0 - (q**2).sum(axis=1), 1e-9)[:, None]
-    return np.sqrt((rest**2).mean(axis=0))
+    return np.asarray(np.sqrt((rest**2).mean(axis=0)))
