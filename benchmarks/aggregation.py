@@ -124,7 +124,7 @@ def worth_of(plan: Plan, key: Key, horizon: Horizon, price: Floats) -> tuple[Flo
 
 
 def worth(
-    count: int = 2000, vectors: int = 500, steps: int = 4, rules: Rules | None = None
+    count: int = 500, vectors: int = 500, steps: int = 4, rules: Rules | None = None
 ) -> Iterator[dict[str, object]]:
     """The figure of the issue: 1,000 price vectors, half of them smooth, half noise."""
     total = {shape: np.zeros((2, vectors)) for shape in ("smooth", "noise")}

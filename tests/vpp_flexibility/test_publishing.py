@@ -10,7 +10,9 @@ from fleets_for_flexibility import KINDS, START, breach, planned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archipel.model import Horizon
+from archipel.devices import LoadFleet
+from archipel.model import Horizon, Tariff
+from archipel.model.weather import Weather
 from archipel.vpp.optimum import contains, optimum
 from archipel.vpp.publish import Rules, column_powers, disaggregate, publish
 from archipel.vpp.within import within
@@ -130,6 +132,19 @@ def test_a_member_without_devices_publishes_its_load_and_no_store() -> None:
     assert flexibility.stores == 0
     assert optimum(flexibility, np.ones(12)).gain_eur == 0.0
     assert disaggregate(key, np.zeros((0, 12)))[0].shape == (0, 2, 12)
+
+
+def test_a_whole_cell_is_a_member_with_its_load_in_the_baseline() -> None:
+    plan, horizon = planned("battery", 8, 1, 4)
+    one = np.zeros(2, dtype=np.int64)
+    load = LoadFleet(("a", "b"), one, np.array([3.0, 4.0]), 0.0 * one, one - 1, one - 1)
+    fixed = load.plan(np.arange(2), {}, Weather(0, np.zeros((48, 0)), perfect=True), horizon, Tariff())
+    alone, _ = publish("m", [plan], horizon)
+    cell, key = publish("m", [fixed, plan], horizon)
+    np.testing.assert_allclose(cell.base_kw, alone.base_kw + 7.0)
+    assert cell.stores == alone.stores
+    best = optimum(cell, np.resize([0.0, 1.0], len(horizon)))
+    np.testing.assert_allclose(7.0 + column_powers(key, best.change_kw)[1].sum(axis=0), best.p_kw)
 
 
 def test_stores_stand_for_no_fewer_devices_than_asked_for() -> None:
