@@ -16,15 +16,15 @@ import sys
 import time
 
 import numpy as np
-from archipel.vpp.behind import devices_behind, split
-from archipel.vpp.envelope_trial import trial
-from archipel.vpp.envelopes import EnvelopeMaker
 
 from archipel.devices.base import Plan
 from archipel.forecasting.perfect import perfect
 from archipel.formats.scenario import load_scenario
 from archipel.model import Floats, Horizon, Scenario
+from archipel.vpp.behind import devices_behind, split
 from archipel.vpp.combine import combine
+from archipel.vpp.envelope_trial import trial
+from archipel.vpp.envelopes import EnvelopeMaker
 from archipel.vpp.optimum import contains
 from archipel.vpp.publish import Key, column_powers, disaggregate, publish
 from archipel.vpp.within import within
