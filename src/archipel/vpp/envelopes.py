@@ -29,6 +29,8 @@ LOAD_MARGIN = 0.1
 """Share by which fixed load may be off its forecast, where nothing else is said."""
 BINDS_BEHIND = 0.02
 """A limit binds those points that move it by at least this share of what a point behind it does."""
+LOWER, LOWERED, BELOW_KW = 0.03, 4, 1e-3
+"""Share by which default limits are lowered, how often at the most, and from which difference on."""
 HARDEST = 1
 """Rows of highest and of lowest load of every cell in which default limits must be safe."""
 
@@ -72,9 +74,7 @@ class EnvelopeMaker:
         self.wires = Wires(self.scenario, self.points)
         worth = np.ones(len(self.points)) if self.worth is None else np.asarray(self.worth, dtype=np.float64)
         self._search = Search(self.wires, self.rule, self.reactive, worth, (set(), set()))
-        usual = hard_rows(self.scenario) if self.usual is None else self.usual
-        most = self._rating()[:, :, None]
-        self.default_kw = search(self._search, self.loads(usual), 0.0 * most, most, together=True).limits[:, :, 0]
+        self.default_kw = self._defaults(self.loads(hard_rows(self.scenario) if self.usual is None else self.usual))
 
     def make(
         self,
@@ -132,6 +132,23 @@ class EnvelopeMaker:
     def loads(self, weather: Weather) -> Loads:
         """What fixed load may draw, all of which envelopes are safe for."""
         return load_range(self.scenario, weather, self.load_margin)
+
+    def _defaults(self, loads: Loads) -> Floats:
+        """Limits that are safe in all these intervals, and stay so beside the envelopes of each of them.
+
+        What may be drawn lowers the voltage at which power comes back over a branch; envelopes let points draw more
+        than defaults do. Where that is too much for the defaults they are lowered until it is not.
+        """
+        most = self._rating()[:, :, None]
+        default = search(self._search, loads, 0.0 * most, most, together=True).limits
+        every = np.repeat(most, loads.intervals, axis=2)
+        for _ in range(LOWERED):
+            found = search(self._search, loads, np.repeat(default, loads.intervals, axis=2), every).limits
+            below = np.any(found < default - BELOW_KW, axis=(1, 2))
+            if not below.any():
+                break
+            default = np.where(below[:, None, None], (1.0 - LOWER) * default, default)
+        return np.asarray(default[:, :, 0])
 
     def _rating(self) -> Floats:
         return np.stack([self.points.import_kw_max, self.points.export_kw_max])
