@@ -127,5 +127,6 @@ def test_a_scenario_without_a_portfolio_is_refused_with_words() -> None:
 def test_a_scenario_that_lacks_a_kind_of_device_is_refused_with_words() -> None:
     whole = load_scenario("vpp")
     fewer = replace(whole.ownership, device_contract=whole.ownership.device_contract[: -len(whole.fleets[-1].id)])
+    less = replace(whole, fleets=whole.fleets[:-1], ownership=fewer)
     with pytest.raises(ValueError, match="expected battery, ev_charger, heat_pump and pv"):
-        drawn(replace(whole, fleets=whole.fleets[:-1], ownership=fewer), np.array([NOON]), 1)
+        drawn(less, np.array([NOON]), 1)
