@@ -32,7 +32,7 @@ from archipel.formats.scenario import load_scenario
 from archipel.model import Floats, Scenario
 from archipel.model.flexibility import Flexibility
 from archipel.vpp.bidding import Bid, Settings, make_offer, meet
-from archipel.vpp.bidding_members import hourly_members
+from archipel.vpp.bidding_members import published_members
 from archipel.vpp.bidding_program import Risk
 from archipel.vpp.portfolio_plan import Pool, best_plan, pool_of, value_eur
 from archipel.vpp.price_scenarios import PriceScenarios, draw_scenarios
@@ -54,7 +54,7 @@ class Day:
     def __init__(self, scenario: Scenario, series: DayAhead, day: date, seed: int = 1) -> None:
         row, found = series.row(day), series.day(day)
         at = found.column
-        self.members = hourly_members(scenario, found.start, found.hours)
+        self.members = published_members(scenario, found.start, found.hours)
         self.pool = pool_of(self.members)
         self.price = series.price_eur_per_kwh[row, at]
         self.forecast = series.forecast_eur_per_kwh[row][:, at]
@@ -153,7 +153,7 @@ def planned_with(pool: Pool, price: Floats, products: tuple[ReserveProduct, ...]
 
 def reserve() -> dict[str, Any]:
     """Energy alone and with reserve on AEMO's whole days: prices known, and taken to be those of the day before."""
-    members = hourly_members(load_scenario("vpp"), read_day_ahead().day(date(2016, 5, 26)).start, 24)
+    members = published_members(load_scenario("vpp"), read_day_ahead().day(date(2016, 5, 26)).start, 24)
     pool, names = pool_of(members), [one.member for one in members]
     rows: list[dict[str, float]] = []
     for run in (run for month in MONTHS for region in REGIONS for run in read_aemo(month, region)):

@@ -69,7 +69,7 @@ def bid_command(args: argparse.Namespace) -> int:
     from archipel.formats.scenario import load_scenario
     from archipel.model.errors import ArchipelError
     from archipel.vpp.bidding import Settings, make_offer
-    from archipel.vpp.bidding_members import hourly_members
+    from archipel.vpp.bidding_members import published_members
     from archipel.vpp.bidding_program import Risk
     from archipel.vpp.portfolio_plan import pool_of
     from archipel.vpp.price_scenarios import draw_availability, draw_scenarios, with_availability
@@ -80,7 +80,7 @@ def bid_command(args: argparse.Namespace) -> int:
     series = _series(scenario, args.prices, fill=args.fill)
     day = _day(args.day, scenario, series)
     row, at = series.row(day.date), day.column
-    members = hourly_members(scenario, day.start, day.hours)
+    members = published_members(scenario, day.start, day.hours)
     pool = pool_of(members)
     rng = np.random.default_rng([args.seed, row])
     drawn = draw_scenarios(
