@@ -6,7 +6,8 @@
     python -m benchmarks.value_of_flexibility reserve                   energy and FCAS of AEMO's days [AUD]
     python -m benchmarks.value_of_flexibility members                   every member alone and in the pool
 
-Portfolio `vpp`, whole hours. Value is what is earned beyond the same portfolio left idle: energy at the day-ahead
+Portfolio `vpp`, whole hours, flexibility as members publish it in few stores (`archipel.vpp.bidding_members`): shares
+are of what this model can earn. Value is what is earned beyond the same portfolio left idle: energy at the day-ahead
 price, deviations at that price +-30 EUR/MWh, less wear. Stores end every day with at least what they would hold idle,
 the same for all that is compared. Series of sun and sessions of vehicles are known to all that is compared; prices are
 not. A day's bid sees its published forecasts and the prices and forecasts of the days before, nothing else; the first
