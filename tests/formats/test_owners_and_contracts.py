@@ -106,8 +106,16 @@ def test_a_contradiction_is_said_with_its_place(tmp_path: Path, old: str, new: s
 
 
 def test_all_contradictions_are_said_at_once(tmp_path: Path) -> None:
-    _, problems = _read(tmp_path, GOOD.replace('operator = "net"', 'operator = "x"').replace('"fcr"', '"y"'))
-    assert len(problems) == 2
+    text = GOOD
+    for old, new in (
+        ('operator = "net"', 'operator = "x"'), ('"fcr"', '"y"'), ("rest = true", ""),
+        ('owner = "anna"', 'owner = "ann"'),
+        ('kinds = ["pv"]', 'kinds = ["wind"]'), ("+01:00", ""), ('split = "marginal"', 'split = "shaply"'),
+    ):  # fmt: skip
+        text = text.replace(old, new, 1)
+    _, problems = _read(tmp_path, text)
+    for said in ("operator", "products", "rest", "'anna'", "wind", "start = 2016-01-01 00:00:00", "split"):
+        assert any(said in problem for problem in problems), (said, problems)
 
 
 def test_the_shipped_portfolio_has_three_owners_with_different_contracts() -> None:

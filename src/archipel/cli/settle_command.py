@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from archipel.market.books import Books
     from archipel.report.run import Run
     from archipel.report.settle_run import RunSettlement
+
+
+WITHOUT = "distributed"
+BESIDE = "; beside it, the same day without a portfolio (distributed)"
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -61,8 +66,11 @@ def settle_command(args: argparse.Namespace) -> int:
     from archipel.report.statement import summary
 
     found = summary(settlement)
+    beside = _beside(run, strategy, args.by)
     if args.json:
         balances = {account: str(eur) for account, eur in books.balances().items()}
+        if beside is not None:
+            found["without_portfolio_eur"] = {account: str(eur) for account, eur in beside.items()}
         more = {"balances_eur": balances, "entries": len(books), "new": new, "head": books.head.hex()}
         print(json.dumps(found | more, indent=2))
         return 0
@@ -73,9 +81,10 @@ def settle_command(args: argparse.Namespace) -> int:
         f"apart by {100 * found['gap']:.4f} % of what meters saw"
     )
     width = max((len(account) for account in books.balances()), default=0)
-    print("\n  what every account received less what it paid, EUR")
+    print("\n  what every account received less what it paid, EUR" + ("" if beside is None else BESIDE))
     for account, eur in sorted(books.balances().items(), key=lambda item: item[1]):
-        print(f"  {account:<{width}} {eur:>16,.2f}")
+        other = "" if beside is None else f" {beside.get(account, Decimal(0)):>16,.2f}"
+        print(f"  {account:<{width}} {eur:>16,.2f}{other}")
     print(f"  {'sum':<{width}} {sum(books.balances().values()):>16,.2f}")
     if found["contracts"]:
         _print_contracts(found["contracts"])
@@ -85,6 +94,15 @@ def settle_command(args: argparse.Namespace) -> int:
         print(f"  energy does NOT close: more than {100 * CLOSES:g} % apart")
         return 1
     return 0
+
+
+def _beside(run: Run, strategy: str, by: Any) -> dict[str, Decimal] | None:
+    """What every account is left with where cells agree and nobody pools; None where the run does not have it."""
+    from archipel.report.settle_run import book, settle_run
+
+    if strategy != "pooled" or WITHOUT not in run.strategies or not run.steps(WITHOUT):
+        return None
+    return book(settle_run(run, WITHOUT, by=by))[0].balances()
 
 
 def _print_contracts(contracts: dict[str, Any]) -> None:
@@ -131,7 +149,10 @@ def _settle(run: Run, strategy: str, *, by: Any = "day", correct: bool = False) 
     try:
         books, new = book(settlement, read_books(file) if file.is_file() else None, correct=correct)
     except BooksRefused as error:
-        raise BooksRefused(f"{error}\nThe books are {file}. To put them right by new entries add --correct.") from error
+        raise BooksRefused(
+            f"{error}\nThe books are {file}. If they were booked by another length (--by day, --by quarter), settle by "
+            "the same; to put them right by new entries, or to go from one length to the other, add --correct."
+        ) from error
     if new:
         write_books(file, books)
     write_summary(run.path, settlement)

@@ -51,11 +51,17 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "availability": Key("number", 0.95, low=0.0, high=1.0),
     },
 }
+_EMPTY: Mapping[str, Any] = {"text": "", "patterns": [], "tables": [], "flag": False, "number": 0.0}
 TERMS: Mapping[str, Key] = {one.name: Key("number", one.default, low=0.0) for one in fields(Terms)}
 
 
 def read_owners(
-    path: Path, cells: Sequence[str], device_cell: Ints, device_kind: Sequence[str], findings: Findings
+    path: Path,
+    cells: Sequence[str],
+    device_cell: Ints,
+    device_kind: Sequence[str],
+    findings: Findings,
+    name: str = "",
 ) -> Ownership | None:
     """Whose everything is, and the portfolios; None and findings for everything that cannot be.
 
@@ -65,30 +71,26 @@ def read_owners(
         device_cell: row of the cell of every device, shape (devices,).
         device_kind: kind of every device.
         findings: problems are added here.
+        name: what the file is called in them; its own name by default.
     """
     before = len(findings)
+    file = name or path.name
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        findings.add(path.name, "", "", f"no TOML: {error}", "a TOML file in UTF-8",
+        findings.add(file, "", "", f"no TOML: {error}", "a TOML file in UTF-8",
                      "Correct it at the line and column named.")  # fmt: skip
         return None
-    rows = {name: _rows(document, name, path.name, findings) for name in TABLES}
-    terms = _terms(document, path.name, findings)
+    rows = {table: _rows(document, table, file, findings) for table in TABLES}
+    terms = _terms(document, file, findings)
     for key in document:
         if key not in {*TABLES, "terms"}:
-            findings.add(path.name, "", key, f"the unknown table {key!r}", "only owner, portfolio, contract, terms",
+            findings.add(file, "", key, f"the unknown table {key!r}", "only owner, portfolio, contract, terms",
                          did_you_mean(key, [*TABLES, "terms"]))  # fmt: skip
-    if findings.since(before):
-        return None
-    there = _There(path.name, tuple(cells), device_cell, np.array(device_kind, dtype=str), findings)
+    there = _There(file, tuple(cells), device_cell, np.array(device_kind, dtype=str), findings)
     owners = [one["id"] for one in rows["owner"]]
     cell_owner, device_owner = there.owned(rows["owner"])
-    if findings.since(before):
-        return None
-    _check_names(rows, owners, path.name, findings)
-    if findings.since(before):
-        return None
+    _check_names(rows, owners, file, findings)
     device_contract = there.promised(rows["contract"], owners, device_owner)
     if findings.since(before):
         return None
@@ -103,7 +105,10 @@ def read_owners(
 
 
 def _rows(document: Mapping[str, Any], name: str, file: str, findings: Findings) -> list[dict[str, Any]]:
-    """The tables [[name]] with defaults; findings for keys, kinds of values and ids that appear twice."""
+    """The tables [[name]] with defaults; findings for keys, kinds of values and ids that appear twice.
+
+    What is missing or wrong is empty, so that all else can still be checked.
+    """
     given = document.get(name, [])
     if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given):
         findings.add(file, f"[[{name}]]", "", "no list of tables", f"tables that begin with [[{name}]]",
@@ -118,7 +123,8 @@ def _rows(document: Mapping[str, Any], name: str, file: str, findings: Findings)
             if key not in TABLES[name]:
                 findings.add(file, where, str(key), f"the unknown key {key!r}", "only keys of the format",
                              did_you_mean(str(key), TABLES[name]))  # fmt: skip
-        rows.append({key: read_value(one, key, spec, where, file, findings) for key, spec in TABLES[name].items()})
+        values = {key: read_value(one, key, spec, where, file, findings) for key, spec in TABLES[name].items()}
+        rows.append({key: _EMPTY[TABLES[name][key].kind] if v is None else v for key, v in values.items()})
         if one.get("id") in ids:
             findings.add(file, where, "id", f"a second {name} {one['id']!r}", "every id once", "Give it another id.")
         ids.add(one.get("id") if isinstance(one.get("id"), str) else None)
@@ -169,12 +175,13 @@ def _check_away(contract: dict[str, Any], where: str, file: str, findings: Findi
         begin, end = one.get("start"), one.get("end")
         times = all(isinstance(t, datetime) and t.tzinfo is not None for t in (begin, end))
         if not times or set(one) != {"start", "end"} or begin >= end:
-            findings.add(file, where, "away", f"{dict(one)!r}", "{start = ..., end = ...}, times with their offset, "
+            found = ", ".join(f"{key} = {value}" for key, value in one.items()) or "nothing"
+            findings.add(file, where, "away", found, "{start = ..., end = ...}, times with their offset, "
                          "the start before the end", "Correct away.")  # fmt: skip
 
 
 def _known(word: str, known: Sequence[str], file: str, where: str, key: str, expected: str, findings: Findings) -> None:
-    if word not in known:
+    if word and word not in known:
         findings.add(file, where, key, repr(word), expected, did_you_mean(word, known))
 
 
@@ -239,7 +246,10 @@ class _There:
         contract_of = np.full(len(self._cell), -1)
         for row, one in enumerate(contracts):
             where = f"contract {one['id']}"
-            mine = self.devices(one["cells"], one["kinds"], where) & (device_owner == owners.index(one["owner"]))
+            named = self.devices(one["cells"], one["kinds"], where)
+            if one["owner"] not in owners:
+                continue  # said already
+            mine = named & (device_owner == owners.index(one["owner"]))
             if not mine.any():
                 self._findings.add(self._file, where, "", f"no device of owner {one['owner']!r} that it names",
                                    "at least one", "Correct cells or kinds, or remove the contract.")  # fmt: skip

@@ -152,6 +152,7 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
             scenario.device_cell,
             scenario.device_kind,
             findings,
+            tables["owners"]["file"],
         )
         if ownership is None:
             return None

@@ -35,8 +35,15 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
                 "low",
                 "Energy bought minus sold at the upstream connection at the day-ahead price, plus network fees, the "
                 "peak charge on the area's highest 15-minute import of each UTC day, battery wear, energy not served "
-                "at its value of lost load, and the value of energy drained from batteries. No taxes, no payments "
-                "between cells. Negative: the area earns.",
+                "at its value of lost load, and the value of energy drained from batteries, less what reserve earns. "
+                "No taxes, no payments between cells. Negative: the area earns.",
+            ),
+            Line(
+                "reserve_income_eur",
+                "of it paid for reserve",
+                "EUR",
+                "",
+                "What the bulk grid pays portfolios for reserve kept and called; the cost above is less by it.",
             ),
         ),
     ),

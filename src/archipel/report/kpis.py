@@ -110,6 +110,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
     area_use_kwh = _kwh(sums.end_use) + _kwh(sums.losses) + storage_kwh
     return {
         "cost_eur": cost.total_eur,
+        "reserve_income_eur": -cost.reserve_eur if result.deliveries else None,
         "cost_parts": {name: getattr(cost, name) for name in cost.__slots__},
         "import_kwh": _kwh(import_kw),
         "export_kwh": _kwh(export_kw),

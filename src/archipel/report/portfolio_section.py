@@ -35,8 +35,8 @@ def _one(delivery: Delivery, run: Run, scenario: Scenario) -> str:
         f'<div class="two">{_figure("Position and meter", _position(delivery, time, dt_h))}'
         f"{_figure('Who was moved', _moved(delivery, time, dt_h))}</div>"
         f"{_table(delivery, scenario)}"
-        f'<p class="note">What it earned, and who of it: <code>archipel settle {escape(run.path.name)}</code>, then '
-        f"<code>archipel statement {escape(run.path.name)} --owner {escape(portfolio.operator)}</code>.</p>"
+        f'<p class="note">What it earned, and who of it: <code>archipel settle {escape(run.info["id"])}</code>, then '
+        f"<code>archipel statement {escape(run.info['id'])} --owner {escape(portfolio.operator)}</code>.</p>"
     )
 
 
@@ -70,8 +70,8 @@ def _energy(kwh: float) -> str:
 def _position(d: Delivery, time: Times, dt_h: float) -> str:
     """What was sold, with what was called of the reserve, beside the meters."""
     lines = (
-        ("planned, nothing called", "faint", d.baseline_kw.sum(axis=0), None),
-        ("sold, and called", "limit", d.bought_kw + d.afrr_energy_kw.sum(axis=0), "4 3"),
+        ("sold the day before", "faint", d.bought_kw, None),
+        ("sold and called", "limit", d.bought_kw + d.afrr_energy_kw.sum(axis=0), "4 3"),
         ("metered", "pooled", d.metered_kw.sum(axis=0), None),
     )
     ends = [float(edge) for _, _, kw, _ in lines for edge in (kw.min(initial=0.0), kw.max(initial=0.0))]
@@ -87,7 +87,7 @@ def _position(d: Delivery, time: Times, dt_h: float) -> str:
 
 
 def _moved(d: Delivery, time: Times, dt_h: float) -> str:
-    """What every member was asked beyond its plan, stacked: drawing more above, less below."""
+    """What every member was moved from its plan of the day before, stacked: drawing more above, less below."""
     change = np.stack([thinned(kw) for kw in d.asked_kw - d.baseline_kw])
     size = max(float(np.maximum(change, 0.0).sum(0).max()), float(np.maximum(-change, 0.0).sum(0).max()), 1.0)
     factor, unit = in_unit(size)

@@ -30,6 +30,12 @@ def story(kpis: Mapping[str, Any]) -> list[str]:
     if ours is None:
         return [f"{name.capitalize()}, {span} {_money(f['cost_eur'])} and {_grid(f)}." for name, f in runs.items()]
     said = [f"By agreement between cells, {span} {_money(ours['cost_eur'])} and {_grid(ours)}."]
+    if (pool := runs.get("pooled")) is not None:
+        reserve = pool["reserve_income_eur"] or 0.0
+        said.append(
+            f"With a portfolio of several owners on top {span} {_money(pool['cost_eur'])} and {_grid(pool)}; "
+            f"{reserve:,.0f} EUR of that are paid for reserve, which costs the area more energy and wear."
+        )
     if "alone" in runs:
         said.append(f"That is {_against(ours, runs['alone'])} cells on their own.")
     if "central" in runs:

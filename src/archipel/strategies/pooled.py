@@ -68,8 +68,8 @@ class Pooled:
         self._called = _calls(scenario, seed)
         self._first_row: int | None = None
         self._position = np.zeros((len(self._members), 0))
-        self._told: list[tuple[Floats, Floats, Floats, Floats]] = []
-        """Of every quarter hour: position, expected, asked, reserve called, each by member."""
+        self._told: list[tuple[Floats, Floats, Floats]] = []
+        """Of every quarter hour: position, asked, reserve called, each by member."""
 
     def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
         """What cells agreed, moved by what the portfolio asks of its members."""
@@ -93,7 +93,7 @@ class Pooled:
         p_kw = decision.p_kw.copy()
         for member, more in zip(self._members, change, strict=True):
             member.order(reach, more, p_kw)
-        self._told.append((position, expected, expected + change.sum(axis=1), called))
+        self._told.append((position, expected + change.sum(axis=1), called))
         return replace(decision, p_kw=p_kw)
 
     def _bought(self) -> Floats:
@@ -133,8 +133,8 @@ class Pooled:
 
     def _delivery(self, portfolio: str, quarters: int, p_kw: Floats) -> Delivery:
         rows = [i for i, member in enumerate(self._members) if member.contract.portfolio == portfolio]
-        told = [np.stack([one[k][rows] for one in self._told[:quarters]], axis=1) for k in range(4)]
-        position, expected, asked, called = told
+        told = [np.stack([one[k][rows] for one in self._told[:quarters]], axis=1) for k in range(3)]
+        position, asked, called = told
         start = self.scenario.profiles.start + (self._first_row or 0) * _QUARTER
         here = np.array([[not self._members[i].away(start + k * _QUARTER) for k in range(quarters)] for i in rows])
         first, terms = self._first_row or 0, self.scenario.ownership.terms
@@ -150,7 +150,7 @@ class Pooled:
             price_eur_per_kwh=price,
             imbalance_price_eur_per_kwh=price + short * terms.imbalance_eur_per_kwh,
             bought_kw=position.sum(axis=0),
-            baseline_kw=expected,
+            baseline_kw=position,
             asked_kw=asked,
             metered_kw=np.stack([p_kw[self._members[i].devices].sum(axis=0) for i in rows]),
             fcr_kw=fcr,
