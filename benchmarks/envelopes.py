@@ -181,6 +181,9 @@ def _safe(scenario: Scenario, model: PowerFlow, p_kw: Floats) -> bool:
 def main(argv: list[str]) -> int:
     """Print JSON lines."""
     what = argv[0] if argv else "corners"
+    if what not in {"corners", "year", "usable"}:
+        print(__doc__)
+        return 2
     if what == "corners":
         name, intervals = argv[1] if len(argv) > 1 else "district", int(argv[2]) if len(argv) > 2 else 5
         for row in corners(name, intervals):
