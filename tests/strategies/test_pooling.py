@@ -86,6 +86,16 @@ def test_who_is_away_is_not_moved_and_keeps_no_reserve() -> None:
     assert np.abs(d.asked_kw[1] - d.baseline_kw[1]).max() > 0.0
 
 
+def test_a_position_taken_inside_a_plan_begins_where_the_clock_is() -> None:
+    pool = Pooled(vpp(), workers=1)
+    begin = vpp().start + HOURS
+    run(vpp(), pool, start=begin, steps=1)
+    whole, later = pool._bought(begin), pool._bought(begin + timedelta(minutes=45))
+    assert whole.shape == (3, 96)
+    assert np.ptp(whole[:2], axis=1).min() > 100.0
+    np.testing.assert_array_equal(later, whole[:, 3:])
+
+
 def test_a_scenario_without_a_portfolio_is_refused() -> None:
     with pytest.raises(ArchipelError, match="no portfolio in scenario vpp"):
         Pooled(replace(vpp(), ownership=Ownership()))

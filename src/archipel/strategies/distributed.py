@@ -85,16 +85,18 @@ class Distributed:
         planned = np.where(self._rule.governs, np.nan, decision.p_kw)
         return replace(decision, p_kw=np.where(np.isnan(first), planned, first))
 
-    def planned_kw(self, members: Mapping[str, Mapping[str, Mapping[str, Ints]]]) -> dict[str, Floats]:
-        """What the devices of every contract draw together by the last plan [kW], in quarter hours of its horizon.
+    def planned_kw(self, members: Mapping[str, Mapping[str, Mapping[str, Ints]]], now: datetime) -> dict[str, Floats]:
+        """What the devices of every contract draw together by the last plan [kW], from `now` on in quarter hours.
 
         Args:
             members: rows of a cell's fleets, by cell, contract and kind.
+            now: a quarter hour in the horizon of that plan.
         """
         total: dict[str, Floats] = {}
         for sums in self._collect("planned_kw", members).values():
             for contract, (horizon, kw) in sums.items():
-                total[contract] = total.get(contract, 0.0) + np.repeat(kw, horizon.steps)
+                past = round((now - horizon.start).total_seconds() / 900.0)
+                total[contract] = total.get(contract, 0.0) + np.repeat(kw, horizon.steps)[past:]
         return total
 
     def close(self) -> None:

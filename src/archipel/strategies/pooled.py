@@ -77,7 +77,7 @@ class Pooled:
         if self._first_row is None:
             self._first_row = first_row
         if self._position.shape[1] == 0 or (now.hour == 0 and now.minute == 0):
-            self._position = self._bought()
+            self._position = self._bought(now)
         weather = self._outlook.weather_at(now)
         reach = reach_of(self._planned, states, weather, decision.p_kw, decision.q_kvar)
         reach = self._network.within(self._only_members(reach))
@@ -96,14 +96,15 @@ class Pooled:
         self._told.append((position, expected + change.sum(axis=1), called))
         return replace(decision, p_kw=p_kw)
 
-    def _bought(self) -> Floats:
-        """What every member's devices will draw by the plan, 96 quarter hours from now, shape (members, 96)."""
+    def _bought(self, now: datetime) -> Floats:
+        """What every member's devices will draw by the plan from now to its end, shape (members, quarter hours)."""
         where: dict[str, dict[str, Mapping[str, Ints]]] = {}
         for member in self._members:
             for cell, rows in member.where.items():
                 where.setdefault(cell, {})[member.contract.id] = rows
-        planned = self._inner.planned_kw(where)
-        return np.stack([planned.get(member.contract.id, np.zeros(96))[:96] for member in self._members])
+        planned = self._inner.planned_kw(where, now)
+        length = min((len(kw) for kw in planned.values()), default=1)
+        return np.stack([planned.get(member.contract.id, np.zeros(length))[:length] for member in self._members])
 
     def _only_members(self, reach: Reach) -> Reach:
         """Nobody else is moved."""
