@@ -52,7 +52,7 @@ class _Safe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_command(body: bytes, spare_id: str) -> Command:
-    """A command. One that goes back to what is safe is read whatever else it says; others strictly. Raises `Refusal`."""
+    """A command; one that goes back to what is safe is read whatever else it says. Raises `Refusal`."""
     try:
         safe = msgspec.json.decode(body, type=_Safe)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
