@@ -30,6 +30,7 @@ from archipel.web.nouns import (
 from archipel.web.score import score_of
 from archipel.web.source import CommandRefused, Frame, NotShown
 from archipel.web.sources.run_agreements import RunAgreements, numbers
+from archipel.web.sources.run_cards import RunCards
 from archipel.web.sources.run_values import RunValues
 from archipel.web.sources.runs_folder import runs_in
 
@@ -69,6 +70,7 @@ class RunSource:
         self.scenario = run.scenario
         self._values = RunValues(run, self.scenario)
         self._agreed = RunAgreements(self._values)
+        self._cards = RunCards(self._values, self._agreed)
         strategies = run.strategies
         if not strategies or not any(run.steps(name) for name in strategies):
             raise RunNotFound(f"run {run.path}: found no step of any strategy. Run the case again.")
@@ -140,7 +142,7 @@ class RunSource:
 
     def cards(self, strategy: str, time: datetime | None) -> list[Card]:
         """Cards open at a time or begun in the 24 h before, newest first."""
-        return []
+        return self._cards.at(self._strategy(strategy), self._time(time))
 
     def score(self) -> Score | None:
         """The strategies side by side."""

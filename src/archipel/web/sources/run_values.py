@@ -115,12 +115,13 @@ class RunValues:
         def get(table: str, column: str) -> Floats:
             if not self.columns.has(table, column):
                 return np.full(len(self._ids.get(table, ())), np.nan)
-            row = self._quarter(strategy, s) if table == "cells" else s
+            row = self.quarter(strategy, s) if table == "cells" else s
             return np.asarray(self.columns.get(strategy, table, column)[row], dtype=np.float64)
 
         return get
 
-    def _quarter(self, strategy: str, s: int) -> int:
+    def quarter(self, strategy: str, s: int) -> int:
+        """Row of the quarter-hourly table `cells` that holds a step."""
         return int(s * self.run.dt_h(strategy) / 0.25 + 1e-6)
 
     # ---------------------------------------------------------------- one element over time
@@ -136,6 +137,12 @@ class RunValues:
         if element not in self._row[table]:
             raise NotShown(f"{table} {element}: found no such element; expected one of `GET /api/v1/area`")
         return self._row[table][element]
+
+    def whole(self, strategy: str, table: str, column: str) -> Single:
+        """A column of a table of the run, (steps, elements); NaN where the run does not have it."""
+        if self.columns.has(table, column):
+            return self.columns.get(strategy, table, column)
+        return np.full((self.run.steps(strategy, table), max(1, len(self._ids.get(table, ())))), np.nan, np.float32)
 
     def value(self, strategy: str, table: str, column: str, row: int, step: int) -> float:
         """One number of one step; NaN where it is not known."""
@@ -215,7 +222,7 @@ class RunValues:
         """What is in the tables as it is, or holds all the time."""
         count = self.steps(strategy)
         if column == "available_kw":
-            return self._one(strategy, "cells", column, cell)[[self._quarter(strategy, s) for s in range(count)]]
+            return self._one(strategy, "cells", column, cell)[[self.quarter(strategy, s) for s in range(count)]]
         if column == "price_eur_per_kwh":
             table, row = ("area", 0) if cell == 0 else ("boundaries", 2 * (cell - 1))
             return self._one(strategy, table, column, row)
