@@ -158,6 +158,13 @@ class RunValues:
             for part, name in names.items()
         }
 
+    def node_price(self, strategy: str, node: int, step: int) -> float | None:
+        """Price of active power at a node [EUR/kWh]; None where it is not known."""
+        if not self.columns.has("nodes", "price_eur_per_kwh"):
+            return None
+        price = float(self.columns.get(strategy, "nodes", "price_eur_per_kwh")[step, node])
+        return price if np.isfinite(price) else None
+
     def boundary_v_pu(self, strategy: str, cell: int) -> Floats:
         """Voltage where a cell hangs on the one above, (steps,); of the root at the source."""
         if cell == 0:
