@@ -92,6 +92,10 @@ class SoloCell:
         still = np.zeros((len(self.site.children), 2, len(dt_h)))
         return bend(self.site, what, state, still, np.zeros((2, len(dt_h))), worth)[0]
 
+    def exchange_kw(self) -> Floats:
+        """Own exchange of the last plan by AC power flow, (T,), positive into the cell."""
+        return np.zeros(0) if self._state is None else self._state.p_b_kw
+
     def hinge_values(self) -> Floats:
         """Outputs of the last plan's hinges."""
         if self.last is None:

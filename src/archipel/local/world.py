@@ -35,7 +35,7 @@ GRID_S = 0.1
 """Physics stops at multiples of this, so that no part is too short to mean anything."""
 HEARTBEAT_S, LOGGED_S = 1.0, 10.0
 SHOWN_S = 0.1
-"""Wall seconds between two moments of telemetry, at the least; while the physics catches up most parts are not shown."""
+"""Wall seconds between two moments of telemetry, at the least: while physics catches up most parts are not shown."""
 LATE_S = 2.0
 """Wall seconds the physics may be behind before the log says so."""
 log = logging.getLogger("archipel.world")
