@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, final
 
+from archipel.drivers import parse
 from archipel.field import state as states
 from archipel.field.cell_file import CellFile
 from archipel.field.commission import check_report
@@ -39,6 +40,9 @@ ISLAND, REJOIN = "island", "rejoin"
 HOLD, LIMIT, FREE = "hold", "limit", "free"
 TAGS_CHECKED = "tags checked"
 """As `why` of arming: after a restore somebody has seen to it that every tag is set."""
+SIMULATED = "simulated devices, not commissioned"
+"""As `report` of arming: a rehearsal commands simulated devices without one. Refused where a device could be real."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_BYTES = 64 << 10
 KEPT_S = 3600.0
 """Answers that nobody fetched are removed after this time."""
@@ -302,18 +306,36 @@ def _decided(
                 )
             if not file.device:
                 return states.armed(before, {}, "", has_devices=False), "armed: it has no devices to command"
-            report = check_report(file, wall)
-            if command.report and command.report != report.digest:
-                raise OperatorRefused("arm: the report has changed since you looked at it; look again.")
-            passed = {id_: mark for id_, mark in report.passed.items() if found.get(id_, mark) == mark}
-            after = states.armed(before, passed, report.digest)
-            others = ", ".join(sorted(report.passed.keys() - passed.keys()))
-            text = f"armed: {len(passed)} of {len(file.device)} devices may be commanded"
-            return after, f"{text}; other devices than those commissioned answer for {others}" if others else text
+            return _armed(file, before, command, wall, found)
     raise OperatorRefused(
         f"command: found {command.act!r}; expected {ARM}, {DISARM}, {TAG}, {UNTAG}, {ISLAND}, {REJOIN}, {HOLD}, "
         f"{LIMIT} or {FREE}."
     )
+
+
+def _armed(
+    file: CellFile, before: FieldState, command: Command, wall: datetime, found: Mapping[str, str]
+) -> tuple[FieldState, str]:
+    if command.report == SIMULATED:
+        return states.armed(before, _simulated(file), ""), f"armed: {len(file.device)} simulated devices"
+    report = check_report(file, wall)
+    if command.report and command.report != report.digest:
+        raise OperatorRefused("arm: the report has changed since you looked at it; look again.")
+    passed = {id_: mark for id_, mark in report.passed.items() if found.get(id_, mark) == mark}
+    after = states.armed(before, passed, report.digest)
+    others = ", ".join(sorted(report.passed.keys() - passed.keys()))
+    text = f"armed: {len(passed)} of {len(file.device)} devices may be commanded"
+    return after, f"{text}; other devices than those commissioned answer for {others}" if others else text
+
+
+def _simulated(file: CellFile) -> dict[str, str]:
+    """A mark instead of a fingerprint for every device of a rehearsal. Raises `OperatorRefused` outside of one."""
+    hosts = {parse(row.endpoint)[0] for row in file.device}
+    if file.clock is None or not hosts <= set(LOOPBACK):
+        raise OperatorRefused(
+            f"arm: {file.path.name} is of no rehearsal with simulated devices. Commission the cell: archipel commission"
+        )
+    return {row.id: SIMULATED for row in file.device}
 
 
 def _intended(before: FieldState, command: Command, judge: Judge) -> tuple[FieldState, str]:

@@ -35,7 +35,7 @@ GRID_S = 0.1
 """Physics stops at multiples of this, so that no part is too short to mean anything."""
 HEARTBEAT_S, LOGGED_S = 1.0, 10.0
 SHOWN_S = 0.1
-"""Wall seconds between two moments of telemetry, at the least: while physics catches up most parts are not shown."""
+"""Wall seconds between two moments of telemetry while physics catches up: then most parts are not shown."""
 LATE_S = 2.0
 """Wall seconds the physics may be behind before the log says so."""
 log = logging.getLogger("archipel.world")
@@ -103,21 +103,22 @@ class World:
         assert self.physics is not None, "made before it runs"
         now_s = self.clock.second(wall_now())
         end_s = now_s if self.length_s is None else min(now_s, self.length_s)
-        for dt_s in parts(self.physics.now_s, end_s):
+        lengths = list(parts(self.physics.now_s, end_s))
+        for left, dt_s in zip(range(len(lengths) - 1, -1, -1), lengths, strict=True):
             happened = self.physics.step(dt_s)
             record.add(happened, dt_s)
-            self._publish(happened, dt_s)
+            self._publish(happened, dt_s, newest=not left)
             await asyncio.sleep(0)  # clients are served between parts
             if stop.is_set():
                 return False
         return self.length_s is not None and now_s >= self.length_s
 
-    def _publish(self, happened: Happened, dt_s: float) -> None:
-        """Show a part to those who look on, at most so often as somebody can see a difference."""
+    def _publish(self, happened: Happened, dt_s: float, *, newest: bool) -> None:
+        """Show a part to those who look on: the newest, and while it catches up no more than somebody can see."""
         assert self.physics is not None, "made before it runs"
         assert self.telemetry is not None, "made before it runs"
         wall_s = time.monotonic()
-        if wall_s - self._shown_s >= SHOWN_S:
+        if newest or wall_s - self._shown_s >= SHOWN_S:
             self._shown_s = wall_s
             self.telemetry.write(self.physics.utc, wall_now(), self.physics.moment(happened, dt_s))
 

@@ -31,7 +31,9 @@ from archipel.web.nouns import (
     Why,
 )
 from archipel.web.source import CommandRefused, Frame, NotShown
+from archipel.web.sources.live_commands import Desk
 from archipel.web.sources.live_frames import LiveFrames
+from archipel.web.sources.live_told import Told
 from archipel.web.sources.live_world import LiveWorld
 
 NAME = "rehearsal"
@@ -65,6 +67,8 @@ class LiveSource:
         switched = any(file.switch is not None for file in world.files.values())
         acts = (*ACTS, *(SWITCHING if switched else ()))
         self._area = area_of(world.scenario, "live", self.span(), [NAME], acts)
+        self._told = Told()
+        self._desk = Desk(world, acts, self._told.command)
         self._thread = Thread(target=self._watch, name="frames", daemon=True)
         self._thread.start()
 
@@ -126,24 +130,25 @@ class LiveSource:
 
     def happened(self, after: int) -> list[Happening]:
         """What happened since the happening with that id."""
-        return []
+        return self._told.since(after)
 
     def select(self, command: Command, who: str) -> Selection:
         """Predict what a switching would do."""
         raise CommandRefused(f"{command.act}: not yet")
 
     def carry_out(self, command: Command, who: str) -> CommandState:
-        """Take a command."""
-        raise CommandRefused(f"{command.act}: not yet")
+        """Give a command to the cell it is for, and wait for its answer. Raises `CommandRefused`."""
+        return self._desk.carry_out(command, who)
 
     def commands(self) -> list[CommandState]:
-        """The newest commands."""
-        return []
+        """The newest commands, newest first."""
+        return self._desk.states()
 
     def close(self) -> None:
         """Look no more."""
         self._end.set()
         self._thread.join()
+        self._desk.close()
         self.world.close()
 
     def _watch(self) -> None:

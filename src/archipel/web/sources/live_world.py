@@ -148,6 +148,15 @@ class LiveWorld:
         upper, lower = seen.moment.tie_p_kw[2 * row : 2 * row + 2].tolist()
         return -upper if self.scenario.archipelago.tie[row].metered_at == "upper" else float(lower)
 
+    def has_children(self, cell: str) -> bool:
+        """Whether other cells hang below it."""
+        return any(one.parent == cell for one in self.scenario.archipelago.cell)
+
+    def until_next_plan_s(self) -> float:
+        """Wall seconds until the next plan of the cells begins."""
+        every_s = self.files[self.cells[0]].controller.every_s
+        return (every_s - self.now().timestamp() % every_s) / self.clock.factor
+
     def close(self) -> None:
         """Look no more."""
         self._end.set()
