@@ -142,16 +142,14 @@ class LiveSource:
                 raise NotShown(f"command {element}: found none with this id among the newest")
             return refusal(state, at)
         ties = {tie.tie: tie for tie in self._agreements.at(at).ties}
-        plan = self._agreements.plan(at)
         cell = self.world.cell_of(element)
-        lease = None
-        if cell:
-            lease = at + timedelta(seconds=self.world.files[cell].controller.lease_s)
+        plan = self._journals.newest(cell, "belief", at) if cell else None
+        lease = at + timedelta(seconds=self.world.files[cell].controller.lease_s) if cell else None
         moment = Moment(
             time=at,
             values=self.frame(name, at).values,
             ties=ties,
-            made=None if plan is None else plan.time,
+            made=None if plan is None else plan.utc,
             until=lease,
             held_by=self._held_by(cell, element) if time is None else "",
         )

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import final
 
 import msgspec
+import numpy as np
 
 from archipel.model import Scenario
 from archipel.web.card_rules import some
@@ -18,11 +19,13 @@ from archipel.web.cards import CardRules
 from archipel.web.nouns import Card, PlanRecord, Severity
 from archipel.web.source import Frame
 from archipel.web.sources.live_journals import Journals, Note
-from archipel.web.sources.live_knowledge import Known
+from archipel.web.sources.live_knowledge import NO_ANSWER, Known
 
 KEPT = timedelta(hours=24)
 SETTLE_S = 3.0
 """Wall seconds a thing must have been well before its card ends; at least half a minute of the grid."""
+NOTICED_S = 6.0
+"""Wall seconds by which a neighbour and we may notice the same silence apart."""
 JOINED = timedelta(minutes=30)
 """What journals tell so long before or after the begin of another card with the same cell belongs to it."""
 
@@ -49,6 +52,7 @@ class LiveCards:
     def __init__(self, scenario: Scenario, journals: Journals, factor: float) -> None:
         self._rules = CardRules(scenario, "rehearsal", settle_s=max(30.0, SETTLE_S * factor))
         self._journals = journals
+        self._wait = timedelta(seconds=max(30.0, NOTICED_S * factor))
         self._cells = [cell.id for cell in scenario.archipelago.cell]
         self._ends = {tie.id: (tie.upper, tie.lower) for tie in scenario.archipelago.tie}
         self._seen: dict[str, Card] = {}
@@ -60,11 +64,16 @@ class LiveCards:
     def see(self, frame: Frame, known: Mapping[str, Known], plan: PlanRecord | None) -> None:
         """A new frame, and what cells say beside it."""
         now_s = time.monotonic()
-        silent = [name for name, one in known.items() if one.silent(now_s)]
+        silent = [name for name, one in known.items() if one.silent(now_s) and not one.starts(now_s)]
         why = {name: _why(one) for name, one in known.items() if one.level(now_s) > 0}
         facts = CardFacts(plan=plan, silent=silent, why={name: text for name, text in why.items() if text})
+        values = frame.values.copy()
+        level = self._rules.signals.builder.column(values, "cells", "level")
+        # nobody misses what was never there: before the first plan, and in a cell that writes nothing
+        quiet = np.array([plan is None or not known[name].armed for name in self._cells])
+        level[quiet & (level < NO_ANSWER)] = 0.0
         with self._lock:
-            self._rules.see(frame.time, frame.values, facts)
+            self._rules.see(frame.time, values, facts)
 
     def cards(self, at: datetime, more: Sequence[Card] = ()) -> list[Card]:
         """Cards open at a time or begun in the 24 h before, newest first; `more` are joined to them by cause."""
@@ -73,12 +82,43 @@ class LiveCards:
             acknowledged = dict(self._acknowledged)
         found = [card for card in (*rules, *more) if at - KEPT <= card.begun <= at]
         found = [msgspec.structs.replace(c, ended=None) if c.ended and c.ended > at else c for c in found]
-        found = self._with_journals(found, at)
+        found = self._with_journals(self._joined(found, at), at)
         found += self._unreadable(at)
         found = [
             msgspec.structs.replace(c, acknowledged_by=acknowledged[c.id]) if c.id in acknowledged else c for c in found
         ]
         return sorted(found, key=lambda card: card.begun, reverse=True)
+
+    def _joined(self, cards: list[Card], at: datetime) -> list[Card]:
+        """A lower level of a cell or its neighbour near a silence is a sentence of that silence: neighbours may notice
+        before we do. So a card of a level alone is not shown at once."""
+        silent = [card for card in cards if card.cause.startswith("silent ")]
+        more: dict[str, list[str]] = {}
+        out = []
+        for card in cards:
+            if not card.cause.startswith("level "):
+                out.append(card)
+                continue
+            lead = next((one for one in silent if self._near(card, one)), None)
+            if lead is not None:
+                more.setdefault(lead.id, []).extend([_plain(card), *card.children])
+            elif card.ended is not None or at - card.begun >= self._wait:
+                out.append(card)
+        return [
+            msgspec.structs.replace(card, children=some(list(dict.fromkeys([*card.children, *more[card.id]]))))
+            if card.id in more
+            else card
+            for card in out
+        ]
+
+    def _near(self, card: Card, silent: Card) -> bool:
+        around = {silent.cell} | {name for ends in self._ends.values() if silent.cell in ends for name in ends}
+        ended = silent.ended
+        return (
+            card.cell in around
+            and card.begun >= silent.begun - self._wait
+            and (ended is None or card.begun <= ended + self._wait)
+        )
 
     def _unreadable(self, at: datetime) -> list[Card]:
         """A card for every journal that cannot be read now."""
@@ -184,6 +224,11 @@ def _card(cause: str, told: list[_Told]) -> Card:
         cell=first.cell,
         children=some([one.text for one in told[:-1]]),
     )
+
+
+def _plain(card: Card) -> str:
+    """The sentence of a card, without what became of it."""
+    return card.text.partition("It was: ")[2] or card.text
 
 
 def _why(known: Known) -> str:
