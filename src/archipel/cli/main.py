@@ -28,6 +28,7 @@ from archipel.cli import (
     scenario_commands,
     settle_command,
     tag_command,
+    top_command,
 )
 
 EPILOG = """\
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     tag_command.add_parsers(commands)
     journal_command.add_parsers(commands)
     doctor_command.add_parsers(commands)
+    top_command.add_parsers(commands)
     return top
 
 

@@ -85,6 +85,8 @@ class CellLine:
     """Load, vehicles and heat."""
     battery_kw: float | None
     """Charging less discharging."""
+    stores: bool
+    """Whether it has batteries at all."""
     soc: float | None
     price_eur_per_kwh: float | None
     v_pu_min: float | None
@@ -195,6 +197,7 @@ def _cell_lines(
                 renewable_kw=has.get("renewable_kw"),
                 drawn_kw=_sum([has.get(name) for name in ("load_kw", "vehicles_kw", "heat_kw")]),
                 battery_kw=_difference(has.get("charging_kw"), has.get("discharging_kw")),
+                stores=bool(cell.devices.get("battery")),
                 soc=has.get("soc"),
                 price_eur_per_kwh=has.get("price_eur_per_kwh"),
                 v_pu_min=has.get("v_pu_min"),

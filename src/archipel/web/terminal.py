@@ -20,8 +20,10 @@ MARK = {"alarm": "!!", "action": "! ", "compliant": "ok", "information": "i "}
 COLOUR = {"alarm": "bold red", "action": "yellow", "compliant": "green", "information": "blue"}
 OLD = "dim italic"
 NORMAL_LEVELS = ("", "cooperating", "following")
-BAR = 16
+BAR = 12
 """Characters of a balance bar."""
+BLOCKS, ASCII_BLOCKS = "█▒░", "#+-"
+"""Renewable power of its own, stores, the cell above."""
 CARD_LINES = 6
 UNKNOWN = "?"
 
@@ -36,14 +38,21 @@ class Picture:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Area, cells, cards and keys, as they fit."""
         width, plain = options.max_width, options.ascii_only
-        cards = _cards(self.glance, width)
-        head = _head(self.glance, width)
-        taken = len(head) + len(cards) + 5 + bool(self.keys)
+        head, cards = _head(self.glance), _cards(self.glance)
+        taken = len(head) + len(cards) + 6 + bool(self.keys)
         lines = len(self.glance.cells) if self.room is None else max(3, self.room - taken)
         shown = self.glance.cells[self.first : self.first + lines]
-        yield Group(*head, _cells(shown, self.glance, width, plain), *_rest(self, lines), *cards)
-        if self.keys:
-            yield Text(self.keys, style="dim", overflow="ellipsis", no_wrap=True)
+        own, stored, tie = ASCII_BLOCKS if plain else BLOCKS
+        legend = f"takes: from the cell above, - gives   lives on: {own} own sun and wind {stored} stores {tie} tie"
+        texts = [
+            *_rest(self, lines),
+            *cards,
+            Text(legend, style="dim"),
+            *([Text(self.keys, style="dim")] if self.keys else []),
+        ]
+        for text in (*head, *texts):
+            text.no_wrap, text.overflow = True, "crop" if plain else "ellipsis"
+        yield Group(*head, _cells(shown, self.glance, width, plain), *texts)
 
 
 def _rest(picture: Picture, lines: int) -> list[Text]:
@@ -55,30 +64,23 @@ def _rest(picture: Picture, lines: int) -> list[Text]:
     return [Text(f"cells {picture.first + 1} to {last} of {count}", style="dim")]
 
 
-def _head(glance: Glance, width: int) -> list[Text]:
-    """Is all well, how fresh, what crosses the connection, what it costs."""
-    first = Text(overflow="ellipsis", no_wrap=True)
-    first.append(said(glance.title), style="bold")
-    if glance.strategy and width >= 60:
-        first.append(f"  {said(glance.strategy)}")
-    first.append(f"  {glance.time:%Y-%m-%d %H:%M:%S} UTC" if glance.time else "  nothing measured yet")
+def _head(glance: Glance) -> list[Text]:
+    """How fresh, what crosses the connection and what it costs, is all well; the name last, it may be long."""
+    first = Text(f"{glance.time:%Y-%m-%d %H:%M:%S} UTC" if glance.time else "nothing measured yet", style="bold")
     if glance.stale:
         first.append(f"  OLD: {age(glance.age_s)}", style="bold yellow")
-    elif glance.live:
-        first.append(f"  live, {age(glance.age_s)} old")
     else:
-        first.append("  replay")
-    second = Text(overflow="ellipsis", no_wrap=True)
-    second.append(_upstream(glance))
-    if (limit := _limit(glance)) is not None:
-        second.append(limit, style="bold red" if "BEYOND" in limit else "")
+        first.append(f"  live, {age(glance.age_s)} old" if glance.live else "  replay")
+    first.append(f"  {said(glance.strategy)}  {said(glance.title)}", style="not bold")
+    second = Text(_upstream(glance))
+    limit = _limit(glance)
+    second.append(limit, style="bold red" if "BEYOND" in limit else "")
     second.append(f"  price {price(glance.price_eur_per_kwh)} EUR/kWh")
-    if glance.f_hz is not None and width >= 80:
-        second.append(f"  {glance.f_hz:.3f} Hz")
-    if glance.losses_kw is not None and width >= 80:
-        second.append(f"  losses {kw(glance.losses_kw)} kW")
     if glance.unserved_kw:
         second.append(f"  NOT SERVED {kw(glance.unserved_kw)} kW", style="bold red")
+    if glance.f_hz is not None:
+        second.append(f"  {glance.f_hz:.3f} Hz")
+    second.append(f"  losses {kw(glance.losses_kw)} kW")
     return [first, second, Text(_well(glance), style="" if _is_well(glance) else "bold")]
 
 
@@ -89,12 +91,12 @@ def _upstream(glance: Glance) -> str:
     return f"{way} {kw(abs(glance.upstream_p_kw))} kW"
 
 
-def _limit(glance: Glance) -> str | None:
+def _limit(glance: Glance) -> str:
     if glance.upstream_p_kw is None:
-        return None
+        return ""
     bound = glance.import_kw_max if glance.upstream_p_kw >= 0 else glance.export_kw_max
     if bound is None:
-        return None
+        return ""
     return f" of {kw(bound)}" + (" BEYOND ITS LIMIT" if abs(glance.upstream_p_kw) > bound * 1.001 + 0.05 else "")
 
 
@@ -117,35 +119,53 @@ def _well(glance: Glance) -> str:
 
 # ------------------------------------------------------------------ cells
 
-Column = tuple[str, int, Callable[[CellLine], str | Text]]
-"""Title, from how wide a terminal on it is shown, text of a cell."""
+Column = tuple[str, int, Callable[[CellLine], Text]]
+"""Title, rank (those of high rank go first where there is no room), text of a cell."""
 
 
 def _cells(shown: tuple[CellLine, ...], glance: Glance, width: int, plain: bool) -> Table:
     most = max((_given(cell) or 0.0 for cell in glance.cells), default=0.0)
     columns: list[Column] = [
-        ("power kW", 0, lambda cell: kw(cell.p_kw, sign=True)),
-        ("in: renewable, stored, tie", 100, lambda cell: bar(cell, most, plain)),
-        ("made", 72, lambda cell: kw(cell.renewable_kw)),
-        ("drawn", 72, lambda cell: kw(cell.drawn_kw)),
-        ("battery", 84, lambda cell: kw(cell.battery_kw, sign=True)),
-        ("SoC", 48, lambda cell: percent(cell.soc)),
-        ("EUR/kWh", 60, lambda cell: price(cell.price_eur_per_kwh)),
-        ("V pu", 116, band),
-        ("load", 92, loading),
-        ("does", 40, does),
-        ("age", 40 if glance.live else 1000, lambda cell: age(cell.age_s)),
+        ("cell", 0, name),
+        ("takes kW", 0, lambda cell: Text(kw(cell.p_kw, sign=True))),
+        ("lives on", 5, lambda cell: bar(cell, most, plain)),
+        ("made", 4, lambda cell: Text(kw(cell.renewable_kw))),
+        ("drawn", 4, lambda cell: Text(kw(cell.drawn_kw))),
+        ("battery", 6, lambda cell: Text(kw(cell.battery_kw, sign=True) if cell.stores else "")),
+        ("SoC", 3, lambda cell: Text(percent(cell.soc) if cell.stores else "")),
+        ("EUR/kWh", 3, lambda cell: Text(price(cell.price_eur_per_kwh))),
+        ("V pu", 8, lambda cell: Text(band(cell))),
+        ("load", 7, loading),
+        ("does", 1, does),
+        *([("age", 2, lambda cell: Text(age(cell.age_s)))] if glance.live else []),
     ]
-    fitting = [column for column in columns if width >= column[1]]
-    table = Table(box=box.ASCII if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
-    table.add_column("cell", no_wrap=True, overflow="ellipsis", max_width=max(10, width // 5))
-    for title, _, _ in fitting:
-        left = title in {"does"} or title.startswith("in:")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
-    for cell in shown:
-        name = Text("  " * min(cell.depth, 3) + said(cell.id))
-        table.add_row(name, *(text(cell) for _, _, text in fitting), style=OLD if cell.stale else "")
+    table = Table(box=box.ASCII if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    chosen = _fitting([(title, rank, [text(cell) for cell in shown]) for title, rank, text in columns], width)
+    for title, _ in chosen:
+        left = title in {"cell", "does", "lives on"}
+        table.add_column(
+            title, justify="left" if left else "right", no_wrap=True, overflow="crop" if plain else "ellipsis"
+        )
+    for row, cell in enumerate(shown):
+        table.add_row(*(texts[row] for _, texts in chosen), style=OLD if cell.stale else "")
     return table
+
+
+def _fitting(columns: list[tuple[str, int, list[Text]]], width: int) -> list[tuple[str, list[Text]]]:
+    """The columns there is room for, in their order; the first two stay in any case."""
+    left = width - 2
+    chosen: set[str] = set()
+    for title, _, texts in sorted(columns, key=lambda column: column[1]):
+        left -= 2 + max(len(title), *(text.cell_len for text in texts), 0)
+        if left < 0 and len(chosen) >= 2:
+            break
+        chosen.add(title)
+    return [(title, texts) for title, _, texts in columns if title in chosen]
+
+
+def name(cell: CellLine) -> Text:
+    """Its name, further right the deeper it is in the tree."""
+    return Text("  " * min(cell.depth, 3) + said(cell.id)[:24])
 
 
 def _given(cell: CellLine) -> float | None:
@@ -163,7 +183,7 @@ def bar(cell: CellLine, most: float, plain: bool) -> Text:
         return Text(UNKNOWN)
     if most <= 0:
         return Text("")
-    blocks = "#+-" if plain else "█▒░"
+    blocks = ASCII_BLOCKS if plain else BLOCKS
     parts = (cell.renewable_kw or 0, max(0.0, -(cell.battery_kw or 0)), max(0.0, cell.p_kw or 0))
     ends, total = [], 0.0
     for part in parts:
@@ -199,20 +219,20 @@ def band(cell: CellLine) -> str:
 # ------------------------------------------------------------------ cards
 
 
-def _cards(glance: Glance, width: int) -> list[Text]:
+def _cards(glance: Glance) -> list[Text]:
     if not glance.cards:
         return [Text("No open cards.", style="dim")]
-    lines = [_card(card, width) for card in glance.cards[:CARD_LINES]]
+    lines = [_card(card) for card in glance.cards[:CARD_LINES]]
     if len(glance.cards) > CARD_LINES:
         lines.append(Text(f"and {len(glance.cards) - CARD_LINES} more cards", style="dim"))
     return lines
 
 
-def _card(card: Card, width: int) -> Text:
-    line = Text(overflow="ellipsis", no_wrap=True)
+def _card(card: Card) -> Text:
+    line = Text()
     line.append(f"{MARK[card.severity]} ", style=COLOUR[card.severity])
     line.append(f"{card.begun:%H:%M:%S} {said(card.title)}")
-    if card.text and width >= 80:
+    if card.text:
         line.append(f": {said(card.text)}", style="dim")
     return line
 
