@@ -42,7 +42,7 @@ class Picture:
         taken = len(head) + len(cards) + 6 + bool(self.keys)
         lines = len(self.glance.cells) if self.room is None else max(3, self.room - taken)
         shown = self.glance.cells[self.first : self.first + lines]
-        own, stored, tie = ASCII_BLOCKS if plain else BLOCKS
+        own, stored, tie = tuple(ASCII_BLOCKS if plain else BLOCKS)
         legend = f"takes: from the cell above, - gives   lives on: {own} own sun and wind {stored} stores {tie} tie"
         texts = [
             *_rest(self, lines),
