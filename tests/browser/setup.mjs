@@ -92,7 +92,12 @@ export async function open(browser, address, { width = 1280, height = 800, token
 
 /** Waits until the page shows a screen, with a heading, and values. */
 export async function drawn(page) {
-  await page.locator("main h1").first().waitFor();
+  try {
+    await page.locator("main h1").first().waitFor();
+  } catch (error) {
+    const shown = await page.locator("body").innerText();
+    throw new Error(`no screen was drawn; the page says: ${shown.slice(0, 500)}; it complains: ${page.complaints.join("; ")}`);
+  }
 }
 
 /** Fails when the page complained of anything. */
