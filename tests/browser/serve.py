@@ -1,7 +1,7 @@
-"""A server of its own for a test in the browser: `python serve.py run FOLDER`, `scripted` or `demo`.
+"""A server of its own for a test in the browser: `python serve.py run FOLDER`, `steered`, `hostile` or `demo`.
 
-Prints one line of JSON as soon as it answers: its address and a token for each role. It ends with its parent: when nothing
-holds its standard input any more. Lines on standard input steer the scripted source; each is answered by one line.
+Prints one line of JSON as soon as it answers: its address and a token for each role. It ends with its parent: when
+nothing holds its standard input any more. Lines on standard input steer the source; each is answered by one line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from archipel.web.server import Settings, Tokens, new_token, run_server
 def main() -> None:
     """Serve until nobody needs it."""
     asked = argparse.ArgumentParser()
-    asked.add_argument("kind", choices=["run", "scripted", "demo"])
+    asked.add_argument("kind", choices=["run", "steered", "hostile", "demo"])
     asked.add_argument("what", nargs="?", default="")
     asked.add_argument("--port", type=int, default=0)
     asked.add_argument("--speed", type=float, default=1.0)
@@ -53,9 +53,9 @@ def opened(args: argparse.Namespace) -> Any:
         return open_run(args.what)
     if args.kind == "demo":
         raise NotImplementedError
-    from scripted_source import ScriptedSource
+    from steered import HostileSource, SteeredSource
 
-    return ScriptedSource()
+    return SteeredSource() if args.kind == "steered" else HostileSource()
 
 
 def listen(source: Any) -> None:
