@@ -26,6 +26,7 @@ from archipel.cli import (
     report_commands,
     run_command,
     scenario_commands,
+    serve_command,
     settle_command,
     tag_command,
     top_command,
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     journal_command.add_parsers(commands)
     doctor_command.add_parsers(commands)
     top_command.add_parsers(commands)
+    serve_command.add_parsers(commands)
     return top
 
 
