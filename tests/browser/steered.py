@@ -35,8 +35,9 @@ MORE = {
 CALM = {
     "f_hz": 50.0, "unserved_kw": 0.0, "losses_kw": 1.0, "armed": 1.0, "closed": 1.0, "v_pu": 1.0, "loading": 0.4,
     "soc": 0.5, "stored_kwh": 20.0, "v_pu_min": 0.99, "v_pu_max": 1.01, "loading_max": 0.4, "level": 0.0, "mode": 0.0,
-    "vehicles_kw": 0.0, "heat_kw": 0.0, "charging_kw": 0.0, "discharging_kw": 0.0, "price_eur_per_kwh": 0.25, "age_s": 0.0,
+    "vehicles_kw": 0.0, "heat_kw": 0.0, "charging_kw": 0.0, "discharging_kw": 0.0, "price_eur_per_kwh": 0.25,
     "renewable_kw": 5.0, "available_kw": 5.0, "load_kw": 20.0, "own_kw": 15.0, "agreed_kw": 15.0, "p_kw_set": 2.0,
+    "age_s": 0.0,
 }  # fmt: skip
 """What is shown where nothing moves."""
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
