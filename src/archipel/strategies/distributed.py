@@ -18,7 +18,7 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import ArchipelError, Floats, Ints, Scenario, SolverFailed
+from archipel.model import ArchipelError, Connection, Floats, Ints, Scenario, SolverFailed
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.off_grid import OffGridRule
@@ -108,6 +108,13 @@ class Distributed:
                 total[contract] = total.get(contract, 0.0) + np.repeat(kw, horizon.steps)[past:]
         return total
 
+    def limit(self, most: Connection | None, until: datetime) -> None:
+        """Tell the root of a limit at the upstream connection until a time, beside the scenario's; None: of no more.
+
+        Plans made from then on keep to it.
+        """
+        self._desk.limited = None if most is None else (most, until)
+
     @property
     def dead(self) -> frozenset[str]:
         """Cells whose process is gone."""
@@ -183,7 +190,9 @@ class Distributed:
     def _check(self) -> None:
         """Where cells share processes a dead one is no silent cell: half the area would be missing."""
         if not self._apart and (dead := self.dead):
-            raise ArchipelError(f"the process of {', '.join(sorted(dead))} has ended; expected it to live as long as this")
+            raise ArchipelError(
+                f"the process of {', '.join(sorted(dead))} has ended; expected it to live as long as this"
+            )
 
     def _send(self, mail: list[Message]) -> None:
         for group in self._there:
