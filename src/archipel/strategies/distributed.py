@@ -18,7 +18,7 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import ArchipelError, Connection, Floats, Ints, Scenario, SolverFailed
+from archipel.model import ArchipelError, Connection, Floats, Horizon, Ints, Scenario, SolverFailed
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.off_grid import OffGridRule
@@ -114,6 +114,19 @@ class Distributed:
         Plans made from then on keep to it.
         """
         self._desk.limited = None if most is None else (most, until)
+
+    def plan_next(self) -> None:
+        """Plan at the next quarter hour, whatever the rhythm."""
+        self._desk.at_once = True
+
+    def outcome_of(self, cell: str) -> Outcome | None:
+        """How the last plan went for a cell; None where it took no part or nothing was ever agreed."""
+        return self._outcomes.get(cell)
+
+    @property
+    def planned(self) -> tuple[datetime, Horizon] | None:
+        """When the last plan was made and for which intervals; None before the first."""
+        return None if self._planned is None else (self._planned, self._horizon)
 
     @property
     def dead(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from archipel.cell.mode import DEAD_V_PU
 from archipel.cell.parts import Parts
 from archipel.controller.agreeing import RootFacts
 from archipel.controller.controller import Readings
@@ -31,6 +32,8 @@ class Desk:
         self._first: datetime | None = None
         self._peaks: dict[str, float] = {}
         self.plans = 0
+        self.at_once = False
+        """Whether a plan is due at the next quarter hour, whatever the rhythm."""
         self.limited: tuple[Connection, datetime] | None = None
         """A limit at the upstream connection for a time, beside the scenario's, and until when."""
 
@@ -41,7 +44,8 @@ class Desk:
         if last is not None:
             day = (now - timedelta(minutes=15)).date().isoformat()
             self._peaks[day] = max(self._peaks.get(day, 0.0), last.upstream_p_kw)
-        due = ((now - self._first) // timedelta(minutes=15)) % self.replan_steps == 0
+        due = self.at_once or ((now - self._first) // timedelta(minutes=15)) % self.replan_steps == 0
+        self.at_once = False
         self.plans += due
         return due
 
@@ -75,4 +79,5 @@ class Desk:
         """What one cell knows."""
         source = self.parts.scenario.grid.source.v_pu
         v = source if last is None else float(last.v_pu[self.parts.sites[cell].network.slack_node])
+        v = source if v < DEAD_V_PU else v  # it was dark until now, and plans for when it is not
         return Readings(self.parts.states(cell, states), weather, v)
