@@ -181,7 +181,7 @@ class ExactPlanner:
         its child cells as they are agreed, or at their default. Changes nothing."""
         trial = SoloCell(self.site, self.import_kw_max, self.export_kw_max)
         plan = self._alone(trial, now, devices, {k: v for k, v in held_kw.items() if k != self.site.parent})
-        return plan.duty.horizon, trial.exchange_kw() + self._children_kw(held_kw)
+        return plan.duty.horizon, trial.exchange_kw + self._children_kw(held_kw)
 
     def _alone(self, solo: SoloCell, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> SoloPlan:
         start = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
