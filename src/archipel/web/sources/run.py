@@ -29,6 +29,7 @@ from archipel.web.nouns import (
 )
 from archipel.web.score import score_of
 from archipel.web.source import CommandRefused, Frame, NotShown
+from archipel.web.sources.run_agreements import RunAgreements, numbers
 from archipel.web.sources.run_values import RunValues
 from archipel.web.sources.runs_folder import runs_in
 
@@ -67,6 +68,7 @@ class RunSource:
         self.run, self._runs = run, runs
         self.scenario = run.scenario
         self._values = RunValues(run, self.scenario)
+        self._agreed = RunAgreements(self._values)
         strategies = run.strategies
         if not strategies or not any(run.steps(name) for name in strategies):
             raise RunNotFound(f"run {run.path}: found no step of any strategy. Run the case again.")
@@ -125,11 +127,12 @@ class RunSource:
 
     def agreements(self, strategy: str, time: datetime | None) -> Agreements:
         """Who agreed what."""
-        raise NotShown("agreements of a run: not yet")
+        name = self._strategy(strategy)
+        return self._agreed.at(name, self._time(time))
 
     def belief(self, strategy: str, cell: str, time: datetime | None) -> Belief:
-        """What a cell believed then, beside what was true."""
-        raise NotShown("beliefs of a run: not yet")
+        """What a cell believed then, beside what was true. Raises `NotShown`."""
+        return self._agreed.belief(self._strategy(strategy), cell, self._time(time))
 
     def why(self, strategy: str, subject: str, element: str, time: datetime | None) -> Why:
         """Why a setpoint or a price is what it is."""
@@ -167,17 +170,16 @@ class RunSource:
     def close(self) -> None:
         """Nothing was started."""
 
+    def _time(self, time: datetime | None) -> datetime:
+        """A time that was asked for; of a finished run now is its end."""
+        return self._span.end if time is None else time
+
     def _strategy(self, name: str) -> str:
         if not name:
             return self.run.strategies[0]
         if name not in self.run.strategies:
             raise NotShown(f"strategy {name}: found none; expected one of {', '.join(self.run.strategies)}")
         return name
-
-
-def numbers(values: Floats) -> list[float | None]:
-    """As JSON knows them; what is not known becomes null."""
-    return [float(v) if np.isfinite(v) else None for v in values.tolist()]
 
 
 def _means(values: Floats, stride: int) -> Floats:

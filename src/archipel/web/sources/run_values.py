@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.model import Floats, Ints, Scenario
+from archipel.model import PRICE_PARTS, Floats, Ints, Scenario
 from archipel.report.run import Run
 from archipel.report.tally import END_USE, RENEWABLE
 from archipel.web.area_of import COLUMNS, branch_cell, nameplates
@@ -136,6 +136,31 @@ class RunValues:
         if element not in self._row[table]:
             raise NotShown(f"{table} {element}: found no such element; expected one of `GET /api/v1/area`")
         return self._row[table][element]
+
+    def value(self, strategy: str, table: str, column: str, row: int, step: int) -> float:
+        """One number of one step; NaN where it is not known."""
+        values = self._series(strategy, table, column, row)
+        return float("nan") if values is None else float(values[step])
+
+    def price_parts(self, strategy: str, tie: int, step: int) -> dict[str, float]:
+        """What the price at a tie is the sum of [EUR/kWh]; NaN where it is not known."""
+        names = {part: f"{part}_eur_per_kwh" for part in PRICE_PARTS}
+        there = {part: self.columns.has("boundaries", name) for part, name in names.items()}
+        return {
+            part: float(self.columns.get(strategy, "boundaries", name)[step, 2 * tie]) if there[part] else float("nan")
+            for part, name in names.items()
+        }
+
+    def boundary_v_pu(self, strategy: str, cell: int) -> Floats:
+        """Voltage where a cell hangs on the one above, (steps,); of the root at the source."""
+        if cell == 0:
+            return self._one(strategy, "nodes", "v_pu", self.scenario.grid.source.node)
+        return self._one(strategy, "boundaries", "v_pu", 2 * (cell - 1))
+
+    def room_kwh(self, cell: int) -> float:
+        """What the batteries of a cell can hold."""
+        rows = np.flatnonzero((self._kind == "battery") & (self.scenario.device_cell == cell))
+        return float(nameplates(self.scenario)[2][rows].sum())
 
     def series(self, strategy: str, table: str, column: str, row: int) -> Floats:
         """One column of one element over all steps, (steps,). Raises `NotShown` for a column no frame has."""
