@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { actsFor } from "../src/commands/acts";
 import { bodyOf, draftOf, mistakesIn } from "../src/commands/draft";
 import { commandId } from "../src/commands/ids";
+import { tagsOf } from "../src/commands/tags";
+import { tokenIn } from "../src/signin/token";
 import { settled, stepsOf } from "../src/commands/phases";
 
 test("an id is 8 to 64 letters, digits, - or _, and never the same twice", () => {
@@ -38,9 +40,10 @@ test("a command carries its end in grid time and only what its act asks for", ()
   const limit = bodyOf({ ...draftOf("limit", "upstream"), export_kw: "500", hours: "1.5", p_kw: "9", why: " test " }, "id-1234567", now);
   assert.deepEqual(limit, {
     id: "id-1234567", act: "limit", element: "upstream", why: "test", until: "2016-05-26T13:30:00.000Z",
-    import_kw_max: null, export_kw_max: 500,
+    import_kw_max: null, export_kw_max: 500, p_kw: null, selection: "",
   });
-  assert.deepEqual(bodyOf(draftOf("island", "LV1"), "id-1234567", now), { id: "id-1234567", act: "island", element: "LV1", why: "" });
+  const island = bodyOf(draftOf("island", "LV1"), "id-1234567", now, "selected");
+  assert.deepEqual([island.until, island.selection], [null, "selected"]);
 });
 
 test("a safety tag needs a reason", () => {
@@ -56,4 +59,21 @@ test("steps show what was gone, what is waited for and where it ended", () => {
     ["requested", "done"], ["accepted", "done"], ["executed", "done"], ["failed", "bad"],
   ]);
   assert.ok(settled("measured") && settled("refused") && !settled("executed"));
+});
+
+const said = (act: string, second: number, more: object = {}) => ({
+  command: { act, element: "trafo/5", why: "work" }, who: "eva", phase: "measured",
+  at: { requested: `2026-01-01T00:00:0${second}Z` }, ...more,
+});
+
+test("the newest word on a tag counts, and what was refused says nothing", () => {
+  assert.equal(tagsOf([said("untag", 2), said("tag", 1)]).size, 0);
+  assert.equal(tagsOf([said("tag", 3), said("untag", 2)]).get("trafo/5")?.who, "eva");
+  assert.equal(tagsOf([said("tag", 1), said("untag", 2, { phase: "refused" })]).size, 1);
+});
+
+test("the token of a link is read from behind # only", () => {
+  assert.equal(tokenIn("#token=a%2Bb"), "a+b");
+  assert.equal(tokenIn("#screen"), "");
+  assert.equal(tokenIn(""), "");
 });

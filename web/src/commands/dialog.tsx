@@ -2,13 +2,13 @@
 import { useState } from "preact/hooks";
 
 import { api, Refusal } from "../api/client";
-import type { CommandState, Selection } from "../api/nouns";
+import type { Command, CommandState, Selection } from "../api/nouns";
 import { takeCommand } from "../connect";
 import { area, commands, me, span } from "../store";
 import { WhyButton } from "../why/why";
 import { acts } from "./acts";
 import { commandAsked, signInAsked, type CommandAsked } from "./asking";
-import { bodyOf, draftOf, mistakesIn, type CommandBody } from "./draft";
+import { bodyOf, draftOf, mistakesIn } from "./draft";
 import { nameOf, roomOf } from "./elements";
 import { CommandForm } from "./form";
 import { commandId } from "./ids";
@@ -48,7 +48,7 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
   const [refusal, setRefusal] = useState<{ text: string; status: number; id: string } | null>(null);
   const mistakes = mistakesIn(draft, room);
 
-  const ask = async (body: CommandBody, question: () => Promise<void>): Promise<void> => {
+  const ask = async (body: Command, question: () => Promise<void>): Promise<void> => {
     setBusy(true);
     setRefusal(null);
     try {
@@ -60,7 +60,7 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
       setBusy(false);
     }
   };
-  const send = (body: CommandBody): Promise<void> =>
+  const send = (body: Command): Promise<void> =>
     ask(body, async () => {
       const state = await api.command(body);
       takeCommand(state);
@@ -75,7 +75,7 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
   };
   /** The id of the selection is kept: pressed twice, it is carried out once. */
   const operate = (): void => {
-    if (selection) void send({ ...bodyOf(draft, selection.command.id, gridNow()), selection: selection.id });
+    if (selection) void send(bodyOf(draft, selection.command.id, gridNow(), selection.id));
   };
 
   if (sent) {

@@ -1,6 +1,7 @@
 // From what is typed into a dialog to a `Command`: checked here so that a person learns of a mistake at once. The server
 // checks again; nothing relies on this.
 
+import type { Command } from "../api/nouns";
 import { acts, type Act } from "./acts";
 
 export interface Draft {
@@ -11,19 +12,6 @@ export interface Draft {
   import_kw: string;
   export_kw: string;
   p_kw: string;
-}
-
-/** The body of POST /api/v1/commands. */
-export interface CommandBody {
-  id: string;
-  act: Act;
-  element: string;
-  why: string;
-  until?: string | null;
-  import_kw_max?: number | null;
-  export_kw_max?: number | null;
-  p_kw?: number | null;
-  selection?: string;
 }
 
 /** What a value may be, said in the dialog and checked. */
@@ -73,16 +61,20 @@ function limitMistake(text: string, most: number | null | undefined, field: "imp
 }
 
 /** The command of a draft without mistakes. `now` is grid time [ms since 1970]. */
-export function bodyOf(draft: Draft, id: string, now: number): CommandBody {
+export function bodyOf(draft: Draft, id: string, now: number, selection = ""): Command {
   const words = acts[draft.act];
-  const body: CommandBody = { id, act: draft.act, element: draft.element, why: draft.why.trim() };
-  if (words.expires) body.until = new Date(now + Number(draft.hours.replace(",", ".")) * 3_600_000).toISOString();
-  if (words.asks === "power") body.p_kw = numberIn(draft.p_kw);
-  if (words.asks === "limits") {
-    body.import_kw_max = numberIn(draft.import_kw);
-    body.export_kw_max = numberIn(draft.export_kw);
-  }
-  return body;
+  const limits = words.asks === "limits";
+  return {
+    id,
+    act: draft.act,
+    element: draft.element,
+    why: draft.why.trim(),
+    until: words.expires ? new Date(now + Number(draft.hours.replace(",", ".")) * 3_600_000).toISOString() : null,
+    import_kw_max: limits ? numberIn(draft.import_kw) : null,
+    export_kw_max: limits ? numberIn(draft.export_kw) : null,
+    p_kw: words.asks === "power" ? numberIn(draft.p_kw) : null,
+    selection,
+  };
 }
 
 function numberIn(text: string): number | null {

@@ -1,8 +1,8 @@
 import { api } from "../api/client";
 import { Modal } from "../commands/modal";
 import { askWhy, whyAsked, type WhyAsked } from "../commands/asking";
+import { useAsked } from "../lib/asked";
 import { when } from "../lib/say";
-import { useAnswer } from "../screens/answer";
 import { asked } from "../store";
 import { Reasons } from "./reasons";
 
@@ -24,8 +24,10 @@ export function WhyPanel() {
 }
 
 function Body({ question }: { question: WhyAsked }) {
-  const query = { ...question, ...asked.value };
-  const { answer, trouble } = useAnswer(JSON.stringify(query), (signal) => api.why(query, signal));
+  const { subject, element } = question;
+  const { value: answer, error: trouble } = useAsked(
+    (signal) => api.why({ subject, element, ...asked.value }, signal), [subject, element],
+  );
   return (
     <section class="why" aria-busy={!answer && !trouble}>
       <p class="why-element">{question.element}{answer && <> · {when(answer.time, false)} UTC</>}</p>

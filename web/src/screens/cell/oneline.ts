@@ -35,24 +35,28 @@ export interface Drawing {
   height: number;
 }
 
+/** Indent of a lane, and of the symbols below a busbar, so that a line to the next row passes beside them. */
 export const LANE = 26;
-export const SYMBOL = 86;
-export const TIE = 122;
-/** From the busbar to the middle of its symbols, and height of a line of them. */
-export const DROP = 26;
-const LINE = 62;
-const LABEL = 22;
-const GAP = 14;
+/** Where in its lane a line down or a standing busbar lies. */
+export const DOWN = 8;
+/** From the busbar to the middle of its symbols. */
+export const DROP = 24;
+/** Widths of a symbol with the words on its right. */
+const SYMBOL = 104;
+const TIE = 140;
+const LINE = 46;
+const LABEL = 24;
+const GAP = 8;
 
 /** Places rows in a width [px]; symbols that do not fit beside each other go below. */
-export function place(rows: Row[], width: number, top = 78): Drawing {
+export function place(rows: Row[], width: number, top = 86): Drawing {
   let y = top;
   const placed: Placed[] = rows.map((row) => {
     const x = 8 + row.lane * LANE;
     const bar = y + LABEL;
-    const symbols = wrap(row, x + 6, bar, width);
+    const symbols = wrap(row, x + LANE, bar, width);
     const lines = symbols.length ? Math.round((symbols.at(-1)!.y - bar - DROP) / LINE) + 1 : 0;
-    y = bar + (lines ? lines * LINE : 16) + GAP;
+    y = bar + lines * LINE + GAP;
     return { row, x, y: bar, symbols };
   });
   const links = placed.flatMap((to) => {
@@ -62,7 +66,7 @@ export function place(rows: Row[], width: number, top = 78): Drawing {
   });
   const stands = placed.flatMap((from) => {
     const forks = links.filter((link) => link.from === from && !link.straight);
-    return forks.length ? [{ x: from.x, from: from.y, to: Math.max(...forks.map((link) => link.to.y)) }] : [];
+    return forks.length ? [{ x: from.x + DOWN, from: from.y, to: Math.max(...forks.map((link) => link.to.y)) }] : [];
   });
   return { rows: placed, stands, links, width, height: y };
 }
@@ -80,7 +84,7 @@ function wrap(row: Row, left: number, bar: number, width: number): Symbol[] {
       x = left;
       y += LINE;
     }
-    const symbol = { what, index, x: x + wide / 2, y };
+    const symbol = { what, index, x: x + 14, y };
     x += wide;
     return symbol;
   });
