@@ -52,7 +52,9 @@ def opened(args: argparse.Namespace) -> Any:
 
         return open_run(args.what)
     if args.kind == "demo":
-        raise NotImplementedError
+        from archipel.web.demo.source import DemoSource
+
+        return DemoSource(speed=args.speed)
     from steered import HostileSource, SteeredSource
 
     return SteeredSource() if args.kind == "steered" else HostileSource()
