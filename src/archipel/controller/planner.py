@@ -126,6 +126,8 @@ class ExactPlanner:
     passes: Passes = field(default_factory=Passes)
     _habits: Habits = field(default_factory=Habits)
     _solo: SoloCell = field(init=False)
+    newest: Agreed | SoloPlan | None = field(default=None, init=False)
+    """The plan made last, by all or by the cell itself; for the record."""
 
     def __post_init__(self) -> None:
         self._solo = SoloCell(self.site, self.import_kw_max, self.export_kw_max)
@@ -166,12 +168,12 @@ class ExactPlanner:
         cap: Cap | None,
     ) -> Generator[Any, Any, ExactPlan]:
         agreed = yield from program
-        self._habits.last = agreed
+        self._habits.last = self.newest = agreed
         return ExactPlan(self.site, children, agreed, without_kw, cap)
 
     def alone(self, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> Orders:
         """The own optimum within the fixed limits; held to the agreed exchange where the tie upwards is agreed."""
-        plan = self._alone(self._solo, now, devices, held_kw)
+        self.newest = plan = self._alone(self._solo, now, devices, held_kw)
         return _orders(self.site, plan, now, devices.states)
 
     def exchange_alone(
@@ -182,6 +184,11 @@ class ExactPlanner:
         trial = SoloCell(self.site, self.import_kw_max, self.export_kw_max)
         plan = self._alone(trial, now, devices, {k: v for k, v in held_kw.items() if k != self.site.parent})
         return plan.duty.horizon, trial.exchange_kw + self._children_kw(held_kw)
+
+    @property
+    def own_exchange(self) -> tuple[Floats, Floats]:
+        """(own exchange [kW], boundary voltage [pu]) of the plan the cell made last by itself, (T,)."""
+        return self._solo.exchange_kw, self._solo.v_pu
 
     def _alone(self, solo: SoloCell, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> SoloPlan:
         start = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)

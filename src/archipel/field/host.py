@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any, final
 
 from archipel.controller.facts import Instant, Intentions, Mail, Note, Snapshot
-from archipel.controller.planner import DeviceFacts
+from archipel.controller.planner import DeviceFacts, ExactPlanner
 from archipel.drivers import DeviceState
 from archipel.field.access import Access
+from archipel.field.belief import KIND, Believer
 from archipel.field.build import Built, build
 from archipel.field.cell_file import CellFile, DeviceTable, read_cell_file
 from archipel.field.clock import CellClock, wall
@@ -160,6 +161,8 @@ class CellHost:
             lambda: self.controller,
             self._facts,
         )
+        planner = built.controller.planner
+        self._believer = Believer(planner) if isinstance(planner, ExactPlanner) else None
         self._said_mode_s = float("-inf")
         self._reads = self._steps = self._no_letters = 0
         self._late_s = 0.0
@@ -253,6 +256,9 @@ class CellHost:
             if note.kind == "begun":
                 # what the plan was made from: it does not know of holds
                 self._keeper.knew(self.estimator.site.fleets, facts, planned.orders, now.utc)
+        if self._believer is not None and (new := self._believer.renewed()) is not None:
+            body = {**new[1], "utc": now.utc.isoformat()}
+            self.journal.append(KIND, f"{self.epoch}/{self._steps}/{new[0]}", body, time=wall())
         self._keeper.keep(self.units, now.utc, now.mono_s)
         self._keeper.turn(now.utc, wall())
         if not self.access.armed:

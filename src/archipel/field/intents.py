@@ -168,9 +168,10 @@ class Intents:
             raise OperatorRefused(f"limit: found {element!r}; expected {cell}{f' or {UPSTREAM}' if root else ''}.")
         if not self._access.armed:
             raise OperatorRefused("limit: the cell is in shadow: it orders no device and can keep no limit.")
-        self._can_keep(controller, limit)
         later = ""
-        if controller.ties and not all(side.upward for side in controller.ties):
+        if all(side.upward for side in controller.ties):
+            self._can_keep(controller, limit)
+        else:  # what child cells draw is theirs, and only a plan of all can change it
             later = "; what its child cells have agreed stays until the next plan"
         return f"{cell} is limited to {_words(limit)} until {limit.until:%Y-%m-%d %H:%M} UTC{later}"
 
@@ -180,14 +181,13 @@ class Intents:
             return
         held = {s.neighbour: h.p_kw for s in controller.ties for h in [controller.holdings(now)[s.id]] if h.record}
         horizon, p_kw = planner.exchange_alone(now, replace(self._facts(), cap=cap), held)
-        below = "" if all(side.upward for side in controller.ties) else ", child cells as agreed"
         for t, value in enumerate(p_kw.tolist()):
             at = horizon.at(t)
             if at >= limit.until or at - now > timedelta(hours=4):
                 return
             if why := cap.breach(value):
                 raise OperatorRefused(
-                    f"limit: it cannot be kept: with all that its devices can do{below}, at {at:%H:%M} UTC {why}."
+                    f"limit: it cannot be kept: with all that its devices can do, at {at:%H:%M} UTC {why}."
                 )
 
 

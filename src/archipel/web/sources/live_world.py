@@ -153,9 +153,10 @@ class LiveWorld:
         return any(one.parent == cell for one in self.scenario.archipelago.cell)
 
     def until_next_plan_s(self) -> float:
-        """Wall seconds until the next plan of the cells begins."""
-        every_s = self.files[self.cells[0]].controller.every_s
-        return (every_s - self.now().timestamp() % every_s) / self.clock.factor
+        """Wall seconds until a plan of the cells begins that is not being made yet."""
+        times = self.files[self.cells[0]].controller
+        left_s = times.every_s - self.now().timestamp() % times.every_s
+        return (left_s if left_s > times.lead_s else left_s + times.every_s) / self.clock.factor
 
     def close(self) -> None:
         """Look no more."""
