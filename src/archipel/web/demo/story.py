@@ -190,16 +190,16 @@ class Story:
         if not engine.apart or not self._cast.killed:
             return None
         text = (
-            f"The process of {self._cast.killed} was started again. It knows nothing of before and agrees at once. While "
-            f"nobody watched over its devices the most loaded line or transformer rose to {100 * self._worst:.0f} %."
+            f"The process of {self._cast.killed} was started again. It knows nothing of before and agrees at once. "
+            f"While nobody watched over its devices the most loaded line or transformer rose to {100 * self._worst:.0f} %."
         )
         return "It is back", text, (self._cast.killed,)
 
     def _scene_5(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
         way = "export" if self._limits_export else "import"
         text = (
-            f"The grid operator limits {way} to {self._limit_kw:,.0f} kW for an hour. Only the head of the area is "
-            f"told; prices carry it to every cell. {_flow(now['upstream'])}. Without cooperation: {_flow(now['ghost'])}."
+            f"The grid operator limits {way} to {self._limit_kw:,.0f} kW for an hour. Only the head of the area "
+            f"is told; prices carry it on. {_flow(now['upstream'])}. Without cooperation: {_flow(now['ghost'])}."
         )
         engine.say(
             self._card(
