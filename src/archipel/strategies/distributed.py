@@ -189,7 +189,7 @@ class Distributed:
 
     def _price_of(self, cell: str) -> Floats | None:
         """Price at a cell's boundary by the last plan, (T,): both ends of its tie know it."""
-        outcome = self._outcomes[cell]
+        outcome = self._outcomes.get(cell)
         return None if outcome is None or outcome.silent else outcome.price[0]
 
     def _talk(self, mail: list[Message]) -> None:

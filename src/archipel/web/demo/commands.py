@@ -37,9 +37,7 @@ class Commands:
         """Check and take a command at grid time `now`. Raises `CommandRefused`."""
         self._check(command, now)
         at = datetime.now(UTC)
-        state = CommandState(
-            command=command, who=who, phase="accepted", text="", at={"requested": at, "accepted": at}
-        )
+        state = CommandState(command=command, who=who, phase="accepted", text="", at={"requested": at, "accepted": at})
         self._states[command.id] = state
         while len(self._states) > KEPT:
             del self._states[next(iter(self._states))]
@@ -62,7 +60,9 @@ class Commands:
                 f"{act}: the demonstration takes no such command here; it takes {', '.join(self._area.acts)}"
             )
         if act in {"kill", "start"} and name not in self._cells:
-            raise CommandRefused(f"{act} {name!r}: found no such cell; expected one of {', '.join(sorted(self._cells))}")
+            raise CommandRefused(
+                f"{act} {name!r}: found no such cell; expected one of {', '.join(sorted(self._cells))}"
+            )
         if act in {"limit", "hold"}:
             self._check_end(command, now)
         if act == "limit":
@@ -86,10 +86,8 @@ class Commands:
         name = command.element
         if name != "upstream":
             known = name in self._cells or name in self._ties
-            raise CommandRefused(
-                f"limit {name!r}: {'ties between cells are agreed, not capped, here' if known else 'found no such tie'};"
-                " expected upstream"
-            )
+            found = "what flows between cells is agreed here, not capped" if known else "there is no such element"
+            raise CommandRefused(f"limit {name!r}: {found}; expected upstream")
         wanted = {"import_kw_max": command.import_kw_max, "export_kw_max": command.export_kw_max}
         if all(value is None for value in wanted.values()):
             raise CommandRefused("limit upstream: found no power; expected import_kw_max, export_kw_max or both")

@@ -6,37 +6,43 @@ uncoordinated   the same devices, weather and events, nobody decides for anybody
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.devices import BatteryFleet
-from archipel.model import ArchipelError, Connection, GridError, Scenario
-from archipel.report.kpis import all_kpis
-from archipel.strategies.area_in_parts import AreaInParts
-from archipel.strategies.connected import Before
-from archipel.strategies.distributed import Distributed, can_fork
-from archipel.strategies.leaving import Left, leave
+from archipel.devices import BatteryFleet, State
+from archipel.model import ArchipelError, Connection, GridError, IslandRules, Scenario
 from archipel.strategies.uncoordinated import Uncoordinated
+from archipel.twin import Truth
+from archipel.twin.course import Course
 from archipel.web.columns import FrameBuilder
 from archipel.web.demo.orders import Orders
-from archipel.web.demo.outage import Island, Outage
-from archipel.web.demo.plans import agreements_of
 from archipel.web.demo.stage import Cast, cast_of, shaded
 from archipel.web.demo.story import MINUTES, Story
 from archipel.web.demo.tick import ALONE, COOPERATING, Tick
 from archipel.web.demo.world import Held, World
-from archipel.web.nouns import Card, Command, Figure, Score
+from archipel.web.nouns import Card, Figure, Score
 from archipel.web.score import score_of
+
+if TYPE_CHECKING:  # they take half a second to load, and the first picture needs none of them
+    from archipel.strategies.area_in_parts import AreaInParts
+    from archipel.strategies.distributed import Distributed
+    from archipel.strategies.leaving import Left
+    from archipel.web.demo.outage import Island
 
 BEGINS_H = 11
 """UTC hour at which it begins: the sun is high, and without cooperation lines and the connection are overloaded."""
 REPLAN_STEPS = 2
 """Quarter hours between two plans."""
+KEPT_CLEAR, KEPT_CLEAR_PU = 0.03, 0.003
+"""Share of limits, and of voltages [pu], that plans keep clear of, because forecasts are wrong."""
+NOISE = 0.01
+"""What the seed draws: how far every profile is off the scenario's in every quarter hour (standard deviation)."""
 PIECE = 60
 """Minutes in a piece of the record, once the story is over."""
 
@@ -60,9 +66,11 @@ class Engine:
         self.seed, self.factor, self.begin = seed, factor, begin
         self.builder = FrameBuilder(self.scenario)
         self.cells: Distributed | None = None
-        self.apart = can_fork()
+        self.apart = sys.platform.startswith("linux")
+        """Whether every cell has a process of its own."""
         self._together: World | None = None
-        self.alone = World(self.scenario, Held(Uncoordinated(self.scenario)), self.builder, begin, MINUTES, factor)
+        self._states = self._since_midnight()
+        self.alone = self._world(Held(Uncoordinated(self.scenario)), None)
         self.orders = Orders(self)
         self.minute = 0
         self.limit: tuple[Connection, datetime] | None = None
@@ -88,10 +96,33 @@ class Engine:
     def together(self) -> World:
         """The world in which cells cooperate; their processes start when it is first asked for."""
         if self._together is None:
-            self.cells = Distributed(self.scenario, forecast="naive", workers=1, gaps=False, apart=self.apart)
+            from archipel.strategies.distributed import Distributed
+
+            careful = replace(
+                self.scenario, margin_loading=KEPT_CLEAR, margin_v_pu=KEPT_CLEAR_PU,
+                connection=clear_of(self.scenario.connection, KEPT_CLEAR),
+            )  # fmt: skip
+            self.cells = Distributed(careful, forecast="naive", workers=1, gaps=False, apart=self.apart)
             self._held = Held(self.cells)
-            self._together = World(self.scenario, self._held, self.builder, self.begin, MINUTES, self.factor)
+            self._together = self._world(self._held, self.cells)
         return self._together
+
+    def _since_midnight(self) -> dict[str, State]:
+        """How devices stand at the beginning: both worlds have lived by local rules since midnight."""
+        midnight = self.begin.replace(hour=0)
+        steps = round((self.begin - midnight) / timedelta(minutes=15))
+        course = Course(self.scenario, Uncoordinated(self.scenario), start=midnight, steps=steps)
+        while course.done < steps:
+            course.step()
+        return course.states
+
+    def _world(self, strategy: Held, cells: Distributed | None) -> World:
+        truth = Truth(profile_noise=NOISE)
+        course = Course(
+            self.scenario, strategy, start=self.begin, steps=MINUTES, dt_minutes=1, seed=self.seed, truth=truth,
+            states=self._states,
+        )  # fmt: skip
+        return World(course, self.builder, self.factor, cells)
 
     @property
     def held(self) -> Held:
@@ -117,6 +148,8 @@ class Engine:
         frames = {COOPERATING: world.step(cells.dead), ALONE: self.alone.step()}
         agreements = {}
         if decides:
+            from archipel.web.demo.plans import agreements_of
+
             for entry in world.course.decision.agreements:
                 self.plan, self._entry = self.plan + 1, entry
             told = agreements_of(self.scenario, cells, world.course.decision, self._entry, self.plan, at)
@@ -162,7 +195,7 @@ class Engine:
         """Tell the root of a limit at the connection until a time; a plan that keeps to it is made at once."""
         self.limit = (most, until)
         self.limits.append((self.together.now, until, most))
-        self._cells_of().limit(most, until)
+        self._cells_of().limit(clear_of(most, KEPT_CLEAR), until)
         self._cells_of().plan_next()
 
     def unlimit(self) -> None:
@@ -182,6 +215,11 @@ class Engine:
             away: Until it is back.
             closed_after: From the loss until all switches are closed again.
         """
+        from archipel.strategies.area_in_parts import AreaInParts
+        from archipel.strategies.connected import Before
+        from archipel.strategies.leaving import leave
+        from archipel.web.demo.outage import Island, Outage
+
         world, alone = self.together, self.alone
         islands: tuple[Island, ...] = ()
         if world.last is not None:
@@ -200,7 +238,7 @@ class Engine:
         world.outage, alone.outage = Outage(world.course, islands), Outage(alone.course, ())
         self._back = world.now + closed_after
 
-    def _rules(self):  # type: ignore[no-untyped-def]
+    def _rules(self) -> IslandRules:
         rules = self.scenario.island
         size = sum(float(f.e_kwh.sum()) for f in self.scenario.fleets if isinstance(f, BatteryFleet))
         return replace(rules, reserve_kwh=rules.reserve_kwh or 0.25 * size, fuel_below_kwh=rules.fuel_below_kwh or size)
@@ -212,6 +250,8 @@ class Engine:
 
     def prepare(self) -> None:
         """Work out beforehand which parts could be islands, while there is time; changes nothing."""
+        from archipel.strategies.area_in_parts import AreaInParts
+
         if self._parts is not None:
             return
         try:
@@ -224,6 +264,8 @@ class Engine:
     # ---------------------------------------------------------------- the score
 
     def _score(self) -> Score:
+        from archipel.report.kpis import all_kpis
+
         results = [self.together.result, self.alone.result]
         figures = all_kpis(self.scenario, results, self.begin, 1, "naive", self.seed)
         score = score_of(figures, "The same minute, with and without cooperation")
@@ -250,9 +292,9 @@ def replace_figures(score: Score, figures: Sequence[Figure]) -> Score:
     return Score(title=score.title, strategies=score.strategies, figures=list(figures), complete=score.complete)
 
 
-def order(engine: Engine, command: Command) -> None:
-    """Take a command that was accepted; it acts at the next quarter hour."""
-    engine.orders.take(command)
+def clear_of(limit: Connection, share: float) -> Connection:
+    """A limit that plans keep to so that the true one is kept."""
+    return Connection((1.0 - share) * limit.import_kw_max, (1.0 - share) * limit.export_kw_max)
 
 
 def played(engine: Engine, minutes: int) -> list[Tick]:

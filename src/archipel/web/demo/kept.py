@@ -50,7 +50,8 @@ class Kept:
         self._seq += 1
         self._shown = datetime.now(UTC)
         if self._at and self._at[-1] == tick.time:
-            for frames in (self._at, *self._frames.values()):
+            self._at.pop()
+            for frames in self._frames.values():
                 frames.pop()
         self._at.append(tick.time)
         for name, values in tick.frames.items():
@@ -58,7 +59,8 @@ class Kept:
         for name, told in tick.agreements.items():
             self._agreements[name] = [*self._agreements[name][-4 * MINUTES :], told]
         if len(self._at) > MINUTES:
-            for frames in (self._at, *self._frames.values()):
+            del self._at[0]
+            for frames in self._frames.values():
                 del frames[0]
 
     def ends(self) -> tuple[datetime | None, datetime | None]:
@@ -117,9 +119,7 @@ class Kept:
         if row < 0:
             return Agreements(time=at, plan=None, ties=[])
         found = told[row]
-        ties = [
-            replace(tie, p_kw=self.value(name, at, "ties", "p_kw", i)) for i, tie in enumerate(found.ties)
-        ]
+        ties = [replace(tie, p_kw=self.value(name, at, "ties", "p_kw", i)) for i, tie in enumerate(found.ties)]
         return Agreements(time=at, plan=found.plan, ties=ties)
 
     def _name(self, strategy: str) -> str:

@@ -49,40 +49,40 @@ class Orders:
         dead = engine.cells.dead if engine.cells is not None else frozenset()
         until = command.until or at
         match command.act:
-            case "kill":
-                if name in dead:
-                    return f"the process of {name} was gone already"
-                engine.kill(name)
-                return f"the process of {name} was ended with kill -9"
-            case "start":
-                if name not in dead:
-                    return f"the process of {name} was there already"
-                engine.start(name)
-                return f"the process of {name} was started; it plans at the next quarter hour"
+            case "kill" | "start":
+                return self._process(command.act, name, name in dead)
             case "limit":
-                infinite = float("inf")
-                most = Connection(
-                    infinite if command.import_kw_max is None else command.import_kw_max,
-                    infinite if command.export_kw_max is None else command.export_kw_max,
-                )
-                engine.set_limit(most, until)
+                most = [float("inf") if x is None else x for x in (command.import_kw_max, command.export_kw_max)]
+                engine.set_limit(Connection(*most), until)
                 return f"the head of the area was told; cells plan at {at:%H:%M}"
             case "hold":
                 engine.held.holds[self._row[name]] = (float(command.p_kw or 0.0), until)
                 return f"{name} was told to hold {command.p_kw:g} kW until {until:%H:%M}"
             case "free":
-                if name == "upstream":
-                    engine.unlimit()
-                    return "the limit at the connection has ended"
-                engine.held.holds.pop(self._row[name], None)
-                return f"{name} follows its cell again"
-            case "default":
-                engine.held.holds.clear()
-                engine.unlimit()
-                for cell in sorted(dead):
-                    engine.start(cell)
-                return "nothing is held or limited any more, and every cell has its process"
-        return ""
+                return self._free(name)
+        engine.held.holds.clear()
+        engine.unlimit()
+        for cell in sorted(dead):
+            engine.start(cell)
+        return "nothing is held or limited any more, and every cell has its process"
+
+    def _process(self, act: str, name: str, gone: bool) -> str:
+        if act == "kill":
+            if gone:
+                return f"the process of {name} was gone already"
+            self._engine.kill(name)
+            return f"the process of {name} was ended with kill -9"
+        if not gone:
+            return f"the process of {name} was there already"
+        self._engine.start(name)
+        return f"the process of {name} was started; it plans at the next quarter hour"
+
+    def _free(self, name: str) -> str:
+        if name == "upstream":
+            self._engine.unlimit()
+            return "the limit at the connection has ended"
+        self._engine.held.holds.pop(self._row[name], None)
+        return f"{name} follows its cell again"
 
     def measured(self, at: datetime, frame: NDArray[np.float32]) -> tuple[Phased, ...]:
         """What the frame of this minute confirms, and what has waited too long."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from archipel.cell.subtree import Subtree
 from archipel.devices import Delivered, State
+from archipel.devices.select import OwnDevices
 from archipel.grid.power_flow import Flow
 from archipel.model import Floats, Ints, Scenario
 from archipel.strategies.leaving import LeftIsland
@@ -104,12 +105,13 @@ def _put(scenario: Scenario, whole: Sequence[Delivered], island: Island, lived: 
     kinds = [fleet.kind for fleet in scenario.fleets]
     case = island.course.scenario
     row_of = {fleet.kind: {name: k for k, name in enumerate(fleet.id)} for fleet in scenario.fleets}
-    rows = {own.fleet.kind: own.rows for own in island.part.own}
+    owns = {own.fleet.kind: own for own in island.part.own}
     for fleet, done in zip(case.fleets, lived.delivered, strict=True):
-        if fleet.kind in rows:
-            count = len(rows[fleet.kind])
+        if fleet.kind in owns:
+            own = owns[fleet.kind]
+            count = len(own.rows)
             i = kinds.index(fleet.kind)
-            out[i] = _rows(out[i], rows[fleet.kind], done, np.arange(count))
+            out[i] = _rows(out[i], own, done, count)
             extra, names = np.arange(count, len(fleet.id)), fleet.id[count:]
         else:
             extra, names = np.arange(len(fleet.id)), fleet.id
@@ -125,16 +127,16 @@ def _put(scenario: Scenario, whole: Sequence[Delivered], island: Island, lived: 
     return out
 
 
-def _rows(whole: Delivered, at: Ints, done: Delivered, take: Ints) -> Delivered:
-    """A fleet's step with some rows as told."""
+def _rows(whole: Delivered, own: OwnDevices, done: Delivered, count: int) -> Delivered:
+    """A fleet's step with the first `count` rows of an island's put into their places."""
 
     def put(old: Floats, new: Floats) -> Floats:
         out = old.copy()
-        out[at] = new[take]
+        out[own.rows] = new[:count]
         return out
 
     names = [f.name for f in fields(Delivered) if f.name != "state"]
-    state = {name: put(old, done.state[name]) for name, old in whole.state.items()}
+    state = own.into(whole.state, {name: value[:count] for name, value in done.state.items()})
     return Delivered(state=state, **{name: put(getattr(whole, name), getattr(done, name)) for name in names})
 
 

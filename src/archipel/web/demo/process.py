@@ -1,7 +1,7 @@
-"""The engine in a process of its own, ahead of what is shown by a few seconds of the wall, so that no plan is waited for.
+"""The engine in a process of its own, a few seconds of the wall ahead of what is shown, so that nobody waits for plans.
 
-    to the engine       ("shown", number)  ("order", Command)  ("end",)
-    from the engine     ("area", Area, step)  ("tick", Tick)  ("failed", text)
+to the engine       ("shown", number)  ("order", Command)  ("end",)
+from the engine     ("area", Area, step)  ("tick", Tick)  ("failed", text)
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ LEAD_S = 4.0
 """Wall seconds the engine is ahead while the story plays: the loss of the main grid takes it two to three."""
 LATER_LEAD_S = 2.0
 """Afterwards, when people want to see at once what they have ordered."""
+PATIENCE_S = 1.0
+"""Wall seconds the engine may take to end by itself."""
 PREPARES_AT = 20
 """Minute of grid time after which there is time to work out what could be an island."""
 
@@ -105,10 +107,10 @@ class EngineProcess:
         return self._process.pid
 
     def close(self) -> None:
-        """End it, and with it the processes of the cells."""
+        """End it, and with it the processes of the cells: they end when nobody holds the other end of their pipes."""
         _tell(self._pipe, ("end",))
-        self._process.join(10.0)
-        if self._process.is_alive():
+        self._process.join(PATIENCE_S)
+        if self._process.is_alive():  # in the middle of a plan
             self._process.kill()
             self._process.join()
         self._pipe.close()

@@ -278,4 +278,3 @@ class DemoSource:
 
 def _refuse(command: Command) -> NoReturn:
     raise CommandRefused(f"{command.act} {command.element}: nothing is switched by hand in the demonstration")
-

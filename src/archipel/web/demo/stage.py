@@ -70,7 +70,7 @@ def _by_cell(scenario: Scenario, kinds: Collection[str]) -> Floats:
 
 
 def shaded(scenario: Scenario, cells: Collection[str], begin: datetime, end: datetime, left: float) -> Scenario:
-    """The same scenario with a cloud over some cells: from `begin` to `end` only the share `left` of their sun is there.
+    """The same scenario with a cloud over some cells: from `begin` to `end` only the share `left` of their sun.
 
     Panels of these cells get profile columns of their own, so nobody else's sun changes. Forecasts that look at the
     past alone cannot know.

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model import Connection, GridError
-from archipel.strategies.first_seconds import back_after_s
 from archipel.web.demo.stage import Cast
 from archipel.web.nouns import Card, Scene
 
 if TYPE_CHECKING:
+    from archipel.strategies.leaving import LeftIsland
     from archipel.web.demo.engine import Engine
 
 MINUTES = 300
@@ -23,7 +23,7 @@ CLOUD, HELP, KILL, START, LIMIT, LOSE, BACK, SCORE = 75, 92, 120, 165, 180, 240,
 """Minutes of grid time at which each part begins."""
 CLOUD_MINUTES, LIMIT_MINUTES, AWAY_MINUTES = 60, 60, 39
 """How long each lasts; islands and dark cells wait five minutes more until the main grid has proven itself."""
-CLOUD_LEAVES = 0.2
+CLOUD_LEAVES = 0.1
 """Of the sun."""
 Frames = Mapping[str, NDArray[np.float32]]
 
@@ -38,6 +38,7 @@ class Story:
         self.cannot_lose = False
         """Whether nothing in the area can live without its main grid; known once it was asked."""
         self._before: dict[str, float] = {}
+        self._worst = 0.0
         self._limit_kw, self._limits_export = 0.0, True
         self._minutes = [0, CLOUD, HELP, KILL, START, LIMIT, LOSE, BACK, SCORE]
 
@@ -61,9 +62,8 @@ class Story:
             )
         elif minute == START and engine.apart and self._cast.killed:
             engine.start(self._cast.killed)
-            engine.say(
-                self._card("killed", "compliant", f"{self._cast.killed} is back", self._killed_text(), KILL, minute)
-            )
+            name, text = self._cast.killed, self._killed_text()
+            engine.say(self._card("killed", "compliant", f"{name} is back", text, KILL, minute))
         elif minute == LIMIT:
             self._limit(engine)
         elif minute == LOSE and not self.cannot_lose:
@@ -84,6 +84,8 @@ class Story:
 
     def tell(self, engine: Engine, minute: int, frames: Frames) -> tuple[Scene, ...]:
         """Scenes that begin in a minute; `frames` are those of this minute."""
+        if KILL <= minute < START:
+            self._worst = max(self._worst, self._loading(engine, frames["distributed"]))
         if minute == CLOUD - 1:
             self._before = self._figures(engine, frames)
         if minute not in self._minutes:
@@ -123,20 +125,24 @@ class Story:
             "curtailed": float((cells("available_kw") - cells("renewable_kw")).sum()),
             "shaded": float(own[shaded].sum()),
             "others": float(gives[others].sum()),
-            "loading": float(np.nanmax(build.column(now, "branches", "loading"))),
-            "ghost loading": float(np.nanmax(build.column(frames["uncoordinated"], "branches", "loading"))),
+            "loading": self._loading(engine, now),
+            "ghost loading": self._loading(engine, frames["uncoordinated"]),
             "helper": float(max(others, key=lambda i: gives[i])),
             "giver": float(np.argmin(own)),
         }
         return out
+
+    @staticmethod
+    def _loading(engine: Engine, frame: NDArray[np.float32]) -> float:
+        return float(np.nanmax(engine.builder.column(frame, "branches", "loading")))
 
     def _scene_0(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
         names = [cell.id for cell in engine.scenario.archipelago.cell]
         giver = names[int(now["giver"])]
         text = (
             f"A sunny afternoon. {len(names)} cells agree every half hour; each knows only itself and its neighbours. "
-            f"{giver} gives {-now['into ' + giver]:.0f} kW to others. {_flow(now['upstream'])}; the most loaded line or "
-            f"transformer is at {100 * now['loading']:.0f} %. Without cooperation: {_flow(now['ghost'])}, and "
+            f"{giver} gives {-now['into ' + giver]:.0f} kW to others. {_flow(now['upstream'])}; the most loaded line "
+            f"or transformer is at {100 * now['loading']:.0f} %. Without cooperation: {_flow(now['ghost'])}, and "
             f"{100 * now['ghost loading']:.0f} %."
         )
         return "Neighbours share the sun", text, (giver,)
@@ -144,8 +150,8 @@ class Story:
     def _scene_1(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
         del now
         text = (
-            f"A cloud takes {100 * (1 - CLOUD_LEAVES):.0f} % of the sun from {len(self._cast.shaded)} cells. No forecast "
-            "knew. Until they plan again, what is missing comes over their ties."
+            f"A cloud takes {100 * (1 - CLOUD_LEAVES):.0f} % of the sun from {len(self._cast.shaded)} cells. "
+            "No forecast knew. Until they plan again, what is missing comes over their ties."
         )
         engine.say(
             self._card("cloud", "information", f"Cloud over {self._cast.shaded[0]}", text, CLOUD, CLOUD + CLOUD_MINUTES)
@@ -155,12 +161,16 @@ class Story:
     def _scene_2(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
         helper = engine.scenario.archipelago.cell[int(now["helper"])].id
         before = self._before
-        text = (
-            f"Cells have planned again. The shaded ones {_turned(before['shaded'], now['shaded'])}. "
-            f"Sun that was curtailed elsewhere fell from {before['curtailed']:.0f} to {now['curtailed']:.0f} kW; "
-            f"stores of the others {_stores(before['others'], now['others'])}, most in {helper}."
-        )
-        return "Neighbours help", text, (helper, *self._cast.shaded)
+        text = f"Cells have planned again. The shaded ones {_turned(before['shaded'], now['shaded'])}."
+        if before["curtailed"] > now["curtailed"] + 10.0:
+            text += (
+                f" There is room for the others' sun: {before['curtailed']:,.0f} kW of it were held back, "
+                f"now {now['curtailed']:,.0f} kW are."
+            )
+        stores = now["others"] > before["others"] + 10.0
+        if stores:
+            text += f" Their stores {_stores(before['others'], now['others'])}, most in {helper}."
+        return "Neighbours help", text, (*((helper,) if stores else ()), *self._cast.shaded)
 
     def _killed_text(self) -> str:
         return (
@@ -179,14 +189,17 @@ class Story:
     def _scene_4(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]] | None:
         if not engine.apart or not self._cast.killed:
             return None
-        text = f"The process of {self._cast.killed} was started again. It knows nothing of before and agrees at once."
+        text = (
+            f"The process of {self._cast.killed} was started again. It knows nothing of before and agrees at once. "
+            f"While nobody watched over its devices the most loaded line or transformer rose to {100 * self._worst:.0f} %."
+        )
         return "It is back", text, (self._cast.killed,)
 
     def _scene_5(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
         way = "export" if self._limits_export else "import"
         text = (
-            f"The grid operator limits {way} to {self._limit_kw:.0f} kW for an hour. Only the head of the area is told; "
-            f"prices carry it to every cell. {_flow(now['upstream'])}. Without cooperation: {_flow(now['ghost'])}."
+            f"The grid operator limits {way} to {self._limit_kw:,.0f} kW for an hour. Only the head of the area "
+            f"is told; prices carry it on. {_flow(now['upstream'])}. Without cooperation: {_flow(now['ghost'])}."
         )
         engine.say(
             self._card(
@@ -204,11 +217,7 @@ class Story:
         left = engine.left
         if left is None or self.cannot_lose:
             return None
-        lines = []
-        for one in left.islands:
-            low, high = float(one.traces.nadir_hz[0]), float(one.traces.peak_hz[0])
-            back = back_after_s(one.traces, engine.scenario.grid.f_hz)
-            lines.append(f"{one.name} lives on: between {low:.2f} and {high:.2f} Hz, back after {back:.1f} s")
+        lines = [_lives_on(one, engine.scenario.grid.f_hz) for one in left.islands]
         dark = [one.cell for one in left.dark]
         reasons = _short(left.dark[0].why[0]) if left.dark else ""
         text = "The main grid is lost. " + ". ".join(lines) + ("." if lines else "No cell can form an island.")
@@ -233,7 +242,10 @@ class Story:
 
     def _scene_8(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
         del engine, now
-        text = "The same five hours with and without cooperation: same weather, same events, every figure from AC power flow."
+        text = (
+            "The same five hours with and without cooperation: the same weather and events, every figure from AC power "
+            "flow. From here on it goes on, and you may act."
+        )
         return "The score", text, ()
 
     def _card(
@@ -257,6 +269,17 @@ class Story:
             cell=self._cast.killed if name == "killed" else "",
             children=children or [],
         )
+
+
+def _lives_on(one: LeftIsland, f_hz: float) -> str:
+    from archipel.strategies.first_seconds import SECONDS, back_after_s
+
+    low, high = float(one.traces.nadir_hz[0]), float(one.traces.peak_hz[0])
+    after = back_after_s(one.traces, f_hz)
+    back = (
+        f"back at {f_hz:g} Hz after {after:.1f} s" if np.isfinite(after) else f"still turning back after {SECONDS:g} s"
+    )
+    return f"{one.name} lives on, between {low:.2f} and {high:.2f} Hz and {back}"
 
 
 def _flow(kw: float) -> str:

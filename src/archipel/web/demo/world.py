@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archipel.devices import State
-from archipel.model import Floats, Scenario, StrategyResult
+from archipel.model import Floats, StrategyResult
 from archipel.report.tally import day_ahead
-from archipel.strategies.distributed import Distributed
-from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Decision, Seen, Strategy
 from archipel.twin.course import Course
 from archipel.twin.plant import Happened
 from archipel.web.columns import FrameBuilder
-from archipel.web.demo.outage import Outage
+
+if TYPE_CHECKING:
+    from archipel.strategies.distributed import Distributed
+    from archipel.web.demo.outage import Outage
 
 MINUTE = timedelta(minutes=1)
 RULES, COOPERATING, FOLLOWING, NO_ANSWER = 4.0, 0.0, 1.0, 5.0
 """Levels of the ladder, see docs/reference/api.md."""
-MODES = {
-    "connected": 0, "islanding": 1, "island": 2, "resynchronising": 3, "reconnected": 4, "degraded": 5, "black start": 6,
-}  # fmt: skip
+MODES = ("connected", "islanding", "island", "resynchronising", "reconnected", "degraded", "black start")
 DARK = 7.0
 
 
@@ -34,8 +33,8 @@ DARK = 7.0
 class Held:
     """A strategy whose leases a person may overrule, device by device, for a time."""
 
-    def __init__(self, inner: Distributed | Uncoordinated) -> None:
-        self.inner = inner
+    def __init__(self, inner: Strategy) -> None:
+        self._inner = inner
         self.name = inner.name
         self.holds: dict[int, tuple[float, datetime]] = {}
         """Power [kW] and until when, by device."""
@@ -43,7 +42,7 @@ class Held:
     def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
         """What the strategy decides, but for what is held."""
         self.holds = {device: held for device, held in self.holds.items() if held[1] > now}
-        decided = self.inner.decide(now, first_row, states, last)
+        decided = self._inner.decide(now, first_row, states, last)
         if not self.holds:
             return decided
         p_kw = decided.p_kw.copy()
@@ -56,16 +55,17 @@ class Held:
 class World:
     """The twin under one strategy, and what of it is seen."""
 
-    def __init__(
-        self, scenario: Scenario, strategy: Strategy, builder: FrameBuilder, start: datetime, steps: int, factor: float
-    ) -> None:
-        """`factor`: seconds of grid time in one second of the wall, for the age of what is not told any more."""
-        self.course = Course(scenario, strategy, start=start, steps=steps, dt_minutes=1)
+    def __init__(self, course: Course, builder: FrameBuilder, factor: float, cells: Distributed | None) -> None:
+        """`factor`: seconds of grid time in one second of the wall, for the age of what is not told any more.
+
+        `cells`: who agrees, None where nobody does.
+        """
+        self.course, self._agreeing = course, cells
+        scenario = course.scenario
         self.outage: Outage | None = None
         self.last: Happened | None = None
         self._build, self._factor = builder, factor
-        cells = scenario.archipelago.cell
-        self._cells = [cell.id for cell in cells]
+        self._cells = [cell.id for cell in scenario.archipelago.cell]
         self._parents = scenario.archipelago.parents()
         self._node_cell, self._device_cell = scenario.archipelago.node_cell, scenario.device_cell
         self._lost_at: dict[str, datetime] = {}
@@ -126,12 +126,10 @@ class World:
         return [row in own and own.get(parent) == own[row] for row, parent in enumerate(self._parents) if parent >= 0]
 
     def _levels(self, dead: frozenset[str]) -> Floats:
-        strategy = self.course.strategy
-        inner = strategy.inner if isinstance(strategy, Held) else strategy
-        if not isinstance(inner, Distributed) or self.outage is not None:
+        if self._agreeing is None or self.outage is not None:
             level = np.full(len(self._cells), RULES)
         else:
-            level = np.array([self._level(inner, name) for name in self._cells])
+            level = np.array([self._level(self._agreeing, name) for name in self._cells])
         level[[name in dead for name in self._cells]] = NO_ANSWER
         return level
 
@@ -150,7 +148,7 @@ class World:
         for island in self.outage.islands:
             since_s = (at - self.outage.begun) / timedelta(seconds=1)
             said = [one.after for one in island.left.life if one.at_s <= since_s + 60.0]
-            mode[island.cells] = MODES[said[-1]] if said else 0
+            mode[island.cells] = MODES.index(said[-1]) if said else 0
         return mode
 
     def _freeze(self, out: NDArray[np.float32], at: datetime, dead: frozenset[str]) -> None:
