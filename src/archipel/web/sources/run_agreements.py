@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast, final
 
@@ -32,6 +33,7 @@ class RunAgreements:
     def __init__(self, values: RunValues) -> None:
         self._values, self._run = values, values.run
         self.plans = RunPlans(values.run)
+        self._made: dict[str, list[datetime]] = {}
         self._entries: dict[str, list[dict[str, Any]]] = {}
 
     # ---------------------------------------------------------------- agreements
@@ -40,9 +42,9 @@ class RunAgreements:
         """(number from 1, row of the table `agreements`) of the newest plan made at or before a time."""
         if strategy not in self._entries:
             self._entries[strategy] = self._run.frame("agreements", strategy=strategy).to_pylist()
-        rows = self._entries[strategy]
-        number = sum(utc(row["time"]) <= time for row in rows)
-        return (number, rows[number - 1]) if number else None
+            self._made[strategy] = [utc(row["time"]) for row in self._entries[strategy]]
+        number = bisect_right(self._made[strategy], time)
+        return (number, self._entries[strategy][number - 1]) if number else None
 
     def at(self, strategy: str, time: datetime) -> Agreements:
         """Who agreed what, in the step that holds a time."""
@@ -133,6 +135,15 @@ class RunAgreements:
             ],
             level=level,
         )
+
+    def expected_price(self, strategy: str, node: int, time: datetime) -> float | None:
+        """Mean price over its horizon that the cell of a node expected in the plan in force [EUR/kWh]."""
+        archipelago = self._values.scenario.archipelago
+        cell = archipelago.cell[int(archipelago.node_cell[node])].id
+        plan = self.plans.plan(strategy, cell, time) if self.plans.kept else None
+        if plan is None or not np.isfinite(plan.columns["price_eur_per_kwh"]).all():
+            return None
+        return float(np.average(plan.columns["price_eur_per_kwh"], weights=plan.hours))
 
     def _only_true(self, strategy: str, cell: str, row: int, time: datetime) -> Belief:
         """Without a plan: what came, hour by hour, beside nothing believed."""

@@ -115,12 +115,13 @@ class RunValues:
         def get(table: str, column: str) -> Floats:
             if not self.columns.has(table, column):
                 return np.full(len(self._ids.get(table, ())), np.nan)
-            row = self._quarter(strategy, s) if table == "cells" else s
+            row = self.quarter(strategy, s) if table == "cells" else s
             return np.asarray(self.columns.get(strategy, table, column)[row], dtype=np.float64)
 
         return get
 
-    def _quarter(self, strategy: str, s: int) -> int:
+    def quarter(self, strategy: str, s: int) -> int:
+        """Row of the quarter-hourly table `cells` that holds a step."""
         return int(s * self.run.dt_h(strategy) / 0.25 + 1e-6)
 
     # ---------------------------------------------------------------- one element over time
@@ -137,6 +138,12 @@ class RunValues:
             raise NotShown(f"{table} {element}: found no such element; expected one of `GET /api/v1/area`")
         return self._row[table][element]
 
+    def whole(self, strategy: str, table: str, column: str) -> Single:
+        """A column of a table of the run, (steps, elements); NaN where the run does not have it."""
+        if self.columns.has(table, column):
+            return self.columns.get(strategy, table, column)
+        return np.full((self.run.steps(strategy, table), max(1, len(self._ids.get(table, ())))), np.nan, np.float32)
+
     def value(self, strategy: str, table: str, column: str, row: int, step: int) -> float:
         """One number of one step; NaN where it is not known."""
         values = self._series(strategy, table, column, row)
@@ -150,6 +157,13 @@ class RunValues:
             part: float(self.columns.get(strategy, "boundaries", name)[step, 2 * tie]) if there[part] else float("nan")
             for part, name in names.items()
         }
+
+    def node_price(self, strategy: str, node: int, step: int) -> float | None:
+        """Price of active power at a node [EUR/kWh]; None where it is not known."""
+        if not self.columns.has("nodes", "price_eur_per_kwh"):
+            return None
+        price = float(self.columns.get(strategy, "nodes", "price_eur_per_kwh")[step, node])
+        return price if np.isfinite(price) else None
 
     def boundary_v_pu(self, strategy: str, cell: int) -> Floats:
         """Voltage where a cell hangs on the one above, (steps,); of the root at the source."""
@@ -215,7 +229,7 @@ class RunValues:
         """What is in the tables as it is, or holds all the time."""
         count = self.steps(strategy)
         if column == "available_kw":
-            return self._one(strategy, "cells", column, cell)[[self._quarter(strategy, s) for s in range(count)]]
+            return self._one(strategy, "cells", column, cell)[[self.quarter(strategy, s) for s in range(count)]]
         if column == "price_eur_per_kwh":
             table, row = ("area", 0) if cell == 0 else ("boundaries", 2 * (cell - 1))
             return self._one(strategy, table, column, row)
