@@ -19,20 +19,18 @@ export function AgreementsScreen(_: ScreenProps) {
       {error && <p class="note" role="status">{error}</p>}
       {value && (
         <>
-          <div class="agreements-top">
-            <section class="panel" aria-labelledby="giving-title">
-              <header>
-                <h2 id="giving-title">Who gives whom</h2>
-                <p class="note">{clock(value.time, false)} UTC, metered; where nothing is metered, agreed</p>
-              </header>
-              <Giving ties={value.ties} />
-            </section>
-            <Plan plan={value.plan} />
-          </div>
+          <section class="panel" aria-labelledby="giving-title">
+            <header>
+              <h2 id="giving-title">Who gives whom</h2>
+              <p class="note">{clock(value.time, false)} UTC, metered; where nothing is metered, agreed</p>
+            </header>
+            <Giving ties={value.ties} />
+          </section>
+          <Plan plan={value.plan} />
           <section class="panel" aria-labelledby="ties-title">
             <header>
               <h2 id="ties-title">On every tie</h2>
-              <Legend />
+              {value.ties.some((tie) => tie.price_eur_per_kwh !== null) && <Legend />}
             </header>
             <Ties ties={value.ties} />
           </section>

@@ -60,7 +60,8 @@ function Flow({ tie, upper, lower, across, most }: { tie: TieAgreement; upper: S
   const low = middle(lower);
   const thick = gives ? 1.5 + 6.5 * Math.sqrt(gives.kw / most) : 1;
   if (across) {
-    const y = Math.max(top.y, low.y) + BOX.height + 10;
+    // Between neighbours at the middle of their boxes, behind whatever stands between.
+    const y = Math.max(top.y, low.y) + (top.y === low.y ? BOX.height / 2 : BOX.height + 10);
     return (
       <g>
         <title>{`${tie.tie}: ${gives ? `${gives.from} gives ${gives.to} ${kw(gives.kw)}` : "open, nothing flows"}`}</title>

@@ -7,7 +7,7 @@ import { known, num, percent, when } from "../../lib/say";
 /** How the plan in force came about. */
 export function Plan({ plan }: { plan: PlanRecord | null }) {
   return (
-    <section class="panel" aria-labelledby="plan-title">
+    <section class="panel plan" aria-labelledby="plan-title">
       <header>
         <h2 id="plan-title">The plan in force</h2>
         {plan && <p class="note">made {when(plan.time, false)} UTC</p>}

@@ -19,8 +19,11 @@ export function Ties({ ties }: { ties: TieAgreement[] }) {
   const across = (tie: TieAgreement): boolean => area.value!.cells.find((cell) => cell.id === tie.lower)?.parent !== tie.upper;
   const ordered = [...ties].sort((a, b) =>
     Number(across(a)) - Number(across(b)) || (place.get(a.lower)?.index ?? 0) - (place.get(b.lower)?.index ?? 0));
+  // What is true of all is said once.
+  const common = ties.length > 1 && ties.every((tie) => !tie.since) && mostly(ties.map((tie) => tie.why));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Agreements on every tie">
+      <p class="note">Power is positive into the cell named first.{common && ` Nothing holds: ${common}.`}</p>
       <table class="ties">
         <thead>
           <tr>
@@ -31,14 +34,27 @@ export function Ties({ ties }: { ties: TieAgreement[] }) {
           </tr>
         </thead>
         <tbody>
-          {ordered.map((tie) => <One key={tie.tie} tie={tie} depth={across(tie) ? 0 : (place.get(tie.lower)?.depth ?? 1) - 1} scale={scale} />)}
+          {ordered.map((tie) => <One key={tie.tie} tie={tie} depth={across(tie) ? 0 : (place.get(tie.lower)?.depth ?? 1) - 1} scale={scale} common={common || ""} />)}
         </tbody>
       </table>
     </div>
   );
 }
 
-function One({ tie, depth, scale }: { tie: TieAgreement; depth: number; scale: { low: number; high: number } }) {
+/** The text that at least two of three say; empty where there is none. */
+function mostly(texts: string[]): string {
+  const common = texts.find((text) => texts.filter((other) => other === text).length * 3 >= texts.length * 2);
+  return common ?? "";
+}
+
+interface OneProps {
+  tie: TieAgreement;
+  depth: number;
+  scale: { low: number; high: number };
+  common: string;
+}
+
+function One({ tie, depth, scale, common }: OneProps) {
   const apart = known(tie.agreed_kw) && known(tie.p_kw) ? tie.p_kw - tie.agreed_kw : null;
   const far = apart !== null && Math.abs(apart) > Math.max(APART_KW, APART * Math.abs(tie.agreed_kw!));
   const closed = frame.value?.ties.closed?.[rows.value.ties.get(tie.tie) ?? -1] !== 0;
@@ -57,7 +73,7 @@ function One({ tie, depth, scale }: { tie: TieAgreement; depth: number; scale: {
         ) : "–"}
       </td>
       <td class="price-column"><PriceBar tie={tie} scale={scale} /></td>
-      <td>{tie.since ? `${clock(tie.since, false)} to ${clock(tie.until, false)}` : <span class="note">{tie.why || "–"}</span>}</td>
+      <td>{tie.since ? `${clock(tie.since, false)} to ${clock(tie.until, false)}` : <span class="note">{tie.why === common ? "–" : tie.why || "–"}</span>}</td>
       <td>{tie.plan || "–"}</td>
       <td class="row-acts"><ActButtons kind="tie" element={tie.tie} without={[closed ? "close" : "open", tagged ? "tag" : "untag"]} small /></td>
     </tr>

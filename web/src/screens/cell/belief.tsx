@@ -28,7 +28,10 @@ export function BeliefPanel({ cell }: { cell: string }) {
 function Curves({ belief }: { belief: Belief }) {
   const times = belief.start.map((start) => Date.parse(start));
   const mark = frame.value?.time ?? Date.parse(belief.time);
-  const curves = belief.curves.filter((curve) => [...curve.believed, ...curve.true].some((value) => known(value) && value !== 0));
+  const order = Object.keys(curveTitles);
+  const curves = belief.curves
+    .filter((curve) => [...curve.believed, ...curve.true].some((value) => known(value) && value !== 0))
+    .sort((a, b) => (order.indexOf(a.name) + 99) % 99 - (order.indexOf(b.name) + 99) % 99);
   return (
     <div class="curves">
       {curves.map((curve) => {
@@ -41,8 +44,10 @@ function Curves({ belief }: { belief: Belief }) {
               times={times} unit={curve.unit} height={170} mark={mark} decimals={small ? 3 : 1}
               label={`${title}: believed and true, ${curve.unit}`}
               series={[
-                { label: "true", values: curve.true, step: true, look: "solid", color: "--draw-1" },
-                { label: "believed", values: curve.believed, step: true, look: "dashed", color: "--information" },
+                { label: "true", values: curve.true, step: true },
+                ...(curve.believed.some(known)
+                  ? [{ label: "believed", values: curve.believed, step: true, look: "dashed" as const, color: "--information" }]
+                  : []),
               ]}
             />
           </figure>

@@ -55,7 +55,7 @@ export function Devices({ area, frame, cell }: { area: Area; frame: Frame; cell:
           <thead>
             <tr>
               {columns.map((column) => (
-                <th key={column.by} scope="col" class={column.number ? "n" : ""}
+                <th key={column.by} scope="col" class={`${column.number ? "n" : ""} ${column.by === "node" || column.by === "kind" ? "roomy" : ""}`}
                   aria-sort={order.by === column.by ? (order.down ? "descending" : "ascending") : "none"}>
                   <button type="button" class="sort" onClick={() => setOrder({ by: column.by, down: order.by === column.by && !order.down })}>
                     {column.title}<span aria-hidden="true">{order.by === column.by ? (order.down ? " ▾" : " ▴") : ""}</span>
@@ -101,8 +101,8 @@ function One({ row, stored }: { row: DeviceRow; stored: boolean }) {
   return (
     <tr>
       <th scope="row">{row.id}</th>
-      <td>{kindWord(row.kind, 1)}</td>
-      <td>{row.node}</td>
+      <td class="roomy">{kindWord(row.kind, 1)}</td>
+      <td class="roomy">{row.node}</td>
       <td class="n value">{kw(row.p_kw)}</td>
       <td class="n value">{leased ? kw(row.p_kw_set) : idle ? "" : "–"}</td>
       {stored && <td class="n">{known(row.soc) && <Charge soc={row.soc} />}</td>}

@@ -170,6 +170,7 @@ function One({ area, frame, placed, symbol }: { area: Area; frame: Frame | null;
       <path class={`ol-line ol-${look}`} transform={transformer ? `translate(${x} ${y + 1}) scale(0.75)` : `translate(${x} ${y})`}
         d={transformer && closed ? TRANSFORMER : switchPath(closed)} />
       <CellText x={x + 17} y={y - 2} cell={other} />
+      {look !== "normal" && <text class={`ol-text ol-${look}`} x={x + 82} y={y - 2}>{percent(frame?.ties.loading?.[index])}</text>}
       {closed ? <Flow x={x + 17} y={y + 13} p_kw={known(p_kw) ? away * p_kw : undefined} />
         : <text class="ol-text" x={x + 17} y={y + 13}>open</text>}
     </g>

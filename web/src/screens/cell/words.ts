@@ -36,9 +36,12 @@ export function kindWord(kind: string, count: number): string {
 /** What nobody can set: it draws what it draws. */
 export const uncontrolled: ReadonlySet<string> = new Set(["load"]);
 
-/** Titles of the curves of a belief. */
+/** Titles of the curves of a belief, the ones people ask for first. */
 export const curveTitles: Record<string, string> = {
   p_kw: "Power from the cell above",
+  price_eur_per_kwh: "Price",
+  stored_kwh: "Stored energy",
+  soc: "State of charge",
   load_kw: "Load",
   vehicles_kw: "Vehicles",
   heat_kw: "Heat",
@@ -47,8 +50,5 @@ export const curveTitles: Record<string, string> = {
   charging_kw: "Batteries charge",
   discharging_kw: "Batteries give",
   own_kw: "Own balance, without child cells",
-  stored_kwh: "Stored energy",
-  soc: "State of charge",
-  price_eur_per_kwh: "Price",
   v_pu: "Voltage",
 };

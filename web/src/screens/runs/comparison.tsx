@@ -1,9 +1,9 @@
 import { api, Refusal } from "../../api/client";
 import type { RunInfo, Score } from "../../api/nouns";
 import { useAsked } from "../../lib/asked";
-import { known, num, when } from "../../lib/say";
+import { when } from "../../lib/say";
 import { span } from "../../store";
-import { barOf, bestOf } from "./compare";
+import { barOf, bestOf, shownAs } from "./compare";
 
 /** The strategies of a run side by side; without a run, the score of what is shown. */
 export function Comparison({ run }: { run: RunInfo | null }) {
@@ -40,7 +40,7 @@ function Figures({ score }: { score: Score }) {
         <thead>
           <tr>
             <th scope="col">Figure</th>
-            {score.strategies.map((name) => <th key={name} scope="col">{name}</th>)}
+            {score.strategies.map((name) => <th key={name} scope="col" class="n">{name}</th>)}
           </tr>
         </thead>
         <tbody>
@@ -55,7 +55,7 @@ function Figures({ score }: { score: Score }) {
                   const wins = best.has(name);
                   return (
                     <td key={name} class={wins ? "best" : ""}>
-                      <span class="figure">{say(value)}{wins && <><span aria-hidden="true"> ★</span><span class="quiet"> best</span></>}</span>
+                      <span class="figure">{shownAs(value)}{wins && <><span aria-hidden="true"> ★</span><span class="quiet"> best</span></>}</span>
                       {bar && (
                         <svg class="figure-bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
                           <rect x={100 * bar.from} width={Math.max(bar.length > 0 ? 0.6 : 0, 100 * bar.length)} height="6" />
@@ -71,10 +71,4 @@ function Figures({ score }: { score: Score }) {
       </table>
     </div>
   );
-}
-
-function say(value: number | null | undefined): string {
-  if (!known(value)) return "–";
-  const size = Math.abs(value);
-  return num(value, size >= 1000 ? 0 : size >= 10 ? 1 : size >= 0.01 || size === 0 ? 2 : 4);
 }
