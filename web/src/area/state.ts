@@ -61,10 +61,10 @@ function allByRules(frame: Frame): boolean {
   return frame.cells.level?.every((level) => level === RULES) ?? false;
 }
 
-/** Of a loading over its limit. */
+/** Of a loading over its limit. A plan that fills a line to its limit is well: nobody has to act. */
 export function loadingSaid(loading: number | undefined): Said | null {
   if (!known(loading) || loading < NEAR) return null;
-  return { severity: loading > 1 ? "alarm" : "action", words: `${num(loading * 100)} % loaded` };
+  return { severity: loading > 1 ? "alarm" : "information", words: `${num(loading * 100)} % loaded` };
 }
 
 /** A power into a cell, in a word for a person. */
