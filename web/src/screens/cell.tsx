@@ -7,7 +7,7 @@ import { Link, toCell } from "../lib/link";
 import { ago } from "../lib/say";
 import type { ScreenProps } from "../routes";
 import { area, cellAge, cellStale, commands, frame, rows } from "../store";
-import { BalanceBar } from "./cell/bar";
+import { CellBalance } from "./cell/bar";
 import { BeliefPanel } from "./cell/belief";
 import { Devices } from "./cell/devices";
 import { Diagram } from "./cell/diagram";
@@ -49,7 +49,7 @@ function One({ cell }: { cell: number }) {
         <div class="cell-side">
           <section class="panel" aria-labelledby="balance-title">
             <header><h2 id="balance-title">Balance</h2></header>
-            {shown ? <BalanceBar area={whole} frame={shown} cell={cell} /> : <p class="note">Nothing was measured yet.</p>}
+            {shown ? <CellBalance area={whole} frame={shown} cell={cell} stale={old} /> : <p class="note">Nothing was measured yet.</p>}
           </section>
           <section class="panel" aria-labelledby="facts-title">
             <header><h2 id="facts-title">How it is</h2></header>

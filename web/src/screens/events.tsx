@@ -29,7 +29,7 @@ export function EventsScreen(_: ScreenProps) {
     <div class="events-screen">
       <header class="screen-head">
         <h1>Events</h1>
-        {!grave && <p class="all-well"><Sev severity="compliant">{all.length === 0 ? "All is well, nothing has happened" : "All is well"}</Sev></p>}
+        {!grave && all.length > 0 && <p><Sev severity="compliant">All is well again</Sev></p>}
       </header>
       <section class="panel" aria-labelledby="day-title">
         <header>

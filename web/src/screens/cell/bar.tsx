@@ -1,17 +1,28 @@
 import type { Area } from "../../api/nouns";
 import type { Frame } from "../../api/frame";
+import type { Balance, Part } from "../../lib/balance";
+import { BalanceBar } from "../../lib/balance_bar";
 import { kw } from "../../lib/say";
-import { balanceOf, type Balance, type Part } from "./balance";
+import { balanceOf } from "./balance";
+
+/** Parts shorter than this share of the bar carry no readable words there; they are told below it. */
+const SHORT = 0.2;
 
 /** In and out of a cell as two bars of the same length: they always sum, the unknown is shown as unknown. */
-export function BalanceBar({ area, frame, cell }: { area: Area; frame: Frame; cell: number }) {
+export function CellBalance({ area, frame, cell, stale }: { area: Area; frame: Frame; cell: number; stale: boolean }) {
   const balance = measured(area, frame, cell);
+  const short = (parts: Part[]): string => parts
+    .filter((part) => part.p_kw < SHORT * balance.total_kw)
+    .map((part) => `${part.label} ${kw(part.p_kw)}`)
+    .join(" · ");
+  const into = short(balance.ins);
+  const out = short(balance.outs);
   return (
-    <div class="balance">
-      <Side title="In" parts={balance.ins} total={balance.total_kw} />
-      <Side title="Out" parts={balance.outs} total={balance.total_kw} />
-      {balance.missing.length > 0 && <p class="note">Not measured: {balance.missing.join(", ")}.</p>}
-    </div>
+    <>
+      <BalanceBar {...balance} stale={stale} />
+      {into && <p class="note balance-short">In, small: {into}</p>}
+      {out && <p class="note balance-short">Out, small: {out}</p>}
+    </>
   );
 }
 
@@ -26,27 +37,5 @@ function measured(area: Area, frame: Frame, cell: number): Balance {
       charging_kw: of("charging_kw"), discharging_kw: of("discharging_kw"), renewable_kw: of("renewable_kw"), children,
     },
     info.parent || "upstream",
-  );
-}
-
-function Side({ title, parts, total }: { title: string; parts: Part[]; total: number }) {
-  return (
-    <section class="balance-side" aria-label={`${title}: ${kw(total)}`}>
-      <h3><span>{title}</span><b class="value">{kw(total)}</b></h3>
-      <div class="balance-bar" aria-hidden="true">
-        {parts.map((part, index) => (
-          <span key={`${part.key}${index}`} class={`part part-${part.key}`} title={`${part.label} ${kw(part.p_kw)}`} style={{ flexGrow: part.p_kw }} />
-        ))}
-      </div>
-      <ul class="balance-parts">
-        {parts.map((part, index) => (
-          <li key={`${part.key}${index}`}>
-            <i class={`part part-${part.key}`} aria-hidden="true" />
-            <span>{part.label}</span>
-            <span class="value">{kw(part.p_kw)}</span>
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

@@ -1,5 +1,7 @@
+import { useMemo, useState } from "preact/hooks";
+
 import { api } from "../../api/client";
-import type { Belief, NeighbourView } from "../../api/nouns";
+import type { Belief, Curve, NeighbourView } from "../../api/nouns";
 import { useAsked } from "../../lib/asked";
 import { Link, toCell } from "../../lib/link";
 import { Plot } from "../../lib/plot";
@@ -25,35 +27,52 @@ export function BeliefPanel({ cell }: { cell: string }) {
   );
 }
 
+/** What people ask for first; the rest is folded. */
+const FIRST = new Set(["p_kw", "price_eur_per_kwh", "stored_kwh", "load_kw", "vehicles_kw", "renewable_kw"]);
+
 function Curves({ belief }: { belief: Belief }) {
-  const times = belief.start.map((start) => Date.parse(start));
-  const mark = frame.value?.time ?? Date.parse(belief.time);
+  const [open, setOpen] = useState(false);
   const order = Object.keys(curveTitles);
+  const place = (curve: Curve): number => (order.includes(curve.name) ? order.indexOf(curve.name) : order.length);
   const curves = belief.curves
     .filter((curve) => [...curve.believed, ...curve.true].some((value) => known(value) && value !== 0))
-    .sort((a, b) => (order.indexOf(a.name) + 99) % 99 - (order.indexOf(b.name) + 99) % 99);
+    .sort((a, b) => place(a) - place(b));
+  const rest = curves.filter((curve) => !FIRST.has(curve.name));
   return (
-    <div class="curves">
-      {curves.map((curve) => {
-        const title = curveTitles[curve.name] ?? curve.name;
-        const small = curve.unit === "EUR/kWh" || curve.unit === "p.u." || curve.unit === "1";
-        return (
-          <figure key={curve.name}>
-            <figcaption>{title}</figcaption>
-            <Plot
-              times={times} unit={curve.unit} height={170} mark={mark} decimals={small ? 3 : 1}
-              label={`${title}: believed and true, ${curve.unit}`}
-              series={[
-                { label: "true", values: curve.true, step: true },
-                ...(curve.believed.some(known)
-                  ? [{ label: "believed", values: curve.believed, step: true, look: "dashed" as const, color: "--information" }]
-                  : []),
-              ]}
-            />
-          </figure>
-        );
-      })}
-    </div>
+    <>
+      <div class="curves">
+        {curves.filter((curve) => FIRST.has(curve.name)).map((curve) => <One key={curve.name} belief={belief} curve={curve} />)}
+      </div>
+      {rest.length > 0 && (
+        <details class="more-curves" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+          <summary>{rest.length} more: {rest.map((curve) => titleOf(curve).toLowerCase()).join(", ")}</summary>
+          {open && <div class="curves">{rest.map((curve) => <One key={curve.name} belief={belief} curve={curve} />)}</div>}
+        </details>
+      )}
+    </>
+  );
+}
+
+const titleOf = (curve: Curve): string => curveTitles[curve.name] ?? curve.name;
+
+function One({ belief, curve }: { belief: Belief; curve: Curve }) {
+  const times = useMemo(() => belief.start.map((start) => Date.parse(start)), [belief]);
+  const mark = frame.value?.time ?? Date.parse(belief.time);
+  const title = titleOf(curve);
+  return (
+    <figure>
+      <figcaption>{title}</figcaption>
+      <Plot
+        times={times} unit={curve.unit} height={180} mark={mark} decimals={curve.unit.startsWith("k") ? 1 : 3}
+        label={`${title}: believed and true, ${curve.unit}`}
+        series={[
+          { label: "true", values: curve.true, step: true },
+          ...(curve.believed.some(known)
+            ? [{ label: "believed", values: curve.believed, step: true, look: "dashed" as const, color: "--information" }]
+            : []),
+        ]}
+      />
+    </figure>
   );
 }
 

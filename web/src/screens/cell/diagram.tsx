@@ -1,10 +1,11 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
 import type { Area } from "../../api/nouns";
 import type { Frame } from "../../api/frame";
 import { toCell } from "../../lib/link";
 import { known, kw, percent, pu } from "../../lib/say";
 import { go, href } from "../../router";
+import { useWidth } from "../width";
 import { kindWord } from "./words";
 import { highestLoading, ofLoading, ofVoltage, voltages, worse } from "./limits";
 import { DOWN, place, type Placed, type Symbol } from "./oneline";
@@ -41,18 +42,6 @@ export function Diagram({ area, frame, cell }: Props) {
       {drawing.rows.length === 0 && <p class="note">This cell has no nodes of its own.</p>}
     </div>
   );
-}
-
-function useWidth() {
-  const box = useRef<HTMLDivElement>(null);
-  const [width, set] = useState(0);
-  useEffect(() => {
-    if (!box.current) return;
-    const watch = new ResizeObserver(([entry]) => set(Math.floor(entry!.contentRect.width)));
-    watch.observe(box.current);
-    return () => watch.disconnect();
-  }, []);
-  return [box, width] as const;
 }
 
 /** The tie to the cell above, or of the root the connection upstream. */
