@@ -36,7 +36,7 @@ export function EventsScreen(_: ScreenProps) {
           <h2 id="day-title">The day</h2>
           <p class="note">choose a moment to go there</p>
         </header>
-        <Timeline cards={kept} />
+        <Timeline known={all} keep={(card) => passes(card, shown, false, words)} />
       </section>
       <div class="sieve">
         <div class="chips" role="group" aria-label="Severities shown">

@@ -1,28 +1,24 @@
 import { useMemo, useState } from "preact/hooks";
 
-import { api } from "../../api/client";
 import type { Belief, Curve, NeighbourView } from "../../api/nouns";
-import { useAsked } from "../../lib/asked";
 import { Link, toCell } from "../../lib/link";
 import { Plot } from "../../lib/plot";
 import { known, kw, price, when } from "../../lib/say";
-import { asked, frame } from "../../store";
+import { frame } from "../../store";
 import { curveTitles } from "./words";
 
-/** What the cell believed at the shown moment, beside what was true. */
-export function BeliefPanel({ cell }: { cell: string }) {
-  const { value: belief, error, waiting } = useAsked((signal) => api.belief({ cell, ...asked.value }, signal), [cell]);
+/** Curves of what the cell believed at the shown moment, beside what was true. */
+export function BeliefPanel({ belief, error }: { belief: Belief | null; error: string }) {
   return (
-    <section class="panel belief" aria-labelledby="belief-title" aria-busy={waiting}>
+    <section class="panel belief" aria-labelledby="belief-title">
       <header>
         <h2 id="belief-title">Belief beside truth</h2>
         {belief && <p class="note">{belief.made
           ? `Plan of ${when(belief.made, false)} UTC, ${belief.level}. Dashed: what it believed; solid: what happened.`
-          : `It had no plan then (${belief.level}).`}</p>}
+          : `It had no plan then (${belief.level}). Solid: what happened.`}</p>}
       </header>
       {error && <p class="note" role="status">{error}</p>}
       {belief && belief.curves.length > 0 && <Curves belief={belief} />}
-      {belief && <Neighbours belief={belief} />}
     </section>
   );
 }
@@ -80,25 +76,26 @@ const STATES: Record<NeighbourView["state"], string> = {
   agreed: "agreed", stale: "stale: its last word is old", silent: "silent", unknown: "not known",
 };
 
-function Neighbours({ belief }: { belief: Belief }) {
-  if (belief.neighbours.length === 0) return null;
+/** What it thought of each neighbour, and why. */
+export function Neighbours({ belief }: { belief: Belief | null }) {
+  if (!belief || belief.neighbours.length === 0) return null;
   const moment = Date.parse(belief.time);
   const at = belief.start.filter((start) => Date.parse(start) <= moment).length - 1;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="What it thought of its neighbours">
+    <section class="panel" aria-labelledby="neighbours-title">
+      <header><h2 id="neighbours-title">What it thought of its neighbours</h2></header>
+      <div class="scroll" tabIndex={0} role="region" aria-label="What it thought of its neighbours">
       <table class="neighbours">
-        <caption>What it thought of its neighbours</caption>
         <thead>
           <tr>
-            <th scope="col">Neighbour</th><th scope="col">Tie</th><th scope="col">It took it for</th>
-            <th scope="col" class="n">Agreed, as it held</th><th scope="col" class="n">Price</th><th scope="col">Over the plan</th>
+            <th scope="col">Neighbour</th><th scope="col">It took it for</th>
+            <th scope="col" class="n">Agreed</th><th scope="col" class="n">Price</th><th scope="col">Over the plan</th>
           </tr>
         </thead>
         <tbody>
           {belief.neighbours.map((view) => (
             <tr key={view.tie}>
-              <th scope="row"><Link to={toCell(view.neighbour)}>{view.neighbour}</Link></th>
-              <td>{view.tie}</td>
+              <th scope="row"><Link to={toCell(view.neighbour)}>{view.neighbour}</Link> <span class="note">{view.tie}</span></th>
               <td>
                 <span class={view.state === "agreed" ? "" : "is-binds"}>{STATES[view.state]}</span>
                 {view.why && <span class="note"> {view.why}</span>}
@@ -110,7 +107,8 @@ function Neighbours({ belief }: { belief: Belief }) {
           ))}
         </tbody>
       </table>
-    </div>
+      </div>
+    </section>
   );
 }
 
