@@ -1,3 +1,5 @@
+import { useEffect } from "preact/hooks";
+
 import type { TieAgreement } from "../../api/nouns";
 import { toCell } from "../../lib/link";
 import { known, kw } from "../../lib/say";
@@ -19,6 +21,8 @@ export function Giving({ ties }: { ties: TieAgreement[] }) {
   const [box, room] = useWidth();
   const spots = spotsOf(area.value!.cells);
   const leaves = Math.max(...spots.map((spot) => spot.x)) + 1;
+  // The root is what one looks for first.
+  useEffect(() => box.current?.scrollTo({ left: (box.current.scrollWidth - room) / 2 }), [room > 0]);
   if (leaves > LEAVES_MAX) return <p class="note">Too many cells for one picture; the table below is in the order of the tree.</p>;
   const at = new Map(spots.map((spot) => [spot.id, spot]));
   const most = Math.max(1, ...ties.map((tie) => Math.abs(tie.p_kw ?? tie.agreed_kw ?? 0)));

@@ -4,13 +4,14 @@ import { useAsked } from "../../lib/asked";
 import { clock } from "../../lib/say";
 import { seek } from "../../replay";
 import { at, frame, span, strategy } from "../../store";
+import { useWidth } from "../width";
 import { marksOf, severities, type Mark } from "./groups";
 
-const LINE = 9;
+const LINE = 8;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** More lines than this are drawn over each other: the list says the rest. */
-const LINES_MAX = 4;
+const LINES_MAX = 7;
 const WORDS = { alarm: "Alarm", action: "Action", compliant: "Compliant", information: "Information" } as const;
 
 /** The day of a moment: in replay all of it, live the last 24 h. */
@@ -28,18 +29,20 @@ export function Timeline({ known, keep }: { known: Card[]; keep: (card: Card) =>
   const { start, end } = dayOf(moment);
   const replay = at.value !== null;
   const way = strategy.value;
+  const [box, room] = useWidth();
   // What comes later than the moment shown is part of the day as well.
   const { value: whole } = useAsked(
     (signal) => (replay ? api.cards({ time: new Date(end).toISOString(), strategy: way }, signal) : Promise.resolve(null)),
     [start, way, replay], 60_000,
   );
-  const marks = marksOf((whole ?? known).filter(keep), start, end, whole ? end : moment);
+  const marks = marksOf(together(known, whole).filter(keep), start, end, whole ? end : moment);
   const lanes = severities.map((_, lane) => {
     const lines = Math.max(0, ...marks.filter((mark) => mark.lane === lane).map((mark) => mark.line + 1));
     return Math.max(2, Math.min(LINES_MAX, lines)) * LINE + 4;
   });
   const tops = lanes.map((_, lane) => lanes.slice(0, lane).reduce((sum, height) => sum + height, 0));
   const height = lanes.reduce((sum, one) => sum + one, 0);
+  const scale = hours(start, end, Math.max(2, room / 80));
   const x = (time: number): number => (100 * (time - start)) / Math.max(1, end - start);
   const y = (mark: Mark<Card>): number => tops[mark.lane]! + 3 + (mark.line % LINES_MAX) * LINE;
   const go = (event: MouseEvent & { currentTarget: SVGSVGElement }): void => {
@@ -51,11 +54,11 @@ export function Timeline({ known, keep }: { known: Card[]; keep: (card: Card) =>
       <ul class="timeline-lanes" aria-hidden="true">
         {severities.map((severity, lane) => <li key={severity} style={{ height: `${lanes[lane]}px` }}>{WORDS[severity]}</li>)}
       </ul>
-      <div class="timeline-day">
+      <div class="timeline-day" ref={box}>
         <svg viewBox={`0 0 100 ${height}`} height={height} preserveAspectRatio="none" onClick={go} role="img"
           aria-label={`${marks.length} cards between ${clock(start, false)} and ${clock(end, false)}; the list below goes to each of them`}>
           {tops.map((top, lane) => <path key={lane} class="timeline-lane" d={`M0 ${top + lanes[lane]!}H100`} vector-effect="non-scaling-stroke" />)}
-          {hours(start, end).map((hour) => (
+          {scale.map((hour) => (
             <path key={hour} class="timeline-hour" d={`M${x(hour)} 0V${height}`} vector-effect="non-scaling-stroke" />
           ))}
           {marks.map((mark) => (
@@ -67,7 +70,7 @@ export function Timeline({ known, keep }: { known: Card[]; keep: (card: Card) =>
           <path class="timeline-now" d={`M${x(moment)} 0V${height}`} vector-effect="non-scaling-stroke" />
         </svg>
         <div class="timeline-scale note" aria-hidden="true">
-          {hours(start, end).map((hour) => (
+          {scale.map((hour) => (
             <span key={hour} class={x(hour) < 4 ? "first" : x(hour) > 96 ? "last" : ""} style={{ left: `${x(hour)}%` }}>{clock(hour, false)}</span>
           ))}
         </div>
@@ -76,10 +79,17 @@ export function Timeline({ known, keep }: { known: Card[]; keep: (card: Card) =>
   );
 }
 
-/** Full hours of the scale, at most nine of them. */
-function hours(start: number, end: number): number[] {
+/** Cards of the whole day; those of the moment with the severity they have at that moment. */
+function together(known: Card[], whole: Card[] | null): Card[] {
+  if (!whole) return known;
+  const now = new Map(known.map((card) => [card.id, card]));
+  return whole.map((card) => ({ ...card, severity: now.get(card.id)?.severity ?? card.severity }));
+}
+
+/** Full hours of the scale, at most `most` of them. */
+function hours(start: number, end: number, most: number): number[] {
   const span_h = (end - start) / HOUR_MS;
-  const step = [1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24].find((one) => span_h / one <= 9) ?? 48;
+  const step = [1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24].find((one) => span_h / one <= most) ?? 48;
   const first = Math.ceil(start / (step * HOUR_MS)) * step * HOUR_MS;
   const marks: number[] = [];
   for (let time = first; time <= end; time += step * HOUR_MS) marks.push(time);
