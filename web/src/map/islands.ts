@@ -31,7 +31,7 @@ function placeOf(layout: Layout, view: View, i: number): Place | null {
   return out ? null : place;
 }
 
-/** The discs under ties and nodes. */
+/** The discs over ties and under nodes; open ones let the ties through. */
 export function drawGround(
   ctx: CanvasRenderingContext2D, area: Area, frame: Frame | null, layout: Layout, view: View, inks: Inks,
   looks: Look[], selected: number,
@@ -44,7 +44,9 @@ export function drawGround(
     ctx.beginPath();
     ctx.arc(at.x, at.y, at.r, 0, 2 * Math.PI);
     ctx.fillStyle = looks[i]?.stale ? inks.ground : give && at.open < 0.5 ? inks.line4 : inks.raised;
+    ctx.globalAlpha = 1 - 0.92 * at.open;
     ctx.fill();
+    ctx.globalAlpha = 1;
     ctx.strokeStyle = worst ? inkOf(worst, inks) : i === selected ? inks.accent : inks.line2;
     ctx.lineWidth = worst ? 3 : i === selected ? 3 : 1;
     ctx.setLineDash(looks[i]?.stale ? [4, 4] : []);

@@ -166,7 +166,7 @@ function nodesIn(
   return { x, y };
 }
 
-const BENDS = [0.3, -0.3, 0.45, -0.45, 0.6, -0.6, 0.8, -0.8, 1, -1];
+const BENDS = [0.3, -0.3, 0.45, -0.45];
 
 /** The smallest bend at which a tie crosses as few islands as possible. */
 function bendOf(islands: Island[], upper: number, lower: number): number {

@@ -1,4 +1,4 @@
-// The moving picture: four canvases over each other (islands, ties, nodes and lines, words) and one loop. Only ties move in
+// The moving picture: four canvases over each other (ties, islands, nodes and lines, words) and one loop. Only ties move in
 // every frame; the others are drawn again when the view or the values changed.
 import type { Area } from "../api/nouns";
 import type { Frame } from "../api/frame";
@@ -208,7 +208,7 @@ export class Scene {
     this.dirty = false;
     const { frame, looks } = this.values;
     this.lines = tieLines(this.area, this.layout, this.rowOf, this.view);
-    drawGround(this.ready(0), this.area, frame, this.layout, this.view, this.inks, looks, this.selected);
+    drawGround(this.ready(1), this.area, frame, this.layout, this.view, this.inks, looks, this.selected);
     this.net.draw(this.view, devicePixelRatio, this.options.bench);
     drawWords(this.ready(3), this.area, frame, this.layout, this.view, this.inks, looks, this.hovered);
   }
@@ -216,7 +216,7 @@ export class Scene {
   private redrawTies(phase_s: number): void {
     const { frame, stale } = this.values;
     drawTies(
-      this.ready(1), this.area, frame, this.lines, this.inks, this.still.matches ? 0.5 : phase_s, stale,
+      this.ready(0), this.area, frame, this.lines, this.inks, this.still.matches ? 0.5 : phase_s, stale,
       this.upstream(), frame?.area.upstream_p_kw?.[0] ?? NaN,
     );
   }
