@@ -135,7 +135,9 @@ class FrameBuilder:
         shut = np.asarray(self._tie_closed if closed is None else closed, dtype=np.float64)
         into, q = self.metered(p_kw), self.metered(q_kvar)
         flow = np.where((shut == 0.0) & np.isnan(into), 0.0, into)  # what is not known stays so, but over closed ties
-        own = np.bincount(self._tie_lower, flow, self._cells) - np.bincount(self._tie_upper, flow, self._cells)
+        own = np.zeros(self._cells)
+        np.add.at(own, self._tie_lower, flow)
+        np.subtract.at(own, self._tie_upper, flow)
         own[0] += upstream_p_kw
         if device_p_kw is not None and len(self._soft):
             own = own - self._sum(self._soft, device_p_kw[self._soft])

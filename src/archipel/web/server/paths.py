@@ -1,4 +1,4 @@
-"""Every path of the API in one list: routing, the checks of query strings and the OpenAPI description are made from it."""
+"""Every path of the API in one list: routes, checks of query strings and the OpenAPI description come from it."""
 
 from __future__ import annotations
 
