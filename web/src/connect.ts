@@ -4,8 +4,9 @@ import { events } from "./api/events";
 import { telemetry } from "./api/telemetry";
 import type { Card, CommandState } from "./api/nouns";
 import {
-  area, asked, at, cards, commands, frame, heard, link, me, now, offset, replaying, score, span, story, strategy, trouble,
+  area, asked, at, cards, commands, heard, link, me, now, offset, replaying, score, span, story, strategy, trouble,
 } from "./store";
+import { showLive } from "./live";
 import { followReplay } from "./replay";
 import { startPlace } from "./router";
 import { effect } from "@preact/signals";
@@ -51,7 +52,7 @@ function listen(): void {
         learnOffset(f.measured);
         const s = span.value;
         if (s && f.time > Date.parse(s.end)) span.value = { ...s, end: new Date(f.time).toISOString() };
-        if (at.value === null) frame.value = f;
+        if (at.value === null) showLive(f);
       },
       open: alive,
       lost: () => {

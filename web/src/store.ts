@@ -9,7 +9,7 @@ export const area = signal<Area | null>(null);
 export const span = signal<Span | null>(null);
 /** The frame on the screen: the newest when live, the one at `at` in replay; null where none is known. */
 export const frame = signal<Frame | null>(null);
-/** The same moment under the second strategy (replay of runs only), else null. */
+/** The same moment without coordination, where that is known, else null; live only its tables `area` and `cells`. */
 export const beside = signal<Frame | null>(null);
 /** Moment in replay [ms since 1970]; null: live, now. */
 export const at = signal<number | null>(null);

@@ -30,9 +30,21 @@ test("a card passes with all words, in any of its texts, and its severity shown"
   assert.ok(!passes({ ...one, ended: "2016-05-26T13:00:00Z" }, all, true, ""));
 });
 
-test("marks lie where their time is and open cards last until the end", () => {
+test("marks lie where their time is and open cards last until now", () => {
   const day = Date.parse("2016-05-26T00:00:00Z");
-  const [mark] = marksOf([card("a", {})], day, day + 86_400_000);
-  assert.deepEqual([mark!.from, mark!.to, mark!.lane], [0.5, 1, 3]);
-  assert.deepEqual(marksOf([card("b", { begun: "2016-05-28T00:00:00Z" })], day, day + 86_400_000), []);
+  const end = day + 86_400_000;
+  const [mark] = marksOf([card("a", {})], day, end, day + 64_800_000);
+  assert.deepEqual([mark!.from, mark!.to, mark!.lane], [0.5, 0.75, 3]);
+  assert.deepEqual(marksOf([card("b", { begun: "2016-05-28T00:00:00Z" })], day, end, end), []);
+});
+
+test("no two marks of a severity lie over each other", () => {
+  const day = Date.parse("2016-05-26T00:00:00Z");
+  const hour = (h: number) => new Date(day + h * 3_600_000).toISOString();
+  const cards = [[1, 5], [2, 3], [4, 6], [3, 4], [23.99, 24]].map(([from, to], i) => card(String(i), { begun: hour(from!), ended: hour(to!) }));
+  const marks = marksOf(cards, day, day + 86_400_000, day);
+  for (const a of marks) for (const b of marks) {
+    if (a !== b && a.line === b.line) assert.ok(a.to <= b.from || b.to <= a.from);
+  }
+  assert.equal(Math.max(...marks.map((mark) => mark.line)), 1);
 });

@@ -24,7 +24,10 @@ def add_parsers(subparsers: Any) -> None:
         "itself: neighbours share the sun, a cloud passes, a cell's process is killed, the connection is limited, the\n"
         "main grid is lost. Then the score beside the same minute without cooperation. It goes on until Ctrl-C, and\n"
         "whoever came by the printed link may act. Needs no configuration, no account and no internet.",
-        epilog="examples:\n  archipel demo\n  archipel demo --no-browser --port 8800\n  archipel demo --once --no-browser",
+        epilog="examples:\n"
+        "  archipel demo\n"
+        "  archipel demo --no-browser --port 8800\n"
+        "  archipel demo --once --no-browser --speed 4",
     )
     one.add_argument("--seed", type=_seed, default=1, metavar="N", help="the same seed, the same numbers (default: 1)")
     one.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"default: {PORT}, or the next free; 0: any")
@@ -32,7 +35,10 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="a factor, 0.1 to 10 (default: 1)")
     one.add_argument("--once", action="store_true", help="end after the first minute, and print the score")
     one.add_argument(
-        "--scenario", default="district", metavar="SCENARIO", help="another one with sun and a main grid, shipped or own"
+        "--scenario",
+        default="district",
+        metavar="SCENARIO",
+        help="another with sun and a main grid, shipped or own",
     )
     one.set_defaults(func=demo_command)
 
@@ -58,9 +64,9 @@ def demo_command(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, source: DemoSource) -> int:
     import tempfile
-    import webbrowser
     from pathlib import Path
 
+    from archipel.cli.serve_command import open_browser
     from archipel.web.server import Settings, run_server, serving, sign_in_link
 
     with tempfile.TemporaryDirectory(prefix="archipel-demo-") as folder:
@@ -71,7 +77,7 @@ def _serve(args: argparse.Namespace, source: DemoSource) -> int:
             sys.stdout.write(f"archipel demo: {link}\n(the link signs in once; Ctrl-C ends everything)\n")
             sys.stdout.flush()
             if not args.no_browser:
-                webbrowser.open(link)
+                open_browser(link)
 
         if not args.once:
             run_server(source, settings, port=args.port, on_ready=ready)

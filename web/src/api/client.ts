@@ -70,7 +70,7 @@ export const api = {
   signOut: async () => {
     await ask("DELETE", "session");
   },
-  frame: async (query: { time: string; strategy?: string; tables?: string }, signal?: AbortSignal) =>
+  frame: async (query: { time?: string; strategy?: string; tables?: string }, signal?: AbortSignal) =>
     (await ask("GET", "frame", { query, bytes: true, ...(signal && { signal }) })).arrayBuffer(),
   frames: async (
     query: { start: string; end: string; step_s: number; strategy?: string; tables?: string },

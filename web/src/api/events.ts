@@ -1,6 +1,6 @@
 // Server-sent events. The browser comes back by itself with Last-Event-ID; after a refusal it gives up, so we ask again.
 import { address } from "./client";
-import type { Card, CommandState, Scene, Score, Span } from "./nouns";
+import type { Card, CommandState, Happening, Scene, Score, Span } from "./nouns";
 
 const AGAIN_MS = 3000;
 
@@ -28,7 +28,8 @@ export function events(on: Listeners): { close(): void } {
     for (const kind of KINDS) {
       source.addEventListener(kind, (event: MessageEvent<string>) => {
         // The body is what `kind` says it is: both are written by the same record of the server.
-        (on[kind] as (body: unknown) => void)(JSON.parse(event.data));
+        const happening = JSON.parse(event.data) as Happening;
+        (on[kind] as (body: unknown) => void)(happening.body);
       });
     }
   };

@@ -28,3 +28,4 @@ export type Score = S["Score"];
 export type RunInfo = S["RunInfo"];
 export type Me = S["Me"];
 export type Role = Me["role"];
+export type Happening = S["Happening"];

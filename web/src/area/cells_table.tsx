@@ -1,6 +1,6 @@
 import { Link, toCell } from "../lib/link";
 import { Sev } from "../lib/marks";
-import { ago, kw, levelName, modeName, num, percent } from "../lib/say";
+import { ago, known, kw, levelName, modeName, num, percent } from "../lib/say";
 import { area, cellAge, cellStale, frame } from "../store";
 import { cellLimits, cellSaid, gives } from "./state";
 
@@ -15,7 +15,7 @@ export function CellsTable({ selected, select }: { selected: number; select: (ce
         <thead>
           <tr>
             <th scope="col">Cell</th><th scope="col" class="n">Power</th><th scope="col" class="n">Stored</th>
-            <th scope="col" class="n">EUR/kWh</th><th scope="col">State</th>
+            <th scope="col" class="n">€/kWh</th><th scope="col">State</th>
           </tr>
         </thead>
         <tbody>
@@ -27,13 +27,13 @@ export function CellsTable({ selected, select }: { selected: number; select: (ce
             return (
               <tr key={cell.id} class={i === selected ? "picked" : ""} onClick={() => select(i)}>
                 <th scope="row"><Link to={toCell(cell.id)}>{cell.id}</Link></th>
-                <td class={v}><span class="verb">{gives(c?.p_kw?.[i])}</span> {kw(abs(c?.p_kw?.[i]))}</td>
+                <td class={v}><span class="verb">{verb(cell.parent === "", c?.p_kw?.[i])}</span> {kw(abs(c?.p_kw?.[i]))}</td>
                 <td class={v}>{cell.devices.battery || Number.isFinite(c?.soc?.[i]) ? percent(c?.soc?.[i]) : "–"}</td>
                 <td class={v}>{num(c?.price_eur_per_kwh?.[i], 3)}</td>
                 <td>
                   {stale && <Sev severity="alarm">{said[0]?.words === "does not answer" ? said[0].words : `${ago(cellAge(i))} old`}</Sev>}
                   {!stale && said[0] && <Sev severity={said[0].severity}>{said.map((s) => s.words).join(", ")}</Sev>}
-                  {!stale && !said[0] && <span class="note">{levelName(c?.level?.[i])}, {modeName(c?.mode?.[i])}</span>}
+                  {!stale && !said[0] && <span class="note">{levelName(c?.level?.[i])}{known(c?.mode?.[i]) && c.mode[i] !== 0 && `, ${modeName(c.mode[i])}`}</span>}
                 </td>
               </tr>
             );
@@ -42,6 +42,11 @@ export function CellsTable({ selected, select }: { selected: number; select: (ce
       </table>
     </div>
   );
+}
+
+function verb(root: boolean, p_kw: number | undefined): string {
+  const does = gives(p_kw);
+  return root && does ? { gives: "exports", takes: "imports" }[does] : does;
 }
 
 const abs = (value: number | undefined): number | undefined => (value === undefined ? undefined : Math.abs(value));

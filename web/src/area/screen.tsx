@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 
 import { BalanceBar } from "../lib/balance_bar";
 import { Mark } from "../lib/marks";
-import { known, kw, num, price } from "../lib/say";
+import { known, kw, num } from "../lib/say";
 import { ArchipelagoMap } from "../map/map";
 import { area, beside, cellAge, cellStale, frame, pageStale } from "../store";
 import { areaBalance } from "./balance";
@@ -46,11 +46,10 @@ function Figures() {
   const hertz = f.area.f_hz?.[0];
   return (
     <dl class="figures">
-      <Figure name="Costs now" value={known(now) ? `${num(now, 2)} EUR/h` : "? EUR/h"} ghost={known(then) ? `${num(then, 2)}` : ""} />
-      <Figure name="Day-ahead price" value={price(f.area.price_eur_per_kwh?.[0])} />
+      <Figure name="Costs now" value={known(now) ? `${num(now, 2)} EUR/h` : "? EUR/h"} ghost={known(then) ? num(then, 2) : ""} />
       <Figure name="Upstream" value={kw(f.area.upstream_p_kw?.[0])} ghost={ghost ? kw(ghost.area.upstream_p_kw?.[0]) : ""} />
       <Figure name="Losses" value={kw(f.area.losses_kw?.[0])} ghost={ghost ? kw(ghost.area.losses_kw?.[0]) : ""} />
-      <Figure name="Not served" value={kw(unserved)} ghost={ghost ? kw(ghost.area.unserved_kw?.[0]) : ""} />
+      <Figure name="Not served" value={kw(unserved)} ghost={ghost?.area.unserved_kw?.[0] ? kw(ghost.area.unserved_kw[0]) : ""} />
       {known(hertz) && <Figure name="Frequency" value={`${num(hertz, 3)} Hz`} />}
     </dl>
   );

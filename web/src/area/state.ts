@@ -14,7 +14,8 @@ const FALLBACK = 2;
 const MODE_SEVERITY: (Severity | null)[] = [
   null, "information", "information", "information", null, "action", "information", "alarm",
 ];
-const NEAR = 0.9;
+const NEAR = 0.95;
+const BEYOND = 1.005; // the last half per cent is within what meters can tell
 
 export interface Limits {
   v_pu_min: number[];
@@ -64,7 +65,7 @@ function allByRules(frame: Frame): boolean {
 /** Of a loading over its limit. A plan that fills a line to its limit is well: nobody has to act. */
 export function loadingSaid(loading: number | undefined): Said | null {
   if (!known(loading) || loading < NEAR) return null;
-  return { severity: loading > 1 ? "alarm" : "information", words: `${num(loading * 100)} % loaded` };
+  return { severity: loading > BEYOND ? "alarm" : "information", words: `${num(loading * 100)} % loaded` };
 }
 
 /** A power into a cell, in a word for a person. */

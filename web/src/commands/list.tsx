@@ -1,4 +1,5 @@
 import { acts } from "./acts";
+import { ActButtons } from "./menu";
 import { askCommand, listAsked } from "./asking";
 import { nameOf } from "./elements";
 import { Modal } from "./modal";
@@ -31,7 +32,8 @@ export function CommandList() {
           </ul>
         </section>
       )}
-      {states.length === 0 && <p class="note">No command was given yet. Cells, ties and devices offer theirs where they are shown.</p>}
+      <ActButtons kind="area" element="upstream" without={["default"]} small />
+      {states.length === 0 && <p class="note">No command was given yet. Cells, ties and devices offer theirs where they are shown; above are those of the whole.</p>}
       <ul class="command-list">
         {states.map((state) => <One key={state.command.id} state={state} />)}
       </ul>

@@ -15,7 +15,7 @@ export function ActButtons({ kind, element, without = [], small = false }: Props
   const offered = actsFor(kind, area.value?.acts ?? [], me.value.role).filter((act) => !without.includes(act));
   if (offered.length === 0) return null;
   return (
-    <div class="act-buttons" role="group" aria-label={`Commands for ${element}`}>
+    <div class="act-buttons" role="group" aria-label={`Commands for ${element === "upstream" ? "the connection upstream" : element}`}>
       {offered.map((act) => (
         <button key={act} type="button" class={small ? "button small" : "button"} onClick={() => askCommand(act, element)}>
           {acts[act].label}

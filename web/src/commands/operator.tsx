@@ -31,9 +31,6 @@ export function Operator() {
   const told = [open > 0 ? `${open} open` : "", tags > 0 ? `${tags} ${tags === 1 ? "tag" : "tags"}` : ""].filter(Boolean).join(", ");
   return (
     <span class="operator">
-      {acts.includes("limit") && me.value.role !== "view" && (
-        <button type="button" class="button small wide" onClick={() => askCommand("limit", "upstream")}>Limit the connection</button>
-      )}
       <button type="button" class="button small" onClick={() => { listAsked.value = true; }}>
         Commands{told && <b> ({told})</b>}
       </button>

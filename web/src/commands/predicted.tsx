@@ -23,7 +23,7 @@ export function Predicted({ selection, busy, onOperate, onAgain }: Props) {
       <Reasons reasons={selection.effects} />
       {selection.allowed && (
         <p class="countdown">
-          <meter min={0} max={MOST_S} value={left} aria-label="Seconds left to operate" />
+          <span class="share" aria-hidden="true"><i style={{ width: `${(100 * left) / MOST_S}%` }} /></span>
           <span role="timer">{over ? "The selection has lapsed." : `${left} s left to operate`}</span>
         </p>
       )}

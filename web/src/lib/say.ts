@@ -20,7 +20,7 @@ export function kw(value: number | null | undefined, decimals?: number): string 
   if (!known(value)) return "? kW";
   const size = Math.abs(value);
   if (size >= 10_000) return `${num(value / 1000, decimals ?? 1)} MW`;
-  return `${num(value, decimals ?? (size < 10 ? 1 : 0))} kW`;
+  return `${num(value, decimals ?? (size < 9.95 && size >= 0.05 ? 1 : 0))} kW`;
 }
 
 export function kwh(value: number | null | undefined): string {

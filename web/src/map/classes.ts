@@ -8,7 +8,8 @@ export const BEYOND = 2;
 export const UNKNOWN = 3;
 
 const NEAR_PU = 0.005;
-const NEAR_LOADING = 0.9;
+const NEAR_LOADING = 0.95;
+const BEYOND_LOADING = 1.005;
 
 export function voltageClass(v_pu: number | undefined, least: number, most: number): number {
   if (v_pu === undefined || Number.isNaN(v_pu)) return UNKNOWN;
@@ -18,7 +19,7 @@ export function voltageClass(v_pu: number | undefined, least: number, most: numb
 
 export function loadingClass(loading: number | undefined, most: number): number {
   if (loading === undefined || Number.isNaN(loading)) return UNKNOWN;
-  if (loading > most) return BEYOND;
+  if (loading > BEYOND_LOADING * most) return BEYOND;
   return loading > NEAR_LOADING * most ? NEAR : NORMAL;
 }
 

@@ -20,8 +20,8 @@ interface Place {
   open: number;
 }
 
-const WORDS_FROM = 34; // px of radius from which a disc holds all its words
-const NAME_FROM = 19;
+const WORDS_FROM = 36; // px of radius from which a disc holds all its words
+const NAME_FROM = 21;
 
 function placeOf(layout: Layout, view: View, i: number): Place | null {
   const island = layout.islands[i]!;
@@ -31,7 +31,7 @@ function placeOf(layout: Layout, view: View, i: number): Place | null {
   return out ? null : place;
 }
 
-/** The discs under ties and nodes. */
+/** The discs over ties and under nodes; open ones let the ties through. */
 export function drawGround(
   ctx: CanvasRenderingContext2D, area: Area, frame: Frame | null, layout: Layout, view: View, inks: Inks,
   looks: Look[], selected: number,
@@ -44,7 +44,9 @@ export function drawGround(
     ctx.beginPath();
     ctx.arc(at.x, at.y, at.r, 0, 2 * Math.PI);
     ctx.fillStyle = looks[i]?.stale ? inks.ground : give && at.open < 0.5 ? inks.line4 : inks.raised;
+    ctx.globalAlpha = 1 - 0.92 * at.open;
     ctx.fill();
+    ctx.globalAlpha = 1;
     ctx.strokeStyle = worst ? inkOf(worst, inks) : i === selected ? inks.accent : inks.line2;
     ctx.lineWidth = worst ? 3 : i === selected ? 3 : 1;
     ctx.setLineDash(looks[i]?.stale ? [4, 4] : []);
@@ -97,8 +99,8 @@ export function drawWords(
     const ink = look?.stale ? inks.faded : inks.text;
     if (at.open > 0.5) header(ctx, at, cell.id, lines, ink, inks);
     else if (at.r >= WORDS_FROM) inside(ctx, at, cell.id, lines, ink, inks, look);
-    else if (at.r >= NAME_FROM) above(ctx, at, cell.id, lines[0] ?? "", ink, inks);
-    else if (i === hovered || worst) above(ctx, at, cell.id, worst?.words ?? lines[0] ?? "", ink, inks);
+    else if (at.r >= NAME_FROM) compact(ctx, at, cell.id, frame?.cells.p_kw?.[i], ink, inks);
+    else if (i === hovered || worst) above(ctx, at, cell.id, worst?.words ?? lines[0] ?? "", ink, inks, view.width);
     if (worst) badge(ctx, at, worst, inks);
   });
 }
@@ -111,7 +113,7 @@ function wordsOf(frame: Frame | null, i: number, look: Look | undefined, root: b
   const does = !known(p) ? "? kW" : verb ? `${verb} ${kw(Math.abs(p))}` : "0 kW";
   const soc = c?.soc?.[i];
   const cost = c?.price_eur_per_kwh?.[i];
-  const has = [known(soc) ? percent(soc) : "", known(cost) ? `${num(cost, 3)} €` : ""].filter(Boolean).join(" · ");
+  const has = [known(soc) ? percent(soc) : "", known(cost) ? `€ ${num(cost, 3)}` : ""].filter(Boolean).join(" · ");
   const how = look?.stale ? `${look.age} old` : (look?.said[0]?.words ?? "");
   return [does, how || has];
 }
@@ -124,25 +126,45 @@ function inside(
   const room = 2 * at.r - 14;
   ctx.fillText(short(ctx, name, room), at.x, at.y - 15);
   ctx.font = inks.font12;
-  ctx.fillText(short(ctx, lines[0] ?? "", room), at.x, at.y + 1);
-  ctx.font = inks.font11;
+  const does = lines[0] ?? "";
   const worst = look?.said[0];
+  const cut = does.indexOf(" ");
+  if (ctx.measureText(does).width <= room) ctx.fillText(does, at.x, at.y + 1);
+  else if (worst || look?.stale) ctx.fillText(does.slice(cut + 1), at.x, at.y + 1);
+  else {
+    ctx.fillText(does.slice(0, cut), at.x, at.y + 1);
+    ctx.fillText(does.slice(cut + 1), at.x, at.y + 16);
+    return;
+  }
+  ctx.font = inks.font11;
   ctx.fillStyle = worst && !look?.stale ? wordInk(worst, inks) : inks.text2;
-  ctx.fillText(short(ctx, lines[1] ?? "", room - 6), at.x, at.y + 17);
+  ctx.fillText(short(ctx, lines[1] ?? "", room - 4), at.x, at.y + 17);
+}
+
+/** Name and power, a triangle for the direction: up gives, down takes. */
+function compact(ctx: CanvasRenderingContext2D, at: Place, name: string, p_kw: number | undefined, ink: string, inks: Inks): void {
+  const arrow = { gives: "▲ ", takes: "▼ ", "": "" }[gives(p_kw)];
+  ctx.fillStyle = ink;
+  ctx.font = inks.font11;
+  ctx.fillText(name, at.x, at.y - 6);
+  ctx.fillText(arrow + kw(known(p_kw) ? Math.abs(p_kw) : p_kw), at.x, at.y + 8);
 }
 
 const wordInk = (said: Said, inks: Inks): string => (said.severity === "action" ? inks.action : inkOf(said, inks));
 
-function above(ctx: CanvasRenderingContext2D, at: Place, name: string, words: string, ink: string, inks: Inks): void {
+function above(
+  ctx: CanvasRenderingContext2D, at: Place, name: string, words: string, ink: string, inks: Inks, width: number,
+): void {
   const text = words ? `${name} ${words}` : name;
   ctx.font = inks.font11;
   const wide = ctx.measureText(text).width + 8;
+  const x = Math.max(wide / 2 + 2, Math.min(width - wide / 2 - 2, at.x));
   ctx.globalAlpha = 0.88;
   ctx.fillStyle = inks.panel;
-  ctx.fillRect(at.x - wide / 2, at.y - at.r - 19, wide, 15);
+  ctx.fillRect(x - wide / 2, at.y - at.r - 19, wide, 15);
   ctx.globalAlpha = 1;
   ctx.fillStyle = ink;
-  ctx.fillText(text, at.x, at.y - at.r - 11);
+  ctx.fillText(text, x, at.y - at.r - 11);
 }
 
 function header(ctx: CanvasRenderingContext2D, at: Place, name: string, lines: string[], ink: string, inks: Inks): void {

@@ -29,17 +29,23 @@ export function ArchipelagoMap({ selected, select }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [scene, setScene] = useState<Scene | null>(null);
   const [tip, setTip] = useState<Tip | null>(null);
+  const [portrait, setPortrait] = useState(innerHeight > innerWidth && innerWidth < 720);
 
   useEffect(() => {
     const at = box.current!;
     const draw = params.value.draw;
-    const made = new Scene(at, a, { bench: params.value.bench === "1", draw: draw === "webgl" || draw === "canvas" ? draw : "" });
+    const made = new Scene(at, a, {
+      bench: params.value.bench === "1", draw: draw === "webgl" || draw === "canvas" ? draw : "", portrait,
+    });
     setScene(made);
     const deaf = listenToMap(at, made, {
       picked: (cell) => select(cell),
       over: (cell, node, x, y) => setTip(cell >= 0 ? { cell, node, x, y } : null),
     });
-    const watch = new ResizeObserver(() => made.resize());
+    const watch = new ResizeObserver(() => {
+      made.resize();
+      setPortrait(at.clientHeight > 1.15 * at.clientWidth);
+    });
     watch.observe(at);
     const unthemed = onThemeChange(() => made.theme());
     return () => {
@@ -48,7 +54,7 @@ export function ArchipelagoMap({ selected, select }: Props) {
       unthemed();
       made.dispose();
     };
-  }, [a]);
+  }, [a, portrait]);
 
   const f = frame.value;
   const limits = cellLimits(a);

@@ -1,4 +1,4 @@
-// The moving picture: four canvases over each other (islands, ties, nodes and lines, words) and one loop. Only ties move in
+// The moving picture: four canvases over each other (ties, islands, nodes and lines, words) and one loop. Only ties move in
 // every frame; the others are drawn again when the view or the values changed.
 import type { Area } from "../api/nouns";
 import type { Frame } from "../api/frame";
@@ -10,7 +10,7 @@ import { hasCard, type NetDrawer } from "./net";
 import { canvasNet } from "./net_canvas";
 import { webglNet } from "./net_webgl";
 import { DrawStats } from "./stats";
-import { drawTies, tieLines, type TieLine } from "./ties";
+import { drawTies, lineOf, tieLines, type TieLine } from "./ties";
 import { fitted, panned, screenX, screenY, zoomed, type View } from "./view";
 
 export interface Values {
@@ -23,6 +23,8 @@ export interface SceneOptions {
   /** Draw all nodes in every frame and move, to be measured. */
   bench: boolean;
   draw: "webgl" | "canvas" | "";
+  /** Higher than wide. */
+  portrait: boolean;
 }
 
 const FRAME_MS = 1000 / 31;
@@ -49,7 +51,7 @@ export class Scene {
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
 
   constructor(private readonly box: HTMLElement, private readonly area: Area, private readonly options: SceneOptions) {
-    this.layout = layOut(area);
+    this.layout = layOut(area, options.portrait);
     this.rowOf = new Map(area.cells.map((c, i) => [c.id, i]));
     this.classes = noClasses(area);
     for (let i = 0; i < 4; i += 1) this.canvases.push(this.canvas());
@@ -206,7 +208,7 @@ export class Scene {
     this.dirty = false;
     const { frame, looks } = this.values;
     this.lines = tieLines(this.area, this.layout, this.rowOf, this.view);
-    drawGround(this.ready(0), this.area, frame, this.layout, this.view, this.inks, looks, this.selected);
+    drawGround(this.ready(1), this.area, frame, this.layout, this.view, this.inks, looks, this.selected);
     this.net.draw(this.view, devicePixelRatio, this.options.bench);
     drawWords(this.ready(3), this.area, frame, this.layout, this.view, this.inks, looks, this.hovered);
   }
@@ -214,7 +216,7 @@ export class Scene {
   private redrawTies(phase_s: number): void {
     const { frame, stale } = this.values;
     drawTies(
-      this.ready(1), this.area, frame, this.lines, this.inks, this.still.matches ? 0.5 : phase_s, stale,
+      this.ready(0), this.area, frame, this.lines, this.inks, this.still.matches ? 0.5 : phase_s, stale,
       this.upstream(), frame?.area.upstream_p_kw?.[0] ?? NaN,
     );
   }
@@ -224,10 +226,11 @@ export class Scene {
     const root = this.area.cells.findIndex((c) => c.parent === "");
     const island = this.layout.islands[root];
     if (!island) return null;
-    const x = screenX(this.view, island.x);
-    const y = screenY(this.view, island.y - island.r) - 3;
-    const length = Math.max(TOP - 6, 0.6 * this.view.k);
-    return { x0: x, y0: y - length, x1: x, y1: y, length };
+    const [cos, sin] = [Math.cos(this.layout.turn), Math.sin(this.layout.turn)];
+    const from = island.r * this.view.k + 3;
+    const to = from + Math.max(TOP - 6, 0.6 * this.view.k);
+    const [x, y] = [screenX(this.view, island.x), screenY(this.view, island.y)];
+    return lineOf([x + to * cos, y + to * sin, x + from * cos, y + from * sin]);
   }
 
   dispose(): void {

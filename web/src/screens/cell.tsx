@@ -1,14 +1,16 @@
 import "./cell/cell.css";
 
+import { api } from "../api/client";
 import { ActButtons } from "../commands/menu";
 import type { Act } from "../commands/acts";
 import { tagsOf } from "../commands/tags";
+import { useAsked } from "../lib/asked";
 import { Link, toCell } from "../lib/link";
 import { ago } from "../lib/say";
 import type { ScreenProps } from "../routes";
-import { area, cellAge, cellStale, commands, frame, rows } from "../store";
-import { BalanceBar } from "./cell/bar";
-import { BeliefPanel } from "./cell/belief";
+import { area, asked, cellAge, cellStale, commands, frame, rows } from "../store";
+import { CellBalance } from "./cell/bar";
+import { BeliefPanel, Neighbours } from "./cell/belief";
 import { Devices } from "./cell/devices";
 import { Diagram } from "./cell/diagram";
 import { Facts } from "./cell/facts";
@@ -26,6 +28,7 @@ function One({ cell }: { cell: number }) {
   const info = whole.cells[cell]!;
   const shown = frame.value;
   const old = cellStale(cell);
+  const { value: belief, error } = useAsked((signal) => api.belief({ cell: info.id, ...asked.value }, signal), [info.id]);
   const children = whole.cells.filter((other) => other.parent === info.id);
   return (
     <div class={old ? "cell-screen is-old" : "cell-screen"}>
@@ -49,12 +52,13 @@ function One({ cell }: { cell: number }) {
         <div class="cell-side">
           <section class="panel" aria-labelledby="balance-title">
             <header><h2 id="balance-title">Balance</h2></header>
-            {shown ? <BalanceBar area={whole} frame={shown} cell={cell} /> : <p class="note">Nothing was measured yet.</p>}
+            {shown ? <CellBalance area={whole} frame={shown} cell={cell} stale={old} /> : <p class="note">Nothing was measured yet.</p>}
           </section>
           <section class="panel" aria-labelledby="facts-title">
             <header><h2 id="facts-title">How it is</h2></header>
             {shown ? <Facts area={whole} frame={shown} cell={cell} /> : <p class="note">Nothing was measured yet.</p>}
           </section>
+          <Neighbours belief={belief} />
           {children.length > 0 && (
             <section class="panel" aria-labelledby="children-title">
               <header><h2 id="children-title">Cells below</h2></header>
@@ -63,7 +67,7 @@ function One({ cell }: { cell: number }) {
           )}
         </div>
       </div>
-      <BeliefPanel cell={info.id} />
+      <BeliefPanel belief={belief} error={error} />
       {shown && whole.devices.cell.includes(cell) && <Devices area={whole} frame={shown} cell={cell} />}
     </div>
   );

@@ -29,14 +29,14 @@ export function EventsScreen(_: ScreenProps) {
     <div class="events-screen">
       <header class="screen-head">
         <h1>Events</h1>
-        {!grave && <p class="all-well"><Sev severity="compliant">{all.length === 0 ? "All is well, nothing has happened" : "All is well"}</Sev></p>}
+        {!grave && all.length > 0 && <p><Sev severity="compliant">All is well again</Sev></p>}
       </header>
       <section class="panel" aria-labelledby="day-title">
         <header>
           <h2 id="day-title">The day</h2>
           <p class="note">choose a moment to go there</p>
         </header>
-        <Timeline cards={kept} />
+        <Timeline known={all} keep={(card) => passes(card, shown, false, words)} />
       </section>
       <div class="sieve">
         <div class="chips" role="group" aria-label="Severities shown">

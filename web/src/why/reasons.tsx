@@ -1,6 +1,6 @@
 import type { Area, Reason } from "../api/nouns";
 import { Link, toCell } from "../lib/link";
-import { num } from "../lib/say";
+import { known, num } from "../lib/say";
 import { area } from "../store";
 
 const WORDS: Record<Reason["rule"], string> = {
@@ -36,18 +36,35 @@ export function Reasons({ reasons }: { reasons: Reason[] }) {
   );
 }
 
+/** The value and what it meets; a bar only where there is a limit to fill. */
 function Bound({ reason }: { reason: Reason }) {
-  const { value, bound, unit } = reason;
-  if (typeof value !== "number" && typeof bound !== "number") return null;
-  const decimals = (x: number): number => (Math.abs(x) < 10 ? 3 : 1);
-  const text = (x: number | null | undefined): string => `${num(x, decimals(x ?? 0))} ${unit ?? ""}`;
-  if (typeof bound !== "number") return <p class="bound">{text(value)}</p>;
-  const share = typeof value === "number" && bound !== 0 ? Math.min(1, Math.max(0, value / bound)) : null;
+  const { value, bound, unit, rule } = reason;
+  if (!known(value) && !known(bound)) return null;
+  const text = (x: number): string => `${num(x, decimals(unit, x))} ${unit}`.trim();
+  if (!known(bound)) return <p class="bound">{text(value!)}</p>;
+  if (!known(value)) return <p class="bound">bound {text(bound)}</p>;
+  const share = rule === "limit" && bound > 0 && value >= 0 ? value / bound : null;
   return (
     <p class="bound">
-      {typeof value === "number" && <>{text(value)} of </>}bound {text(bound)}
-      {share !== null && <meter min={0} max={1} value={share} aria-label={`${text(value)} of ${text(bound)}`} />}
+      {text(value)} {rule === "limit" ? "at a bound of" : "beside"} {text(bound)}
+      {share !== null && <ShareBar share={share} />}
     </p>
+  );
+}
+
+function decimals(unit: string, x: number): number {
+  if (unit.startsWith("EUR")) return 4;
+  if (unit === "pu" || unit === "p.u.") return 3;
+  return Math.abs(x) < 10 ? 2 : 1;
+}
+
+/** Grey until the bound is reached; what is beyond is in colour. */
+export function ShareBar({ share, label = "" }: { share: number; label?: string }) {
+  const look = share > 1.0001 ? "broken" : share >= 0.98 ? "binds" : "normal";
+  return (
+    <span class={`share share-${look}`} role={label ? "img" : undefined} aria-label={label || undefined} aria-hidden={label ? undefined : true}>
+      <i style={{ width: `${100 * Math.min(1, Math.max(0, share))}%` }} />
+    </span>
   );
 }
 
@@ -56,7 +73,7 @@ export function ElementLink({ element }: { element: string }) {
   const whole = area.value;
   if (!element || !whole) return null;
   const cell = cellOf(whole, element);
-  if (cell === "") return <p class="element">{element}</p>;
+  if (cell === "") return <p class="element">{element === "upstream" ? "the connection upstream" : element}</p>;
   return <p class="element"><Link to={toCell(cell)}>{element === cell ? cell : `${element} in ${cell}`}</Link></p>;
 }
 

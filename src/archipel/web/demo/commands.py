@@ -33,6 +33,22 @@ class Commands:
         """At most 200, newest first."""
         return list(self._states.values())[::-1]
 
+    def held_by(self, device: str, at: datetime) -> str:
+        """Who holds a device at a grid time, and until when; empty where nobody does."""
+        for state in reversed(self._states.values()):
+            command = state.command
+            over = command.act == "default" or (command.act == "free" and command.element == device)
+            if over and state.phase in {"executed", "measured"}:
+                return ""
+            if (
+                command.act == "hold"
+                and command.element == device
+                and state.phase in {"executed", "measured", "failed"}
+            ):
+                held = command.until is not None and command.until > at
+                return f"{state.who} until {command.until:%H:%M}" if held else ""
+        return ""
+
     def accept(self, command: Command, who: str, now: datetime) -> CommandState:
         """Check and take a command at grid time `now`. Raises `CommandRefused`."""
         self._check(command, now)

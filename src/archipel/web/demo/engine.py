@@ -20,8 +20,11 @@ from archipel.model import ArchipelError, Connection, GridError, IslandRules, Sc
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Truth
 from archipel.twin.course import Course
+from archipel.web.card_signals import CardFacts
+from archipel.web.cards import CardRules
 from archipel.web.columns import FrameBuilder
 from archipel.web.demo.orders import Orders
+from archipel.web.demo.plans import agreements_of, record_of
 from archipel.web.demo.stage import Cast, cast_of, shaded
 from archipel.web.demo.story import MINUTES, Story
 from archipel.web.demo.tick import ALONE, COOPERATING, Tick
@@ -80,7 +83,11 @@ class Engine:
         self.left: Left | None = None
         self._parts: AreaInParts | None = None
         self._back: datetime | None = None
-        self._cards: list[Card] = []
+        self._said: list[Card] = []
+        self._card_rules = {
+            COOPERATING: CardRules(self.scenario, COOPERATING),
+            ALONE: CardRules(self.scenario, ALONE, normal_level=4),
+        }
         self.plan = 0
         """Number of the last plan."""
         self._entry: dict[str, Any] | None = None
@@ -148,15 +155,13 @@ class Engine:
         frames = {COOPERATING: world.step(cells.dead), ALONE: self.alone.step()}
         agreements = {}
         if decides:
-            from archipel.web.demo.plans import agreements_of
-
             for entry in world.course.decision.agreements:
                 self.plan, self._entry = self.plan + 1, entry
             told = agreements_of(self.scenario, cells, world.course.decision, self._entry, self.plan, at)
             agreements = {COOPERATING: told}
         phases = (*phases, *self.orders.measured(at, frames[COOPERATING]))
         scenes = self.story.tell(self, minute, frames)
-        cards, self._cards = tuple(self._cards), []
+        cards = self._cards(at, frames)
         self.minute += 1
         score = None
         if self.minute == MINUTES:
@@ -164,7 +169,34 @@ class Engine:
         if self.minute >= MINUTES and (self.minute - MINUTES) % PIECE == 0:
             world.course.turn_over(PIECE)
             self.alone.course.turn_over(PIECE)
-        return Tick(minute, at, frames, scenes, cards, phases, agreements, score)
+        priced = world.course.decision.priced if decides else None
+        return Tick(
+            minute,
+            at,
+            frames,
+            scenes,
+            cards,
+            phases,
+            agreements,
+            believed=world.course.decision.believed if decides else None,
+            node_price_eur_per_kwh=None if priced is None else priced.node[:, 0].astype(np.float32),
+            score=score,
+        )
+
+    def _cards(self, at: datetime, frames: dict[str, NDArray[np.float32]]) -> dict[str, tuple[Card, ...]]:
+        """What the rules for cards make of this minute, and what the story says."""
+        plan = None if self._entry is None else record_of(self._entry)
+        facts = {COOPERATING: CardFacts(plan=plan, why=self._why_dark()), ALONE: CardFacts()}
+        changed = {name: tuple(self._card_rules[name].see(at, frames[name], facts[name])) for name in frames}
+        changed[COOPERATING] += tuple(self._said)
+        self._said = []
+        return changed
+
+    def _why_dark(self) -> dict[str, str]:
+        """Why cells are no island while the main grid is away."""
+        if self.left is None or self.together.outage is None:
+            return {}
+        return {dark.cell: dark.why[0] for dark in self.left.dark}
 
     def _cells_of(self) -> Distributed:
         assert self.cells is not None, "made with the world they live in"
@@ -180,7 +212,7 @@ class Engine:
 
     def say(self, card: Card) -> None:
         """Show a card, or a new face of one."""
-        self._cards.append(card)
+        self._said.append(card)
 
     def kill(self, cell: str) -> None:
         """End a cell's process as a crash would."""
@@ -227,7 +259,7 @@ class Engine:
             states = world.course.states
             before = Before(states, world.last)
             left = leave(
-                self._parts, world.now, away / timedelta(hours=1), rules=self._rules(), since=before, seed=self.seed,
+                self._parts, world.now, away / timedelta(hours=1), rules=self._island_rules(), since=before, seed=self.seed,
                 closing_in_dynamics=False,
             )  # fmt: skip
             row = {cell.id: i for i, cell in enumerate(self.scenario.archipelago.cell)}
@@ -238,7 +270,7 @@ class Engine:
         world.outage, alone.outage = Outage(world.course, islands), Outage(alone.course, ())
         self._back = world.now + closed_after
 
-    def _rules(self) -> IslandRules:
+    def _island_rules(self) -> IslandRules:
         rules = self.scenario.island
         size = sum(float(f.e_kwh.sum()) for f in self.scenario.fleets if isinstance(f, BatteryFleet))
         return replace(rules, reserve_kwh=rules.reserve_kwh or 0.25 * size, fuel_below_kwh=rules.fuel_below_kwh or size)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from archipel.controller.controller import LEASE_H
 from archipel.model import PRICE_PARTS, Scenario
-from archipel.strategies.distributed import Distributed
 from archipel.twin import Decision
 from archipel.web.nouns import Agreements, PlanRecord, PriceParts, TieAgreement
+
+if TYPE_CHECKING:
+    from archipel.strategies.distributed import Distributed
 
 
 def agreements_of(
@@ -27,11 +30,8 @@ def agreements_of(
         at: Now.
     """
     planned = cells.planned
-    since = until = None
-    if planned is not None:
-        since, horizon = planned
-        t = next(t for t in range(len(horizon)) if t + 1 == len(horizon) or horizon.at(t + 1) > at)
-        until = horizon.at(t + 1) if t + 1 < len(horizon) else None
+    since = None if planned is None else planned[0]
+    until = None if since is None else since + timedelta(hours=LEASE_H)
     ties = []
     for row, tie in enumerate(scenario.archipelago.tie):
         agreed = _number(decision.agreed_kw[row])

@@ -6,11 +6,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import NoReturn, final
+from datetime import datetime
+from typing import TYPE_CHECKING, NoReturn, final
 
 import msgspec
+import numpy as np
 
+from archipel.model import BELIEVED, Believed
 from archipel.web.demo.commands import Commands
 from archipel.web.demo.kept import Kept
 from archipel.web.demo.process import EngineProcess
@@ -31,6 +33,9 @@ from archipel.web.nouns import (
     Why,
 )
 from archipel.web.source import CommandRefused, Frame, NotShown
+
+if TYPE_CHECKING:
+    from archipel.web.explain import Moment, Reasons
 
 FRAME_S = 0.2
 """Wall seconds between two frames at the usual speed; each is a minute of grid time."""
@@ -63,9 +68,11 @@ class DemoSource:
         self._waiting: deque[Tick] = deque()
         self._happened: deque[Happening] = deque(maxlen=HAPPENINGS)
         self._count = 0
-        self._cards: dict[str, Card] = {}
         self._score: Score | None = None
         self._failed = ""
+        self._scenario = scenario
+        self._reasons: Reasons | None = None
+        self._reading = threading.Lock()
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._take_in, self._release)]
         for thread in self._threads:
@@ -124,8 +131,7 @@ class DemoSource:
         self._kept.add(tick)
         for scene in tick.scenes:
             self._happen("story", msgspec.to_builtins(scene, builtin_types=(datetime,)))
-        for card in tick.cards:
-            self._cards[card.id] = card
+        for card in tick.cards.get(COOPERATING, ()):
             self._happen("card", msgspec.to_builtins(card, builtin_types=(datetime,)))
         for phased in tick.phases:
             state = None if self._commands is None else self._commands.goes_on(phased.id, phased.phase, phased.text)
@@ -198,21 +204,71 @@ class DemoSource:
             return self._there().agreements(strategy, time)
 
     def belief(self, strategy: str, cell: str, time: datetime | None) -> Belief:
-        """Not kept yet."""
-        raise NotShown(f"belief of {cell}: the demonstration does not keep beliefs yet")
+        """What a cell believed then, beside what was true."""
+        with self._lock:
+            return self._there().belief(strategy, cell, time)
 
     def why(self, strategy: str, subject: str, element: str, time: datetime | None) -> Why:
-        """Not told yet."""
-        raise NotShown(f"{subject} of {element}: the demonstration does not tell reasons yet")
+        """Why a setpoint, a price or a refusal is what it is."""
+        if subject == "refusal":
+            return self._why_refused(element)
+        reasons = self._explainer()
+        with self._lock:
+            moment = self._moment(strategy, element, time, reasons.node_of(element))
+        return reasons.setpoint(moment, element) if subject == "setpoint" else reasons.price(moment, element)
+
+    def _why_refused(self, name: str) -> Why:
+        from archipel.web.explain import refusal
+
+        state = self._commands.known(name) if self._commands is not None else None
+        if state is None:
+            raise NotShown(f"refusal {name}: found no such command")
+        return refusal(state, self.span().end)
+
+    def _explainer(self) -> Reasons:
+        """Made when it is first asked for: it needs the scenario."""
+        with self._reading:
+            if self._reasons is None:
+                from archipel.formats.scenario import load_scenario
+                from archipel.web.explain import Reasons
+
+                self._reasons = Reasons(load_scenario(self._scenario))
+            return self._reasons
+
+    def _moment(self, strategy: str, element: str, time: datetime | None, node: int | None) -> Moment:
+        from archipel.web.explain import Moment
+
+        kept = self._there()
+        name, at = kept.name(strategy), kept.ends()[1] if time is None else time
+        if at is None:
+            raise NotShown("nothing is shown yet; ask again in a second")
+        frame, told, plan = kept.frame(name, at), kept.agreements(name, at), kept.believed(name, at)
+        made = None if told.plan is None else told.plan.time
+        until = next((tie.until for tie in told.ties if tie.until is not None), None)
+        return Moment(
+            time=frame.time,
+            values=frame.values,
+            ties={tie.tie: tie for tie in told.ties},
+            made=made,
+            until=until,
+            held_by=self._commands.held_by(element, at) if self._commands is not None else "",
+            node_price_eur_per_kwh=None if node is None else kept.node_price(name, node, at),
+            expected_eur_per_kwh=None if node is None or plan is None else self._expected(plan, node),
+        )
+
+    def _expected(self, plan: Believed, node: int) -> float | None:
+        """Mean price over its horizon that the cell of a node expects [EUR/kWh]."""
+        assert self._area is not None, "asked for after the area"
+        cell = self._area.cells[self._area.nodes.cell[node]].id
+        if cell not in plan.cell:
+            return None
+        price = plan.value[plan.cell.index(cell), BELIEVED.index("price_eur_per_kwh")]
+        return float(np.average(price, weights=plan.hours)) if np.isfinite(price).all() else None
 
     def cards(self, strategy: str, time: datetime | None) -> list[Card]:
-        """Cards of the story, newest first."""
-        del strategy
-        at = self.span().end if time is None else time
-        day = timedelta(hours=24)
+        """Cards as they were at a time, newest first."""
         with self._lock:
-            shown = [c for c in self._cards.values() if c.begun <= at and (c.ended or at) >= at - day]
-        return sorted(shown, key=lambda card: card.begun, reverse=True)
+            return self._there().cards(strategy, time)
 
     def score(self) -> Score | None:
         """With and without cooperation, once the minute is over."""
@@ -250,11 +306,12 @@ class DemoSource:
         return state
 
     def _acknowledge(self, command: Command, who: str) -> None:
-        card = self._cards.get(command.element)
-        if card is None:
+        found, at = self._there().card(command.element), self._there().ends()[1]
+        if found is None or at is None:
             raise CommandRefused(f"acknowledge {command.element!r}: found no such card; expected the id of one")
-        self._cards[card.id] = msgspec.structs.replace(card, acknowledged_by=who)
-        self._happen("card", msgspec.to_builtins(self._cards[card.id], builtin_types=(datetime,)))
+        card = msgspec.structs.replace(found[1], acknowledged_by=who)
+        self._there().put_card(found[0], card, at)
+        self._happen("card", msgspec.to_builtins(card, builtin_types=(datetime,)))
 
     def commands(self) -> list[CommandState]:
         """The newest commands."""

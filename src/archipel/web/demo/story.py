@@ -57,13 +57,8 @@ class Story:
         """What happens at the beginning of a minute."""
         if minute == KILL and engine.apart and self._cast.killed:
             engine.kill(self._cast.killed)
-            engine.say(
-                self._card("killed", "alarm", f"{self._cast.killed} does not answer", self._killed_text(), minute)
-            )
         elif minute == START and engine.apart and self._cast.killed:
             engine.start(self._cast.killed)
-            name, text = self._cast.killed, self._killed_text()
-            engine.say(self._card("killed", "compliant", f"{name} is back", text, KILL, minute))
         elif minute == LIMIT:
             self._limit(engine)
         elif minute == LOSE and not self.cannot_lose:
@@ -153,9 +148,7 @@ class Story:
             f"A cloud takes {100 * (1 - CLOUD_LEAVES):.0f} % of the sun from {len(self._cast.shaded)} cells. "
             "No forecast knew. Until they plan again, what is missing comes over their ties."
         )
-        engine.say(
-            self._card("cloud", "information", f"Cloud over {self._cast.shaded[0]}", text, CLOUD, CLOUD + CLOUD_MINUTES)
-        )
+        engine.say(self._card("cloud", f"Cloud over {self._cast.shaded[0]}", text, CLOUD, CLOUD + CLOUD_MINUTES))
         return "A cloud passes", text, self._cast.shaded
 
     def _scene_2(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]]:
@@ -191,7 +184,7 @@ class Story:
             return None
         text = (
             f"The process of {self._cast.killed} was started again. It knows nothing of before and agrees at once. "
-            f"While nobody watched over its devices the most loaded line or transformer rose to {100 * self._worst:.0f} %."
+            f"While it was away the most loaded line or transformer rose to {100 * self._worst:.0f} %."
         )
         return "It is back", text, (self._cast.killed,)
 
@@ -204,7 +197,6 @@ class Story:
         engine.say(
             self._card(
                 "limit",
-                "information",
                 f"Limit at the connection: {self._limit_kw:.0f} kW",
                 text,
                 LIMIT,
@@ -224,8 +216,6 @@ class Story:
         if dark:
             text += f" {len(dark)} cells are dark: {reasons}, or no store that can hold them."
         text += " Without cooperation devices as sold today switch off with the main grid: all is dark."
-        children = [f"{one.cell}: {_short(one.why[0])}" for one in left.dark]
-        engine.say(self._card("lost", "alarm", "The main grid is lost", text, LOSE, BACK, children))
         return "The main grid is lost", text, tuple(one.name for one in left.islands)
 
     def _scene_7(self, engine: Engine, now: dict[str, float]) -> tuple[str, str, tuple[str, ...]] | None:
@@ -248,26 +238,16 @@ class Story:
         )
         return "The score", text, ()
 
-    def _card(
-        self,
-        name: str,
-        severity: str,
-        title: str,
-        text: str,
-        begin: int,
-        end: int | None = None,
-        children: list[str] | None = None,
-    ) -> Card:
+    def _card(self, name: str, title: str, text: str, begin: int, end: int) -> Card:
+        """Something to know that no measurement tells."""
         return Card(
             id=f"story-{name}",
-            severity=severity,  # type: ignore[arg-type]
+            severity="information",
             title=title,
             text=text,
             cause=name,
             begun=self.at(begin),
-            ended=None if end is None else self.at(end),
-            cell=self._cast.killed if name == "killed" else "",
-            children=children or [],
+            ended=self.at(end),
         )
 
 

@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from archipel.model import Believed
 from archipel.web.nouns import Agreements, Card, Phase, Scene, Score
 
 COOPERATING, ALONE = "distributed", "uncoordinated"
@@ -35,9 +36,13 @@ class Tick:
     frames: dict[str, NDArray[np.float32]]
     """By strategy."""
     scenes: tuple[Scene, ...] = ()
-    cards: tuple[Card, ...] = ()
-    """New ones, and old ones that have changed."""
+    cards: dict[str, tuple[Card, ...]] = field(default_factory=dict)
+    """By strategy: new ones, and old ones that have changed."""
     phases: tuple[Phased, ...] = ()
     agreements: dict[str, Agreements] = field(default_factory=dict)
     """By strategy, where there are new ones."""
+    believed: Believed | None = None
+    """What cells believe from now on, where they have planned."""
+    node_price_eur_per_kwh: NDArray[np.float32] | None = None
+    """At every node, where there are new ones."""
     score: Score | None = None

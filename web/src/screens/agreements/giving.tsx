@@ -1,11 +1,16 @@
+import { useEffect } from "preact/hooks";
+
 import type { TieAgreement } from "../../api/nouns";
 import { toCell } from "../../lib/link";
 import { known, kw } from "../../lib/say";
 import { go, href } from "../../router";
 import { area } from "../../store";
+import { useWidth } from "../width";
 import { giver, spotsOf, type Spot } from "./tree";
 
-const LEAF = 104;
+/** Least width of a leaf, and what the last number needs at the right. */
+const LEAF = 100;
+const PAD = 24;
 const DEEP = 92;
 const BOX = { width: 92, height: 26 };
 /** More leaves than this make a picture nobody reads; the table below says the same. */
@@ -13,12 +18,17 @@ const LEAVES_MAX = 40;
 
 /** The tree of cells with arrows of who gives whom; the wider, the more. */
 export function Giving({ ties }: { ties: TieAgreement[] }) {
+  const [box, room] = useWidth();
   const spots = spotsOf(area.value!.cells);
   const leaves = Math.max(...spots.map((spot) => spot.x)) + 1;
+  // The root is what one looks for first.
+  useEffect(() => box.current?.scrollTo({ left: (box.current.scrollWidth - room) / 2 }), [room > 0]);
   if (leaves > LEAVES_MAX) return <p class="note">Too many cells for one picture; the table below is in the order of the tree.</p>;
   const at = new Map(spots.map((spot) => [spot.id, spot]));
   const most = Math.max(1, ...ties.map((tie) => Math.abs(tie.p_kw ?? tie.agreed_kw ?? 0)));
-  const width = leaves * LEAF;
+  const leaf = Math.min(150, Math.max(LEAF, (room - PAD) / leaves));
+  const width = Math.max(leaves * leaf + PAD, 0);
+  const middle = (spot: Spot): Point => ({ x: (spot.x + 0.5) * leaf, y: 8 + spot.depth * DEEP });
   const height = (Math.max(...spots.map((spot) => spot.depth)) + 1) * DEEP - (DEEP - BOX.height) + 18;
   const flows = ties.flatMap((tie) => {
     const upper = at.get(tie.upper);
@@ -26,38 +36,38 @@ export function Giving({ ties }: { ties: TieAgreement[] }) {
     return upper && lower ? [{ tie, upper, lower, across: lower.parent !== upper.id }] : [];
   });
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Who gives whom">
+    <div ref={box} class="scroll" tabIndex={0} role="region" aria-label="Who gives whom">
       <svg class="giving" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="The tree of cells and what flows">
         {flows.map(({ tie, upper, lower, across }) => (
-          <Flow key={tie.tie} tie={tie} upper={upper} lower={lower} across={across} most={most} />
+          <Flow key={tie.tie} tie={tie} top={middle(upper)} low={middle(lower)} across={across} most={most} />
         ))}
-        {spots.map((spot) => <Box key={spot.id} spot={spot} />)}
+        {spots.map((spot) => <Box key={spot.id} id={spot.id} at={middle(spot)} />)}
       </svg>
     </div>
   );
 }
 
-const middle = (spot: Spot) => ({ x: (spot.x + 0.5) * LEAF, y: 8 + spot.depth * DEEP });
+interface Point {
+  x: number;
+  y: number;
+}
 
-function Box({ spot }: { spot: Spot }) {
-  const { x, y } = middle(spot);
+function Box({ id, at: { x, y } }: { id: string; at: Point }) {
   return (
-    <a href={href(toCell(spot.id))} onClick={(event: MouseEvent) => {
+    <a href={href(toCell(id))} onClick={(event: MouseEvent) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
       event.preventDefault();
-      go(toCell(spot.id));
+      go(toCell(id));
     }}>
       <rect class="giving-box" x={x - BOX.width / 2} y={y} width={BOX.width} height={BOX.height} rx={4} />
-      <text class="ol-name" x={x} y={y + 18} text-anchor="middle">{spot.id}</text>
+      <text class="ol-name" x={x} y={y + 18} text-anchor="middle">{id}</text>
     </a>
   );
 }
 
-function Flow({ tie, upper, lower, across, most }: { tie: TieAgreement; upper: Spot; lower: Spot; across: boolean; most: number }) {
+function Flow({ tie, top, low, across, most }: { tie: TieAgreement; top: Point; low: Point; across: boolean; most: number }) {
   const p_kw = tie.p_kw ?? tie.agreed_kw;
   const gives = giver(tie.upper, tie.lower, p_kw);
-  const top = middle(upper);
-  const low = middle(lower);
   const thick = gives ? 1.5 + 6.5 * Math.sqrt(gives.kw / most) : 1;
   if (across) {
     // Between neighbours at the middle of their boxes, behind whatever stands between.

@@ -20,7 +20,7 @@ export function Plan({ plan }: { plan: PlanRecord | null }) {
           </Fact>
           <Fact name="Rounds">{num(plan.rounds)}</Fact>
           <Fact name="Messages">{num(plan.messages)}{known(plan.bytes) && `, ${num(plan.bytes / 1000)} kB`}</Fact>
-          <Fact name="From the best">{known(plan.gap) ? `at most ${percent(plan.gap, 3)}` : "?"}</Fact>
+          <Fact name="From the best">{known(plan.gap) ? (plan.gap < 1e-5 ? "less than 0.001 % away" : `at most ${percent(plan.gap, 3)} away`) : "?"}</Fact>
           <Fact name="Its cost">{known(plan.cost_eur) ? `${num(plan.cost_eur, 2)} EUR` : "?"}</Fact>
           <Fact name="Silent" look={plan.silent.length ? "binds" : ""}>
             {plan.silent.length === 0 ? "nobody: every cell answered" : plan.silent.map((cell) => <Link key={cell} to={toCell(cell)}>{cell}</Link>)}

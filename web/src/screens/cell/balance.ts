@@ -1,6 +1,8 @@
 // The balance of one cell at one moment: what comes in is what goes out. What the measured parts leave open is lost in
 // lines or not measured; it is shown as its own part, never spread over the others.
 
+import type { Balance, Part } from "../../lib/balance";
+
 /** Powers of a cell [kW], all as magnitudes of their own direction except `p_kw` and `children` (positive: drawn). */
 export interface CellPowers {
   /** Into the cell from the one above (the root: from upstream). */
@@ -13,21 +15,6 @@ export interface CellPowers {
   renewable_kw: number;
   /** Into each child cell. */
   children: { cell: string; p_kw: number }[];
-}
-
-export interface Part {
-  key: string;
-  label: string;
-  p_kw: number;
-}
-
-export interface Balance {
-  ins: Part[];
-  outs: Part[];
-  /** Sum of either side, the unknown included [kW]. */
-  total_kw: number;
-  /** Names of parts whose value is not known at all. */
-  missing: string[];
 }
 
 /** Parts below this are left out [kW]: they would be invisible, and rounding makes them. */

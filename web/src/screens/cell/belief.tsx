@@ -1,59 +1,74 @@
-import { api } from "../../api/client";
-import type { Belief, NeighbourView } from "../../api/nouns";
-import { useAsked } from "../../lib/asked";
+import { useMemo, useState } from "preact/hooks";
+
+import type { Belief, Curve, NeighbourView } from "../../api/nouns";
 import { Link, toCell } from "../../lib/link";
 import { Plot } from "../../lib/plot";
 import { known, kw, price, when } from "../../lib/say";
-import { asked, frame } from "../../store";
+import { frame } from "../../store";
 import { curveTitles } from "./words";
 
-/** What the cell believed at the shown moment, beside what was true. */
-export function BeliefPanel({ cell }: { cell: string }) {
-  const { value: belief, error, waiting } = useAsked((signal) => api.belief({ cell, ...asked.value }, signal), [cell]);
+/** Curves of what the cell believed at the shown moment, beside what was true. */
+export function BeliefPanel({ belief, error }: { belief: Belief | null; error: string }) {
   return (
-    <section class="panel belief" aria-labelledby="belief-title" aria-busy={waiting}>
+    <section class="panel belief" aria-labelledby="belief-title">
       <header>
         <h2 id="belief-title">Belief beside truth</h2>
         {belief && <p class="note">{belief.made
           ? `Plan of ${when(belief.made, false)} UTC, ${belief.level}. Dashed: what it believed; solid: what happened.`
-          : `It had no plan then (${belief.level}).`}</p>}
+          : `It had no plan then (${belief.level}). Solid: what happened.`}</p>}
       </header>
       {error && <p class="note" role="status">{error}</p>}
       {belief && belief.curves.length > 0 && <Curves belief={belief} />}
-      {belief && <Neighbours belief={belief} />}
     </section>
   );
 }
 
+/** What people ask for first; the rest is folded. */
+const FIRST = new Set(["p_kw", "price_eur_per_kwh", "stored_kwh", "load_kw", "vehicles_kw", "renewable_kw"]);
+
 function Curves({ belief }: { belief: Belief }) {
-  const times = belief.start.map((start) => Date.parse(start));
-  const mark = frame.value?.time ?? Date.parse(belief.time);
+  const [open, setOpen] = useState(false);
   const order = Object.keys(curveTitles);
+  const place = (curve: Curve): number => (order.includes(curve.name) ? order.indexOf(curve.name) : order.length);
   const curves = belief.curves
     .filter((curve) => [...curve.believed, ...curve.true].some((value) => known(value) && value !== 0))
-    .sort((a, b) => (order.indexOf(a.name) + 99) % 99 - (order.indexOf(b.name) + 99) % 99);
+    .sort((a, b) => place(a) - place(b));
+  const rest = curves.filter((curve) => !FIRST.has(curve.name));
   return (
-    <div class="curves">
-      {curves.map((curve) => {
-        const title = curveTitles[curve.name] ?? curve.name;
-        const small = curve.unit === "EUR/kWh" || curve.unit === "p.u." || curve.unit === "1";
-        return (
-          <figure key={curve.name}>
-            <figcaption>{title}</figcaption>
-            <Plot
-              times={times} unit={curve.unit} height={170} mark={mark} decimals={small ? 3 : 1}
-              label={`${title}: believed and true, ${curve.unit}`}
-              series={[
-                { label: "true", values: curve.true, step: true },
-                ...(curve.believed.some(known)
-                  ? [{ label: "believed", values: curve.believed, step: true, look: "dashed" as const, color: "--information" }]
-                  : []),
-              ]}
-            />
-          </figure>
-        );
-      })}
-    </div>
+    <>
+      <div class="curves">
+        {curves.filter((curve) => FIRST.has(curve.name)).map((curve) => <One key={curve.name} belief={belief} curve={curve} />)}
+      </div>
+      {rest.length > 0 && (
+        <details class="more-curves" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+          <summary>{rest.length} more: {rest.map((curve) => titleOf(curve).toLowerCase()).join(", ")}</summary>
+          {open && <div class="curves">{rest.map((curve) => <One key={curve.name} belief={belief} curve={curve} />)}</div>}
+        </details>
+      )}
+    </>
+  );
+}
+
+const titleOf = (curve: Curve): string => curveTitles[curve.name] ?? curve.name;
+
+function One({ belief, curve }: { belief: Belief; curve: Curve }) {
+  const times = useMemo(() => belief.start.map((start) => Date.parse(start)), [belief]);
+  const mark = frame.value?.time ?? Date.parse(belief.time);
+  const title = titleOf(curve);
+  return (
+    <figure>
+      <figcaption>{title}</figcaption>
+      <Plot
+        times={times} unit={curve.unit} height={180} mark={mark} decimals={curve.unit.startsWith("k") ? 1 : 3}
+        label={`${title}: believed and true, ${curve.unit}`}
+        series={[
+          { label: "true", values: curve.true, step: true },
+          ...(curve.believed.some(known)
+            ? [{ label: "believed", values: curve.believed, step: true, look: "dashed" as const, color: "--information" }]
+            : []),
+        ]}
+      />
+    </figure>
   );
 }
 
@@ -61,25 +76,26 @@ const STATES: Record<NeighbourView["state"], string> = {
   agreed: "agreed", stale: "stale: its last word is old", silent: "silent", unknown: "not known",
 };
 
-function Neighbours({ belief }: { belief: Belief }) {
-  if (belief.neighbours.length === 0) return null;
+/** What it thought of each neighbour, and why. */
+export function Neighbours({ belief }: { belief: Belief | null }) {
+  if (!belief || belief.neighbours.length === 0) return null;
   const moment = Date.parse(belief.time);
   const at = belief.start.filter((start) => Date.parse(start) <= moment).length - 1;
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="What it thought of its neighbours">
+    <section class="panel" aria-labelledby="neighbours-title">
+      <header><h2 id="neighbours-title">What it thought of its neighbours</h2></header>
+      <div class="scroll" tabIndex={0} role="region" aria-label="What it thought of its neighbours">
       <table class="neighbours">
-        <caption>What it thought of its neighbours</caption>
         <thead>
           <tr>
-            <th scope="col">Neighbour</th><th scope="col">Tie</th><th scope="col">It took it for</th>
-            <th scope="col" class="n">Agreed, as it held</th><th scope="col" class="n">Price</th><th scope="col">Over the plan</th>
+            <th scope="col">Neighbour</th><th scope="col">It took it for</th>
+            <th scope="col" class="n">Agreed</th><th scope="col" class="n">Price</th><th scope="col">Over the plan</th>
           </tr>
         </thead>
         <tbody>
           {belief.neighbours.map((view) => (
             <tr key={view.tie}>
-              <th scope="row"><Link to={toCell(view.neighbour)}>{view.neighbour}</Link></th>
-              <td>{view.tie}</td>
+              <th scope="row"><Link to={toCell(view.neighbour)}>{view.neighbour}</Link> <span class="note">{view.tie}</span></th>
               <td>
                 <span class={view.state === "agreed" ? "" : "is-binds"}>{STATES[view.state]}</span>
                 {view.why && <span class="note"> {view.why}</span>}
@@ -91,7 +107,8 @@ function Neighbours({ belief }: { belief: Belief }) {
           ))}
         </tbody>
       </table>
-    </div>
+      </div>
+    </section>
   );
 }
 

@@ -106,7 +106,7 @@ function One({ row, stored }: { row: DeviceRow; stored: boolean }) {
       <td class="n value">{kw(row.p_kw)}</td>
       <td class="n value">{leased ? kw(row.p_kw_set) : idle ? "" : "–"}</td>
       {stored && <td class="n">{known(row.soc) && <Charge soc={row.soc} />}</td>}
-      <td>{leased ? "lease of its cell" : idle ? <span class="note">takes no setpoint</span> : "its local rule"}</td>
+      <td class="held">{leased ? "lease of its cell" : idle ? <span class="note">takes no setpoint</span> : "its local rule"}</td>
       <td class="row-acts">
         {!idle && <WhyButton subject="setpoint" element={row.id} of={`the setpoint of ${row.id}`} />}
         {!idle && <ActButtons kind="device" element={row.id} small />}

@@ -1,10 +1,11 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 
 import type { Area } from "../../api/nouns";
 import type { Frame } from "../../api/frame";
 import { toCell } from "../../lib/link";
 import { known, kw, percent, pu } from "../../lib/say";
 import { go, href } from "../../router";
+import { useWidth } from "../width";
 import { kindWord } from "./words";
 import { highestLoading, ofLoading, ofVoltage, voltages, worse } from "./limits";
 import { DOWN, place, type Placed, type Symbol } from "./oneline";
@@ -41,18 +42,6 @@ export function Diagram({ area, frame, cell }: Props) {
       {drawing.rows.length === 0 && <p class="note">This cell has no nodes of its own.</p>}
     </div>
   );
-}
-
-function useWidth() {
-  const box = useRef<HTMLDivElement>(null);
-  const [width, set] = useState(0);
-  useEffect(() => {
-    if (!box.current) return;
-    const watch = new ResizeObserver(([entry]) => set(Math.floor(entry!.contentRect.width)));
-    watch.observe(box.current);
-    return () => watch.disconnect();
-  }, []);
-  return [box, width] as const;
 }
 
 /** The tie to the cell above, or of the root the connection upstream. */
@@ -120,7 +109,8 @@ function Bar({ area, frame, placed, width }: { area: Area; frame: Frame | null; 
   const loading = worst === null ? undefined : frame?.branches.loading?.[worst];
   const loaded = worst === null ? "normal" : ofLoading(loading, area.branches.loading_max[worst] ?? 1);
   const volts = worse(ofVoltage(band.low, low, high), ofVoltage(band.high, low, high));
-  const range = band.high - band.low < 0.0005 || Number.isNaN(band.low) ? pu(band.high) : `${pu(band.low).split(" ")[0]} to ${pu(band.high)}`;
+  const narrow = width < 420;
+  const range = band.high - band.low < 0.0005 || Number.isNaN(band.low) ? pu(band.high) : `${pu(band.low).split(" ")[0]}${narrow ? "–" : " to "}${pu(band.high)}`;
   const right = Math.max(x + 60, Math.min(width - 8, Math.max(...symbols.map((symbol) => symbol.x + 70), x + 120)));
   return (
     <g>
@@ -128,7 +118,7 @@ function Bar({ area, frame, placed, width }: { area: Area; frame: Frame | null; 
       <text class="ol-text" x={x + DOWN + 10} y={y - 7}>
         <tspan class="ol-head">{row.nodes.length === 1 ? area.nodes.id[row.node] : `${row.nodes.length} nodes`}</tspan>
         <tspan class={`ol-${volts}`} dx="8">{range}</tspan>
-        {worst !== null && known(loading) && <tspan class={`ol-${loaded}`} dx="8">{percent(loading)} loaded</tspan>}
+        {worst !== null && known(loading) && <tspan class={`ol-${loaded}`} dx="8">{percent(loading)}{narrow ? "" : " loaded"}</tspan>}
       </text>
       <path class={`ol-bar ol-${worse(volts, loaded)}`} d={`M${x} ${y}H${right}`} />
       {symbols.map((symbol) => <One key={`${symbol.what}${symbol.index}`} area={area} frame={frame} placed={placed} symbol={symbol} />)}

@@ -16,12 +16,14 @@ export function Facts({ area, frame, cell }: { area: Area; frame: Frame; cell: n
   const tie = area.ties.find((one) => one.direction === "vertical" && one.lower === id);
   const tag = tagsOf(commands.value).get(id);
   const level = of("level");
+  // Where every cell is on its own by plan (a strategy without agreements), that is normal.
+  const lower = known(level) && level >= 2 && (frame.live || [...(frame.cells.level ?? [])].some((other) => other < 2));
   const mode = of("mode");
   const armed = of("armed");
   const age = cellAge(cell);
   return (
     <dl class="facts">
-      <Fact name="Level" look={known(level) && level >= 2 ? "binds" : ""}>{known(level) ? levelWords[level] : "?"}</Fact>
+      <Fact name="Level" look={lower ? "binds" : ""}>{known(level) ? levelWords[level] : "?"}</Fact>
       <Fact name="Mode" look={known(mode) && mode !== 0 && mode !== 4 ? "binds" : ""}>{known(mode) ? modeWords[mode] : "?"}</Fact>
       {known(armed) && (
         <Fact name="Armed">{armed ? "yes: it may write setpoints" : "no: it only watches"}</Fact>

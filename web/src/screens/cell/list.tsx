@@ -33,7 +33,7 @@ export function CellList({ missing }: { missing: string }) {
                   <td class={`n ${stale}`}>{kw(of("p_kw"))}</td>
                   <td class={stale}>{known(of("v_pu_min")) ? `${pu(of("v_pu_min")).split(" ")[0]} to ${pu(of("v_pu_max"))}` : "?"}</td>
                   <td class={`n ${stale}`}><span class={`is-${ofLoading(of("loading_max"), 1)}`}>{percent(of("loading_max"))}</span></td>
-                  <td class={known(of("level")) && of("level")! >= 2 ? "is-binds" : ""}>{levelName(of("level"))}</td>
+                  <td class={known(of("level")) && of("level")! >= 2 && shown?.live ? "is-binds" : ""}>{levelName(of("level"))}</td>
                   <td class={known(of("mode")) && of("mode") !== 0 ? "is-binds" : ""}>{modeName(of("mode"))}</td>
                 </tr>
               );

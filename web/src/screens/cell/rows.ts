@@ -51,20 +51,17 @@ interface Tree {
   /** Branch into a node and the nodes below it. */
   via: Map<number, number | null>;
   below: Map<number, number[]>;
-  inner: Map<number, number[]>;
 }
 
 /** Breadth first from where the cell above joins; what no branch reaches hangs at the head without one. */
 function spanning(grid: Grid, cell: number, members: number[]): Tree {
   const inside = new Set(members);
   const next = new Map<number, { node: number; branch: number }[]>(members.map((node) => [node, []]));
-  const inner = new Map<number, number[]>(members.map((node) => [node, []]));
   grid.branches.from_node.forEach((from, branch) => {
     const to = grid.branches.to_node[branch]!;
     if (!inside.has(from) || !inside.has(to)) return;
     next.get(from)!.push({ node: to, branch });
     next.get(to)!.push({ node: from, branch });
-    inner.get(to)!.push(branch);
   });
   const head = headOf(grid, cell, members);
   const via = new Map<number, number | null>([[head, null]]);
@@ -87,7 +84,7 @@ function spanning(grid: Grid, cell: number, members: number[]): Tree {
     below.get(head)!.push(node);
     walk(node);
   }
-  return { head, via, below, inner };
+  return { head, via, below };
 }
 
 function headOf(grid: Grid, cell: number, members: number[]): number {
@@ -137,9 +134,6 @@ function outgoing(tree: Tree, most: number): Row[] {
     const first = rowAt(tree, rest[0]!.node, parent, 1);
     rows.push({ ...first, via: null, nodes: rest.flatMap((line) => line.nodes) });
   }
-  for (const row of rows) {
-    row.branches = row.nodes.flatMap((node) => tree.inner.get(node)!);
-  }
   return rows;
 }
 
@@ -150,7 +144,11 @@ function behind(tree: Tree, node: number): number[] {
 /** Puts devices and ties to the rows of their nodes. */
 function fill(grid: Grid, cell: number, rows: Row[]): void {
   const rowOf = new Map<number, Row>(rows.flatMap((row) => row.nodes.map((node) => [node, row] as const)));
-  for (const row of rows) if (row.via !== null && !row.branches.includes(row.via)) row.branches.push(row.via);
+  // A branch between two rows belongs to the later one, which it feeds.
+  grid.branches.from_node.forEach((from, branch) => {
+    const ends = [rowOf.get(from), rowOf.get(grid.branches.to_node[branch]!)];
+    if (ends[0] && ends[1]) rows[Math.max(rows.indexOf(ends[0]), rows.indexOf(ends[1]))]!.branches.push(branch);
+  });
   grid.devices.kind.forEach((kind, device) => {
     const row = grid.devices.cell[device] === cell ? rowOf.get(grid.devices.node[device]!) : undefined;
     if (!row) return;

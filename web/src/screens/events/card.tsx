@@ -21,12 +21,7 @@ export function CardGroup({ group }: { group: Group<Card> }) {
         <Times card={head} />
       </header>
       <p>{head.text}</p>
-      {(head.cell || head.element) && (
-        <div class="card-where">
-          {head.cell && <ElementLink element={head.cell} />}
-          {head.element && head.element !== head.cell && <ElementLink element={head.element} />}
-        </div>
-      )}
+      <ElementLink element={head.element || head.cell} />
       {(follows.length > 0 || others.length > 0) && (
         <details>
           <summary>{count(follows.length + others.length)} of the same cause{head.cause && <span class="note"> {head.cause}</span>}</summary>

@@ -62,17 +62,29 @@ export interface Mark<C extends CardLike> {
   from: number;
   to: number;
   lane: number;
+  /** Line within its lane, so that no two lie over each other. */
+  line: number;
 }
 
-/** Where cards lie between two moments, one lane per severity; an open card lasts until the end. */
-export function marksOf<C extends CardLike>(cards: C[], start: number, end: number): Mark<C>[] {
+/** A mark is at least this share of the width: it can be seen and pressed. */
+const least = 0.005;
+
+/** Where cards lie between two moments, one lane per severity; an open card lasts until `now`. */
+export function marksOf<C extends CardLike>(cards: C[], start: number, end: number, now: number): Mark<C>[] {
   const share = (moment: number) => Math.min(1, Math.max(0, (moment - start) / Math.max(1, end - start)));
-  return cards
-    .filter((card) => Date.parse(card.begun) <= end && (card.ended ? Date.parse(card.ended) : end) >= start)
-    .map((card) => ({
-      card,
-      from: share(Date.parse(card.begun)),
-      to: share(card.ended ? Date.parse(card.ended) : end),
-      lane: severities.indexOf(card.severity),
-    }));
+  const ends = (card: CardLike) => (card.ended ? Date.parse(card.ended) : Math.max(now, Date.parse(card.begun)));
+  const ordered = [...cards].sort((a, b) => a.begun.localeCompare(b.begun));
+  const full: number[][] = severities.map(() => []);
+  return ordered
+    .filter((card) => Date.parse(card.begun) <= end && ends(card) >= start)
+    .map((card) => {
+      const lane = severities.indexOf(card.severity);
+      const from = Math.min(share(Date.parse(card.begun)), 1 - least);
+      const to = Math.max(share(ends(card)), from + least);
+      const lines = full[lane]!;
+      const free = lines.findIndex((until) => until <= from);
+      const line = free < 0 ? lines.length : free;
+      lines[line] = to;
+      return { card, from, to, lane, line };
+    });
 }
