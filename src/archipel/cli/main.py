@@ -20,6 +20,7 @@ from archipel.cli import (
     doctor_command,
     envelope_command,
     event_command,
+    hold_command,
     island_command,
     journal_command,
     local_commands,
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     cell_command.add_parsers(commands)
     commission_commands.add_parsers(commands)
     tag_command.add_parsers(commands)
+    hold_command.add_parsers(commands)
     journal_command.add_parsers(commands)
     doctor_command.add_parsers(commands)
     top_command.add_parsers(commands)

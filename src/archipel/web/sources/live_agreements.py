@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, final
 
@@ -27,8 +27,8 @@ from archipel.web.sources.live_journals import Journals, Note, value_at
 STEP = timedelta(minutes=15)
 UNITS = {**COLUMNS["cells"], "v_pu": "pu"}
 NO_PARTS = PriceParts(**dict.fromkeys(PRICE_PARTS))
-True_ = Callable[[str, str, datetime, datetime], float | None]
-"""(cell, column, start, end) -> the mean of what was measured; None where nothing was."""
+Means = Callable[[str, Sequence[str], Sequence[datetime], Sequence[datetime]], dict[str, list[float | None]]]
+"""(cell, columns, starts, ends) -> means of what was measured; None where nothing was."""
 Power = Callable[[str, datetime], float | None]
 """(tie, time) -> metered power."""
 
@@ -44,7 +44,7 @@ class LiveAgreements:
         power: What ties carried.
     """
 
-    def __init__(self, scenario: Scenario, journals: Journals, true: True_, power: Power) -> None:
+    def __init__(self, scenario: Scenario, journals: Journals, true: Means, power: Power) -> None:
         self._scenario, self._journals, self._true, self._power = scenario, journals, true, power
         self._ties = {tie.id: tie for tie in scenario.archipelago.tie}
         self._cells = [cell.id for cell in scenario.archipelago.cell]
@@ -145,14 +145,9 @@ class LiveAgreements:
         starts, hours = _starts(note.body)
         ends = [at + timedelta(hours=h) for at, h in zip(starts, hours, strict=True)]
         columns: Mapping[str, list[float | None]] = note.body["columns"]
+        true = self._true(cell, list(columns), starts, ends)
         curves = [
-            Curve(
-                name=name,
-                unit=UNITS[name],
-                believed=believed,
-                true=[self._true(cell, name, a, b) for a, b in zip(starts, ends, strict=True)],
-            )
-            for name, believed in columns.items()
+            Curve(name=name, unit=UNITS[name], believed=believed, true=true[name]) for name, believed in columns.items()
         ]
         return Belief(
             cell=cell,

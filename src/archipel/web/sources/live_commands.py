@@ -53,15 +53,27 @@ class _Open:
 
 
 @final
-class Desk:
-    """Takes commands for one rehearsal. `said` is called with every new state of a command, from any thread."""
+class LiveDesk:
+    """Takes commands for one rehearsal.
 
-    def __init__(self, world: LiveWorld, acts: tuple[Act, ...], said: Callable[[CommandState], None]) -> None:
-        self._world, self._acts, self._said = world, acts, said
+    Args:
+        world: The rehearsal.
+        acts: What can be asked for here at all.
+        said: Called with every new state of a command, from any thread.
+        acknowledge: Called with a card's id and who has seen it.
+    """
+
+    def __init__(
+        self,
+        world: LiveWorld,
+        acts: tuple[Act, ...],
+        said: Callable[[CommandState], None],
+        acknowledge: Callable[[str, str], None],
+    ) -> None:
+        self._world, self._acts, self._said, self._acknowledge = world, acts, said, acknowledge
         self._states: dict[str, CommandState] = {}
         self._open: dict[str, _Open] = {}
         self._lock, self._end = Lock(), Event()
-        self._acknowledged: dict[str, str] = {}
         self._thread = Thread(target=self._watch, name="commands", daemon=True)
         self._thread.start()
 
@@ -76,11 +88,6 @@ class Desk:
         """What became of the command with this id."""
         with self._lock:
             return self._states.get(command)
-
-    def acknowledged(self) -> dict[str, str]:
-        """Who has seen a card, by the card's id."""
-        with self._lock:
-            return dict(self._acknowledged)
 
     def cards(self) -> list[Card]:
         """A card for every command that was not measured in time, for as long as it is remembered."""
@@ -117,6 +124,8 @@ class Desk:
                 while len(self._states) > MOST:
                     del self._states[next(iter(self._states))]
         if known is not None:
+            if known.phase == "refused":
+                raise CommandRefused(known.text)
             return known
         self._said(self._states[command.id])
         try:
@@ -181,8 +190,7 @@ class Desk:
             case "disarm" | "default":
                 return self._disarm(cells, who)
             case "acknowledge":
-                with self._lock:
-                    self._acknowledged[command.element] = who
+                self._acknowledge(command.element, who)
                 return "seen"
             case "kill":
                 if command.element == WORLD or command.element not in world.files:

@@ -85,10 +85,10 @@ class LiveFrames:
         cells = [known[name] for name in self._cells]
         armed = [np.nan if one.armed is None else float(one.armed) for one in cells]
         return {
-            ("cells", "level"): np.array([one.level(now_s) for one in cells], np.float64),
+            ("cells", "level"): np.array([np.nan if one.starts(now_s) else one.level(now_s) for one in cells]),
             ("cells", "mode"): np.array([one.mode for one in cells], np.float64),
             ("cells", "armed"): np.array(armed),
-            ("cells", "age_s"): np.array([one.age_s(now_s) for one in cells]),
+            ("cells", "age_s"): np.array([np.nan if one.starts(now_s) else one.age_s(now_s) for one in cells]),
         }
 
 

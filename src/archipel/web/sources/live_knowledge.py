@@ -22,6 +22,8 @@ EVERY_S = 1.0
 TIMEOUT_S = 2.0
 SILENT_S = 2.5
 """A cell that has not answered for so long does not answer."""
+STARTS_S = 60.0
+"""A cell that never answered is not known for so long, and then does not answer: processes take a while to start."""
 AT_ONCE = 16
 LEVELS = ("COOPERATING", "FOLLOWING", "FALLBACK", "ALONE", "RULES")
 NO_ANSWER = len(LEVELS)
@@ -47,6 +49,10 @@ class Known:
     def age_s(self, now_s: float) -> float:
         """Wall seconds since it answered."""
         return max(now_s - self.answered_s, 0.0)
+
+    def starts(self, now_s: float) -> bool:
+        """Whether it may not have had the time to answer once."""
+        return not self.said and self.age_s(now_s) < STARTS_S
 
     def silent(self, now_s: float) -> bool:
         """Whether it does not answer."""
