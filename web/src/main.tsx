@@ -1,3 +1,11 @@
 import { render } from "preact";
 
-render(<p>Archipel</p>, document.getElementById("page")!);
+import "./theme.css";
+import "./shell/shell.css";
+import { start } from "./connect";
+import { readStrategy } from "./router";
+import { Page } from "./shell/page";
+
+readStrategy();
+render(<Page />, document.getElementById("page")!);
+void start();

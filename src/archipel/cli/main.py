@@ -15,6 +15,7 @@ from archipel.cli import (
     cell_command,
     certs_command,
     commission_commands,
+    demo_command,
     device_command,
     doctor_command,
     envelope_command,
@@ -30,6 +31,7 @@ from archipel.cli import (
     serve_command,
     settle_command,
     tag_command,
+    top_command,
 )
 
 EPILOG = """\
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"archipel {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
+    demo_command.add_parsers(commands)
     run_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
@@ -70,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     hold_command.add_parsers(commands)
     journal_command.add_parsers(commands)
     doctor_command.add_parsers(commands)
+    top_command.add_parsers(commands)
     serve_command.add_parsers(commands)
     return top
 

@@ -1,0 +1,102 @@
+// The state of the whole area in plain words: is all well, who helps whom, what does it cost, what is limited.
+import type { Area, Severity } from "../api/nouns";
+import type { Frame } from "../api/frame";
+import { known, kw, num, price } from "../lib/say";
+import { cellLimits, cellSaid, loadingSaid, RANK } from "./state";
+
+export interface Headline {
+  severity: Severity | null;
+  /** All is well, or what is not. */
+  well: string;
+  helps: string;
+  costs: string;
+  limited: string;
+}
+
+const LEAST_KW = 1;
+
+export function headline(area: Area, frame: Frame, silent: (i: number) => boolean): Headline {
+  const worst = troubles(area, frame, silent);
+  const first = worst[0];
+  const count = area.cells.length;
+  const cooperate = frame.cells.level?.filter((l) => l === 0).length ?? 0;
+  const together = cooperate === count ? `${count} cells cooperate` : cooperate === 0
+    ? `${count} cells, each by its own rules` : `${cooperate} of ${count} cells cooperate`;
+  const more = worst.length > 1 ? `, and ${worst.length - 1} more` : "";
+  return {
+    severity: first?.severity ?? null,
+    well: first ? `${first.words}${more}; ${together}.` : `All is well: ${together}.`,
+    helps: help(area, frame),
+    costs: costs(area, frame),
+    limited: limits(area, frame),
+  };
+}
+
+function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): { severity: Severity; words: string }[] {
+  const limit = cellLimits(area);
+  const found = area.cells.flatMap((cell, i) => {
+    if (silent(i)) return [{ severity: "alarm" as Severity, words: `${cell.id} is silent` }];
+    const said = cellSaid(frame, limit, i).find((s) => s.severity === "alarm" || s.severity === "action");
+    return said ? [{ severity: said.severity, words: `${cell.id}: ${said.words}` }] : [];
+  });
+  const unserved = frame.area.unserved_kw?.[0];
+  if (known(unserved) && unserved > 0.05) found.push({ severity: "alarm", words: `${kw(unserved)} are not served` });
+  return found.sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+}
+
+/** Who gives to whom: among the children of one cell those that give and those that take. */
+export function help(area: Area, frame: Frame): string {
+  const p = frame.cells.p_kw;
+  for (const parent of area.cells) {
+    const kids = area.cells.flatMap((c, i) => (c.parent === parent.id && known(p?.[i]) ? [{ id: c.id, p_kw: p[i]! }] : []));
+    const givers = kids.filter((k) => k.p_kw < -LEAST_KW).sort((a, b) => a.p_kw - b.p_kw);
+    const takers = kids.filter((k) => k.p_kw > LEAST_KW).sort((a, b) => b.p_kw - a.p_kw);
+    if (givers.length === 0 || takers.length === 0) continue;
+    const given = -givers.reduce((sum, k) => sum + k.p_kw, 0);
+    const taken = takers.reduce((sum, k) => sum + k.p_kw, 0);
+    const who = givers.length === 1 ? `${givers[0]!.id} gives` : givers.length === 2
+      ? `${givers[0]!.id} and ${givers[1]!.id} give` : `${givers[0]!.id} and ${givers.length - 1} others give`;
+    const whom = takers.length === 1 ? takers[0]!.id : takers.length === 2
+      ? `${takers[0]!.id} and ${takers[1]!.id}` : `${takers.length} neighbours`;
+    return `${who} ${kw(Math.min(given, taken))} to ${whom}.`;
+  }
+  const most = mostGiven(area, p);
+  return most ? `${most.id} gives ${kw(-most.p_kw)}.` : "Nobody gives, every cell draws for itself.";
+}
+
+function mostGiven(area: Area, p: Float32Array | undefined): { id: string; p_kw: number } | null {
+  let best: { id: string; p_kw: number } | null = null;
+  area.cells.forEach((c, i) => {
+    const p_kw = p?.[i];
+    if (c.parent !== "" && known(p_kw) && p_kw < (best?.p_kw ?? -LEAST_KW)) best = { id: c.id, p_kw };
+  });
+  return best;
+}
+
+function costs(area: Area, frame: Frame): string {
+  const p = frame.area.upstream_p_kw?.[0];
+  const bound = known(p) && p < 0 ? area.export_kw_max : area.import_kw_max;
+  const flow = !known(p) ? "exchange with upstream ?" : `${p < 0 ? "export" : "import"} ${kw(Math.abs(p))}${bound ? ` of ${kw(bound)}` : ""}`;
+  return `${flow}, ${price(frame.area.price_eur_per_kwh?.[0])}`;
+}
+
+/** What binds now; empty: nothing. */
+function limits(area: Area, frame: Frame): string {
+  const found: string[] = [];
+  const p = frame.area.upstream_p_kw?.[0];
+  if (known(p) && area.import_kw_max && p > 0.97 * area.import_kw_max) found.push("the connection is at its import limit");
+  if (known(p) && area.export_kw_max && -p > 0.97 * area.export_kw_max) found.push("the connection is at its export limit");
+  area.ties.forEach((tie, i) => {
+    const said = loadingSaid(frame.ties.loading?.[i]);
+    if (said) found.push(`${tie.id} is ${said.words}`);
+  });
+  let curtailed = 0;
+  frame.cells.available_kw?.forEach((could, i) => {
+    const does = frame.cells.renewable_kw?.[i];
+    if (known(could) && known(does) && could - does > 0.5) curtailed += could - does;
+  });
+  if (curtailed > LEAST_KW) found.push(`sun is held back by ${kw(curtailed)}`);
+  if (found.length === 0) return "Nothing is limited.";
+  const text = found.slice(0, 2).join("; ") + (found.length > 2 ? `; ${num(found.length - 2)} more` : "");
+  return text[0]!.toUpperCase() + text.slice(1) + ".";
+}

@@ -1,0 +1,26 @@
+import { area, me } from "../store";
+import { acts, actsFor, type Act, type ElementKind } from "./acts";
+import { askCommand } from "./asking";
+
+interface Props {
+  kind: ElementKind;
+  element: string;
+  /** Acts that make no sense at this moment, such as opening what is open. */
+  without?: Act[];
+  small?: boolean;
+}
+
+/** Buttons of the acts that may be given to an element; nothing for who may only look. */
+export function ActButtons({ kind, element, without = [], small = false }: Props) {
+  const offered = actsFor(kind, area.value?.acts ?? [], me.value.role).filter((act) => !without.includes(act));
+  if (offered.length === 0) return null;
+  return (
+    <div class="act-buttons" role="group" aria-label={`Commands for ${element === "upstream" ? "the connection upstream" : element}`}>
+      {offered.map((act) => (
+        <button key={act} type="button" class={small ? "button small" : "button"} onClick={() => askCommand(act, element)}>
+          {acts[act].label}
+        </button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,212 @@
+// Islands: closed, a disc with words and a ring for its stored energy; open, a quiet ground with the words above it.
+import type { Area } from "../api/nouns";
+import type { Frame } from "../api/frame";
+import { gives, type Said } from "../area/state";
+import { known, kw, num, percent } from "../lib/say";
+import type { Inks } from "./inks";
+import type { Layout } from "./layout";
+import { openness, screenX, screenY, type View } from "./view";
+
+export interface Look {
+  said: Said[];
+  stale: boolean;
+  age: string;
+}
+
+interface Place {
+  x: number;
+  y: number;
+  r: number;
+  open: number;
+}
+
+const WORDS_FROM = 36; // px of radius from which a disc holds all its words
+const NAME_FROM = 21;
+
+function placeOf(layout: Layout, view: View, i: number): Place | null {
+  const island = layout.islands[i]!;
+  const place = { x: screenX(view, island.x), y: screenY(view, island.y), r: island.r * view.k, open: openness(island.r * view.k) };
+  const out = place.x + place.r < 0 || place.x - place.r > view.width || place.y + place.r + 20 < 0
+    || place.y - place.r - 60 > view.height;
+  return out ? null : place;
+}
+
+/** The discs over ties and under nodes; open ones let the ties through. */
+export function drawGround(
+  ctx: CanvasRenderingContext2D, area: Area, frame: Frame | null, layout: Layout, view: View, inks: Inks,
+  looks: Look[], selected: number,
+): void {
+  area.cells.forEach((_, i) => {
+    const at = placeOf(layout, view, i);
+    if (!at) return;
+    const worst = looks[i]?.said[0];
+    const give = gives(frame?.cells.p_kw?.[i]) === "gives";
+    ctx.beginPath();
+    ctx.arc(at.x, at.y, at.r, 0, 2 * Math.PI);
+    ctx.fillStyle = looks[i]?.stale ? inks.ground : give && at.open < 0.5 ? inks.line4 : inks.raised;
+    ctx.globalAlpha = 1 - 0.92 * at.open;
+    ctx.fill();
+    ctx.globalAlpha = 1;
+    ctx.strokeStyle = worst ? inkOf(worst, inks) : i === selected ? inks.accent : inks.line2;
+    ctx.lineWidth = worst ? 3 : i === selected ? 3 : 1;
+    ctx.setLineDash(looks[i]?.stale ? [4, 4] : []);
+    ctx.stroke();
+    ctx.setLineDash([]);
+    if (i === selected && worst) ring(ctx, at, at.r + 5, inks.accent, 2);
+    const soc = frame?.cells.soc?.[i];
+    if (known(soc) && at.r > 9) drawStore(ctx, at, soc, inks);
+  });
+}
+
+function ring(ctx: CanvasRenderingContext2D, at: Place, r: number, ink: string, width: number): void {
+  ctx.beginPath();
+  ctx.arc(at.x, at.y, r, 0, 2 * Math.PI);
+  ctx.strokeStyle = ink;
+  ctx.lineWidth = width;
+  ctx.stroke();
+}
+
+/** Stored energy as an arc inside the edge, full at one whole turn from the top. */
+function drawStore(ctx: CanvasRenderingContext2D, at: Place, soc: number, inks: Inks): void {
+  const width = Math.min(6, Math.max(2.5, at.r * 0.09));
+  const r = at.r - width / 2 - 2;
+  ring(ctx, at, r, inks.line4, width);
+  ctx.beginPath();
+  ctx.arc(at.x, at.y, r, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.min(1, Math.max(0, soc)));
+  ctx.strokeStyle = inks.line2;
+  ctx.lineWidth = width;
+  ctx.stroke();
+}
+
+export function inkOf(said: Said, inks: Inks): string {
+  if (said.severity === "action") return inks.actionMark;
+  return said.severity === "alarm" ? inks.alarm : said.severity === "information" ? inks.information : inks.compliant;
+}
+
+/** Words and marks over everything. */
+export function drawWords(
+  ctx: CanvasRenderingContext2D, area: Area, frame: Frame | null, layout: Layout, view: View, inks: Inks,
+  looks: Look[], hovered: number,
+): void {
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  area.cells.forEach((cell, i) => {
+    const at = placeOf(layout, view, i);
+    if (!at) return;
+    const look = looks[i];
+    const worst = look?.said[0];
+    const lines = wordsOf(frame, i, look, cell.parent === "");
+    const ink = look?.stale ? inks.faded : inks.text;
+    if (at.open > 0.5) header(ctx, at, cell.id, lines, ink, inks);
+    else if (at.r >= WORDS_FROM) inside(ctx, at, cell.id, lines, ink, inks, look);
+    else if (at.r >= NAME_FROM) compact(ctx, at, cell.id, frame?.cells.p_kw?.[i], ink, inks);
+    else if (i === hovered || worst) above(ctx, at, cell.id, worst?.words ?? lines[0] ?? "", ink, inks, view.width);
+    if (worst) badge(ctx, at, worst, inks);
+  });
+}
+
+/** What it does, how it is, what it has: one line each. */
+function wordsOf(frame: Frame | null, i: number, look: Look | undefined, root: boolean): string[] {
+  const c = frame?.cells;
+  const p = c?.p_kw?.[i];
+  const verb = root ? (known(p) && p < 0 ? "exports" : "imports") : gives(p);
+  const does = !known(p) ? "? kW" : verb ? `${verb} ${kw(Math.abs(p))}` : "0 kW";
+  const soc = c?.soc?.[i];
+  const cost = c?.price_eur_per_kwh?.[i];
+  const has = [known(soc) ? percent(soc) : "", known(cost) ? `€ ${num(cost, 3)}` : ""].filter(Boolean).join(" · ");
+  const how = look?.stale ? `${look.age} old` : (look?.said[0]?.words ?? "");
+  return [does, how || has];
+}
+
+function inside(
+  ctx: CanvasRenderingContext2D, at: Place, name: string, lines: string[], ink: string, inks: Inks, look: Look | undefined,
+): void {
+  ctx.fillStyle = ink;
+  ctx.font = inks.bold12;
+  const room = 2 * at.r - 14;
+  ctx.fillText(short(ctx, name, room), at.x, at.y - 15);
+  ctx.font = inks.font12;
+  const does = lines[0] ?? "";
+  const worst = look?.said[0];
+  const cut = does.indexOf(" ");
+  if (ctx.measureText(does).width <= room) ctx.fillText(does, at.x, at.y + 1);
+  else if (worst || look?.stale) ctx.fillText(does.slice(cut + 1), at.x, at.y + 1);
+  else {
+    ctx.fillText(does.slice(0, cut), at.x, at.y + 1);
+    ctx.fillText(does.slice(cut + 1), at.x, at.y + 16);
+    return;
+  }
+  ctx.font = inks.font11;
+  ctx.fillStyle = worst && !look?.stale ? wordInk(worst, inks) : inks.text2;
+  ctx.fillText(short(ctx, lines[1] ?? "", room - 4), at.x, at.y + 17);
+}
+
+/** Name and power, a triangle for the direction: up gives, down takes. */
+function compact(ctx: CanvasRenderingContext2D, at: Place, name: string, p_kw: number | undefined, ink: string, inks: Inks): void {
+  const arrow = { gives: "▲ ", takes: "▼ ", "": "" }[gives(p_kw)];
+  ctx.fillStyle = ink;
+  ctx.font = inks.font11;
+  ctx.fillText(name, at.x, at.y - 6);
+  ctx.fillText(arrow + kw(known(p_kw) ? Math.abs(p_kw) : p_kw), at.x, at.y + 8);
+}
+
+const wordInk = (said: Said, inks: Inks): string => (said.severity === "action" ? inks.action : inkOf(said, inks));
+
+function above(
+  ctx: CanvasRenderingContext2D, at: Place, name: string, words: string, ink: string, inks: Inks, width: number,
+): void {
+  const text = words ? `${name} ${words}` : name;
+  ctx.font = inks.font11;
+  const wide = ctx.measureText(text).width + 8;
+  const x = Math.max(wide / 2 + 2, Math.min(width - wide / 2 - 2, at.x));
+  ctx.globalAlpha = 0.88;
+  ctx.fillStyle = inks.panel;
+  ctx.fillRect(x - wide / 2, at.y - at.r - 19, wide, 15);
+  ctx.globalAlpha = 1;
+  ctx.fillStyle = ink;
+  ctx.fillText(text, x, at.y - at.r - 11);
+}
+
+function header(ctx: CanvasRenderingContext2D, at: Place, name: string, lines: string[], ink: string, inks: Inks): void {
+  const text = `${name}  ${lines.filter(Boolean).join(" · ")}`;
+  ctx.font = inks.bold12;
+  const y = Math.max(16, at.y - at.r - 14);
+  const wide = ctx.measureText(text).width + 16;
+  ctx.globalAlpha = 0.92;
+  ctx.fillStyle = inks.panel;
+  ctx.fillRect(at.x - wide / 2, y - 10, wide, 20);
+  ctx.globalAlpha = 1;
+  ctx.fillStyle = ink;
+  ctx.fillText(text, at.x, y);
+}
+
+/** A shape per severity at the upper right edge, so that colour is not alone. */
+function badge(ctx: CanvasRenderingContext2D, at: Place, said: Said, inks: Inks): void {
+  const s = at.r < 20 ? 5 : 8;
+  const x = at.x + at.r * 0.71;
+  const y = at.y - at.r * 0.71;
+  ctx.beginPath();
+  if (said.severity === "alarm") {
+    ctx.moveTo(x, y - s);
+    ctx.lineTo(x + s * 1.1, y + s * 0.85);
+    ctx.lineTo(x - s * 1.1, y + s * 0.85);
+  } else if (said.severity === "action") {
+    ctx.moveTo(x, y - s);
+    ctx.lineTo(x + s, y);
+    ctx.lineTo(x, y + s);
+    ctx.lineTo(x - s, y);
+  } else ctx.rect(x - s * 0.8, y - s * 0.8, s * 1.6, s * 1.6);
+  ctx.closePath();
+  ctx.fillStyle = inkOf(said, inks);
+  ctx.strokeStyle = inks.raised;
+  ctx.lineWidth = 3;
+  ctx.stroke();
+  ctx.fill();
+}
+
+function short(ctx: CanvasRenderingContext2D, text: string, room: number): string {
+  if (ctx.measureText(text).width <= room) return text;
+  let cut = text;
+  while (cut.length > 2 && ctx.measureText(cut + "…").width > room) cut = cut.slice(0, -1);
+  return cut + "…";
+}

@@ -1,0 +1,116 @@
+// Canvas 2D: the paths of every cell are made once and stroked under a transform, so that a frame is a few calls per cell;
+// only what is not normal is drawn one by one over it.
+import type { Area } from "../api/nouns";
+import { BEYOND, NEAR, UNKNOWN, type Classes } from "./classes";
+import type { Layout } from "./layout";
+import { innerBranches, type NetDrawer, type Palette } from "./net";
+import { openness, type View } from "./view";
+
+interface CellPaths {
+  lines: Path2D;
+  nodes: Path2D;
+}
+
+const DOT = 1e-5; // a line this short with round ends is a dot
+
+export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout): NetDrawer {
+  const ctx = canvas.getContext("2d")!;
+  const { from_node, to_node, cell: branchCell } = area.branches;
+  const inner = innerBranches(area);
+  const paths: CellPaths[] = area.cells.map(() => ({ lines: new Path2D(), nodes: new Path2D() }));
+  for (const i of inner) {
+    const path = paths[branchCell[i]!]!.lines;
+    path.moveTo(layout.x[from_node[i]!]!, layout.y[from_node[i]!]!);
+    path.lineTo(layout.x[to_node[i]!]!, layout.y[to_node[i]!]!);
+  }
+  area.nodes.cell.forEach((c, i) => {
+    const path = paths[c]!.nodes;
+    path.moveTo(layout.x[i]!, layout.y[i]!);
+    path.lineTo(layout.x[i]! + DOT, layout.y[i]!);
+  });
+  let palette: Palette = { line: "#888", node: "#444", near: "#c60", beyond: "#c00", unknown: "#bbb" };
+  let oddNodes: number[] = [];
+  let oddLines: number[] = [];
+  let classes: Classes | null = null;
+
+  const color = (kind: number): string => (kind === BEYOND ? palette.beyond : kind === NEAR ? palette.near : palette.unknown);
+
+  function oddPath(kind: number, cells: Uint8Array, lines: boolean): Path2D | null {
+    const list = lines ? oddLines : oddNodes;
+    const of = lines ? classes!.branches : classes!.nodes;
+    const owner = lines ? branchCell : area.nodes.cell;
+    let path: Path2D | null = null;
+    for (const i of list) {
+      if (of[i] !== kind || !cells[owner[i]!]) continue;
+      path ??= new Path2D();
+      const a = lines ? from_node[i]! : i;
+      path.moveTo(layout.x[a]!, layout.y[a]!);
+      if (lines) path.lineTo(layout.x[to_node[i]!]!, layout.y[to_node[i]!]!);
+      else path.lineTo(layout.x[a]! + DOT, layout.y[a]!);
+    }
+    return path;
+  }
+
+  return {
+    name: "canvas",
+    setPalette(next) {
+      palette = next;
+    },
+    setClasses(next) {
+      classes = next;
+      oddNodes = [];
+      oddLines = [];
+      for (let i = 0; i < next.nodes.length; i += 1) if (next.nodes[i]) oddNodes.push(i);
+      for (const i of inner) if (next.branches[i]) oddLines.push(i);
+    },
+    draw(view, dpr, all) {
+      ctx.setTransform(1, 0, 0, 1, 0, 0);
+      ctx.clearRect(0, 0, canvas.width, canvas.height);
+      const shown = new Uint8Array(area.cells.length);
+      let any = false;
+      layout.islands.forEach((island, i) => {
+        const r = island.r * view.k;
+        const inside = Math.abs((island.x - view.x) * view.k) < view.width / 2 + r
+          && Math.abs((island.y - view.y) * view.k) < view.height / 2 + r;
+        if (inside && (all || openness(r) > 0.02)) {
+          shown[i] = 1;
+          any = true;
+        }
+      });
+      if (!any) return;
+      const k = view.k * dpr;
+      ctx.setTransform(k, 0, 0, k, canvas.width / 2 - view.x * k, canvas.height / 2 - view.y * k);
+      ctx.lineCap = "round";
+      const line = lineWidth(view);
+      const dot = dotWidth(view);
+      for (let i = 0; i < paths.length; i += 1) {
+        if (!shown[i]) continue;
+        ctx.globalAlpha = all ? 1 : openness(layout.islands[i]!.r * view.k);
+        ctx.strokeStyle = palette.line;
+        ctx.lineWidth = line / view.k;
+        ctx.stroke(paths[i]!.lines);
+        ctx.strokeStyle = palette.node;
+        ctx.lineWidth = dot / view.k;
+        ctx.stroke(paths[i]!.nodes);
+      }
+      ctx.globalAlpha = 1;
+      if (!classes) return;
+      for (const kind of [UNKNOWN, NEAR, BEYOND]) {
+        ctx.strokeStyle = color(kind);
+        const wide = kind === UNKNOWN ? 1 : 1.8;
+        const lines = oddPath(kind, shown, true);
+        ctx.lineWidth = (line * wide) / view.k;
+        if (lines) ctx.stroke(lines);
+        const nodes = oddPath(kind, shown, false);
+        ctx.lineWidth = (dot * wide) / view.k;
+        if (nodes) ctx.stroke(nodes);
+      }
+    },
+    dispose() {
+      ctx.clearRect(0, 0, canvas.width, canvas.height);
+    },
+  };
+}
+
+export const lineWidth = (view: View): number => Math.min(2.6, 0.7 + view.k / 180);
+export const dotWidth = (view: View): number => Math.min(11, 1.6 + view.k / 34);
