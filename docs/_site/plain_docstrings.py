@@ -1,0 +1,48 @@
+"""Docstrings are written for people who read code: indented blocks are code, and no sign has a meaning but the backtick."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+CODE = re.compile(r"(`[^`]+`)")
+SECTION = re.compile(r"^\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
+LITERAL = re.compile(r"^(?:\.\. |>>> )")
+
+
+def plain(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Make reStructuredText of one docstring, in place."""
+    del app, what, name, obj, options
+    out: list[str] = []
+    block = False
+    before = ""
+    for line in lines:
+        indented = line.startswith("    ") or line.startswith("  ") and block
+        if line.strip() and not indented:
+            block = False
+        if indented and not before.strip() and not block and out and not within_section(out):
+            out += ["::", ""]
+            block = True
+        out.append(line if block else escaped(line))
+        before = line
+    lines[:] = out
+
+
+def within_section(out: list[str]) -> bool:
+    """The last line at the left edge opens a section of arguments or errors."""
+    last = next((line for line in reversed(out) if line and not line.startswith(" ")), "")
+    return bool(SECTION.match(last))
+
+
+def escaped(line: str) -> str:
+    """Signs that reStructuredText would read as markup, outside backticks and doctests."""
+    if line.lstrip().startswith(">>>"):
+        return line
+    parts = CODE.split(line)
+    return "".join(part if k % 2 else re.sub(r"([*|]|\b_(?=\W|$))", r"\\\1", part) for k, part in enumerate(parts))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx, before napoleon reads the sections."""
+    app.connect("autodoc-process-docstring", plain, priority=100)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
