@@ -37,12 +37,12 @@ myst_dmath_double_inline = True
 
 # Docstrings are plain sentences with names in backticks; a name there is a link wherever it can be one.
 default_role = "py:obj"
+highlight_language = "text"
 add_module_names = False
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
-autodoc_class_signature = "separated"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {name: name for name in ("Floats", "Ints", "Bools")}
+autodoc_type_aliases = {name: name for name in ("Floats", "Ints", "Bools", "Complexes", "Body", "Requests", "Program")}
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88

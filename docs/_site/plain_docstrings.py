@@ -1,13 +1,12 @@
-"""Docstrings are written for people who read code: indented blocks are code, and no sign has a meaning but the backtick."""
+"""Docstrings are written for people who read code: indented blocks are code, and only backticks and *emphasis* are markup."""
 
 import re
 from typing import Any
 
 from sphinx.application import Sphinx
 
-CODE = re.compile(r"(`[^`]+`)")
+KEPT = re.compile(r"(`[^`]+`|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))")
 SECTION = re.compile(r"^\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
-LITERAL = re.compile(r"^(?:\.\. |>>> )")
 
 
 def plain(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -35,10 +34,10 @@ def within_section(out: list[str]) -> bool:
 
 
 def escaped(line: str) -> str:
-    """Signs that reStructuredText would read as markup, outside backticks and doctests."""
+    """Signs that reStructuredText would read as markup, outside backticks, emphasis and doctests."""
     if line.lstrip().startswith(">>>"):
         return line
-    parts = CODE.split(line)
+    parts = KEPT.split(line)
     return "".join(part if k % 2 else re.sub(r"([*|]|\b_(?=\W|$))", r"\\\1", part) for k, part in enumerate(parts))
 
 
