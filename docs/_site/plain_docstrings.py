@@ -1,4 +1,4 @@
-"""Docstrings are written for people who read code: indented blocks are code, and only backticks and *emphasis* are markup."""
+"""Docstrings are written for people who read code: indented blocks are code; backticks and *emphasis* are the only markup."""
 
 import re
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 KEPT = re.compile(r"(`[^`]+`|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))")
+ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
 SECTION = re.compile(r"^\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
 
 
@@ -16,7 +17,7 @@ def plain(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list
     block = False
     before = ""
     for line in lines:
-        indented = line.startswith("    ") or line.startswith("  ") and block
+        indented = line.startswith("    ") or (line.startswith("  ") and block)
         if line.strip() and not indented:
             block = False
         if indented and not before.strip() and not block and out and not within_section(out):
@@ -41,7 +42,16 @@ def escaped(line: str) -> str:
     return "".join(part if k % 2 else re.sub(r"([*|]|\b_(?=\W|$))", r"\\\1", part) for k, part in enumerate(parts))
 
 
+def short_names(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, arguments: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Names of types as they are written, also inside of others."""
+    del app, what, name, obj, options
+    return tuple(text and ALIAS.sub(r"\1", text) for text in (arguments, returned))  # type: ignore[return-value]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx, before napoleon reads the sections."""
+    app.connect("autodoc-process-signature", short_names)
     app.connect("autodoc-process-docstring", plain, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

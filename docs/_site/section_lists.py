@@ -1,7 +1,7 @@
 """The tree of pages is what the lists of links in the index pages say: written once, read on a code host as well.
 
-Every list item of an `index.md` that begins with a link to a page puts that page into the tree, in that order. A page that
-no list names is a warning of Sphinx, and warnings are errors.
+Every list item of an `index.md` that begins with a link to a page puts that page into the tree, in that order. A page
+that no list names is a warning of Sphinx, and warnings are errors.
 """
 
 import re

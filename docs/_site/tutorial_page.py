@@ -1,7 +1,7 @@
 """The tutorial as a page: its comments are the text, its code the blocks, and below each block what it printed.
 
-The file stays a program that anybody can run and the tests do run. What it printed lies beside it in `.out`, recorded by
-`python docs/_site/tutorial_page.py`, which runs the whole tutorial; a test runs it again and compares.
+The file stays a program that anybody can run and the tests do run. What it printed lies beside it in `.out`, recorded
+by `python docs/_site/tutorial_page.py`, which runs the whole tutorial; a test runs it again and compares.
 """
 
 import contextlib
@@ -57,13 +57,10 @@ def page(program: str, printed: list[str]) -> str:
     cells = cut(program)
     if len(cells) != len(printed):
         raise ValueError(f"the tutorial has {len(cells)} blocks, {len(printed)} are recorded; record it again")
-    for k, ((text, code), said) in enumerate(zip(cells, printed, strict=True)):
-        text = re.sub(r"^(\d+\. .*)\.$", r"## \1", text, count=1, flags=re.MULTILINE)
-        text = re.sub(r"\(docs/([\w/-]+)\.md\)", r"([page](../\1.md))", text)
-        if k == 0:
-            title, _, text = text.partition("\n")
-            text = f"# {title.removeprefix('Tutorial: ').rstrip('.').capitalize()}\n{text}"
-        parts += [text] if text else []
+    for (text, code), said in zip(cells, printed, strict=True):
+        titled = re.sub(r"\ATutorial: (\w)(.*)\.$", lambda t: f"# {t[1].upper()}{t[2]}", text, flags=re.MULTILINE)
+        titled = re.sub(r"\A(\d+\. .*)\.$", r"## \1", titled, flags=re.MULTILINE)
+        parts += [re.sub(r"\(docs/([\w/-]+)\.md\)", r"([\1](../\1.md))", titled)] if text else []
         parts += [f"```python\n{code}\n```"] if code else []
         parts += [f"```text\n{said.rstrip()}\n```"] if said.strip() else []
     return "\n\n".join(parts) + "\n"

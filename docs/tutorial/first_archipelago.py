@@ -46,7 +46,7 @@ print(f"{distributed['peak_export_kw']:,.0f} kW agreed")
 # 4. Looking closer.
 #
 # All that happened is in tables. Powers are positive where something draws power, so a panel is negative. The rows
-# below are one tie late in the morning: both ends, each positive into its own cell, and what a kilowatt-hour was worth there.
+# below are one tie late in the morning: both ends, each positive into its own cell, and what a kWh was worth there.
 
 ties = run.frame("boundaries", ["time", "tie", "cell", "p_kw", "price_eur_per_kwh"], "distributed")
 for row in ties.to_pylist():
