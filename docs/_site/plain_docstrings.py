@@ -1,4 +1,4 @@
-"""Docstrings are written for people who read code: indented blocks are code; backticks and *emphasis* are the only markup."""
+"""Docstrings are for people who read code: indented blocks are code; backticks and *emphasis* are the only markup."""
 
 import re
 from typing import Any
@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 
 KEPT = re.compile(r"(`[^`]+`|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))")
 ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+UNSAYABLE = re.compile(r"<[^<>]*>")
 SECTION = re.compile(r"^\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
 
 
@@ -45,9 +46,9 @@ def escaped(line: str) -> str:
 def short_names(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, arguments: str | None, returned: str | None
 ) -> tuple[str | None, str | None]:
-    """Names of types as they are written, also inside of others."""
+    """Names of types as they are written, also inside of others; a default that Python cannot read again is `...`."""
     del app, what, name, obj, options
-    return tuple(text and ALIAS.sub(r"\1", text) for text in (arguments, returned))  # type: ignore[return-value]
+    return tuple(text and UNSAYABLE.sub("...", ALIAS.sub(r"\1", text)) for text in (arguments, returned))  # type: ignore[return-value]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
