@@ -32,7 +32,7 @@ def write(runs: Path, *strategies: str) -> Run:
 def test_the_tables_have_exactly_the_promised_columns(tmp_path: Path) -> None:
     run = write(tmp_path, "alone", "distributed")
     promised = {
-        "devices": "strategy time device cell node kind p_kw q_kvar soc",
+        "devices": "strategy time device cell node kind p_kw q_kvar soc p_kw_set",
         "nodes": "strategy time node phase v_pu price_eur_per_kwh price_eur_per_kvarh",
         "branches": "strategy time branch loading",
         "boundaries": "strategy time tie cell node p_kw q_kvar v_pu price_eur_per_kwh price_eur_per_kvarh "

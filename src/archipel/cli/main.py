@@ -26,6 +26,7 @@ from archipel.cli import (
     report_commands,
     run_command,
     scenario_commands,
+    serve_command,
     settle_command,
     tag_command,
 )
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     tag_command.add_parsers(commands)
     journal_command.add_parsers(commands)
     doctor_command.add_parsers(commands)
+    serve_command.add_parsers(commands)
     return top
 
 

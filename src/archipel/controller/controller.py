@@ -94,6 +94,10 @@ class CellController:
         outcome = None if self.conversation is None else self.conversation.outcome
         return outcome.neighbour if isinstance(outcome, Silent) else ""
 
+    def taken_for(self, child: str, horizon: Horizon) -> Floats:
+        """What the cell takes a child for that took no part: the power last agreed with it [kW], (T,)."""
+        return np.asarray(self._habits.forecast(child, horizon)[0])
+
     def interval(self, now: datetime) -> int | None:
         """The interval of the schedule that holds `now`; None when nothing holds any more."""
         if self.agreed is None:

@@ -92,6 +92,16 @@ class SoloCell:
         still = np.zeros((len(self.site.children), 2, len(dt_h)))
         return bend(self.site, what, state, still, np.zeros((2, len(dt_h))), worth)[0]
 
+    @property
+    def exchange_kw(self) -> Floats:
+        """Own exchange by the last plan [kW], (T,)."""
+        return np.zeros(0) if self._state is None else self._state.p_b_kw
+
+    @property
+    def v_pu(self) -> Floats:
+        """Boundary voltage the last plan was made for [pu], (T,)."""
+        return self._v
+
     def hinge_values(self) -> Floats:
         """Outputs of the last plan's hinges."""
         if self.last is None:

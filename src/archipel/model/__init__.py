@@ -1,5 +1,6 @@
 """The nouns: frozen records and their own algebra; nothing else."""
 
+from archipel.model.belief import BELIEVED, Believed, View
 from archipel.model.cells import Archipelago, Cell, Tie
 from archipel.model.delivery import Delivery
 from archipel.model.errors import (
@@ -25,11 +26,13 @@ from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, Tariff
 
 __all__ = [
+    "BELIEVED",
     "PRICE_PARTS",
     "PRODUCTS",
     "SPLITS",
     "ArchipelError",
     "Archipelago",
+    "Believed",
     "Bools",
     "Cell",
     "Connection",
@@ -68,4 +71,5 @@ __all__ = [
     "Terms",
     "Tie",
     "Transformers",
+    "View",
 ]

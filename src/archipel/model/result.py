@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from archipel.model.belief import Believed
 from archipel.model.delivery import Delivery
 from archipel.model.grid import Floats
 
@@ -63,6 +64,8 @@ class StrategyResult:
     """What `tie_price` is the sum of, shape (ties, parts, S) in the order of `PRICE_PARTS`; None or NaN likewise."""
     node_price: Single | None = None
     """Price of active and reactive power at every node [EUR/kWh, EUR/kvarh], shape (nodes, 2, S); likewise."""
+    p_kw_set: Single | None = None
+    """Setpoint that held for every device, shape (devices, S); NaN: its local rule. None where it was not kept."""
     f_hz: Floats | None = None
     """Off grid: frequency right after the step from the quarter hour before [Hz], shape (S,); None with a main grid."""
     critical_unserved_kwh: Floats | None = None
@@ -74,6 +77,8 @@ class StrategyResult:
     """Energy in all batteries before the first and after the last step."""
     agreements: list[dict[str, Any]] = field(default_factory=list)
     """One entry per plan: time, rounds, messages, bytes, gap, residuals, passes, what had to give."""
+    believed: list[Believed] = field(default_factory=list)
+    """What cells believed, one entry per plan."""
     gaps: list[dict[str, Any]] = field(default_factory=list)
     """Planning problems solved by several strategies: time, cost by strategy, gross energy cost."""
     deliveries: tuple[Delivery, ...] = ()

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from archipel.model import Delivery, RunNotFound
+from archipel.report.column_types import TIME
 from archipel.report.paths import file_name
-from archipel.report.tables import TIME
 
 FOLDER = "portfolio"
 QUARTER = np.timedelta64(900_000_000, "us")

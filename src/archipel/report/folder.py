@@ -19,12 +19,12 @@ from archipel.model import Scenario, StrategyResult
 from archipel.report.deliveries import write_delivery
 from archipel.report.kpis import kpis, kpis_file
 from archipel.report.reload import source_of
-from archipel.report.tables import LABELS, VALUES, plain, rows, schema
+from archipel.report.tables import LABELS, LISTED, VALUES, plain, rows, schema
 from archipel.report.words import first_date
 
 LAYOUT = 1
 """Version of the folder's layout; raised when a reader of the old one would be misled."""
-TABLES = (*LABELS, "agreements")
+TABLES = (*LABELS, *LISTED)
 
 
 @final

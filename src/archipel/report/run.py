@@ -56,7 +56,8 @@ class Run:
         """A table as pyarrow (`.to_pandas()`, `.to_pylist()`, or hand it to DuckDB or Polars).
 
         Args:
-            name: One of devices, nodes, branches, boundaries, switches, agreements, cells, area, agreed.
+            name: One of devices, nodes, branches, boundaries, switches, agreements, cells, area, agreed, plans,
+                views; runs of older versions lack the last two.
             columns: Columns wanted; all by default.
             strategy: Only this strategy's rows.
 

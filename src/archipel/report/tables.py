@@ -17,10 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from archipel.model import PRICE_PARTS, Floats, Scenario, StrategyResult
+from archipel.report.belief_tables import PLANS, VIEWS, belief_tables
+from archipel.report.column_types import TIME, WORD
 from archipel.report.tally import day_ahead, tally
 
-TIME = pa.timestamp("us", tz="UTC")
-WORD = pa.dictionary(pa.int32(), pa.string())
 MOST_ROWS = 1_500_000
 """Rows in one piece of a table (one row group of its file) at most."""
 LABELS = {
@@ -34,7 +34,7 @@ LABELS = {
     "area": (),
 }
 VALUES = {
-    "devices": ("p_kw", "q_kvar", "soc"),
+    "devices": ("p_kw", "q_kvar", "soc", "p_kw_set"),
     "nodes": ("v_pu", "price_eur_per_kwh", "price_eur_per_kvarh"),
     "branches": ("loading",),
     "boundaries": (
@@ -89,6 +89,9 @@ AGREEMENTS = pa.schema(
 """`excess_...` is what the AC check of the plan found beyond limits, `accepted` whether it passed; `silent` lists cells
 that did not answer, `given` what had to give; `more` is a JSON object with what else a method tells."""
 
+LISTED = {"agreements": AGREEMENTS, "plans": PLANS, "views": VIEWS}
+"""Tables with a row per plan or more, not per step."""
+
 
 def _or_nan(values: Floats | None, steps: int) -> Floats:
     return np.full(steps, np.nan) if values is None else values
@@ -96,8 +99,8 @@ def _or_nan(values: Floats | None, steps: int) -> Floats:
 
 def schema(name: str) -> pa.Schema:
     """The columns of a table."""
-    if name == "agreements":
-        return AGREEMENTS
+    if name in LISTED:
+        return LISTED[name]
     kind = {"devices": pa.float32(), "nodes": pa.float32(), "branches": pa.float32(), "switches": pa.bool_()}
     words = [("strategy", WORD), ("time", TIME), *((label, WORD) for label in LABELS[name])]
     return pa.schema([*words, *((value, kind.get(name, pa.float64())) for value in VALUES[name])])
@@ -142,7 +145,7 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
             _words(node_id, scenario.device_node),
             _own_words(scenario.device_kind),
         ),
-        (result.p_kw, result.q_kvar, result.soc),
+        (result.p_kw, result.q_kvar, result.soc, _or_unknown(result.p_kw_set, result.p_kw.shape, np.float32)),
     )
     ties = len(archipelago.tie)
     tie_q = _or_unknown(result.tie_price_q, (ties, steps))
@@ -175,6 +178,7 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
     yield from table("agreed", (_own_words([tie.id for tie in archipelago.tie]),), (result.tie_agreed_kw,))
     yield from table("area", (), area)
     yield "agreements", _agreements(result)
+    yield from belief_tables(result)
 
 
 def _or_unknown(values: NDArray[Any] | None, shape: tuple[int, ...], kind: type = np.float64) -> NDArray[Any]:

@@ -16,10 +16,11 @@ from archipel.controller.agreeing import ACCEPT, carry_over, firmness
 from archipel.controller.solo import SoloPlan
 from archipel.coordination.outcome import Upstream
 from archipel.devices.base import State
-from archipel.model import Floats, Horizon, Scenario, SolverFailed
+from archipel.model import Believed, Floats, Horizon, Scenario, SolverFailed
 from archipel.optimisation.block import Block, bill
 from archipel.optimisation.central import WAYS, Joined, join, solve_piqp
 from archipel.strategies.planning import Desk, ForecastKind
+from archipel.strategies.recorded import recorded_whole
 from archipel.strategies.whole import (
     WholeState,
     at_one_desk,
@@ -68,15 +69,30 @@ class Central:
     def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
         """Plan when due; leases for all devices."""
         entries: tuple[dict[str, Any], ...] = ()
+        believed: Believed | None = None
         if self._desk.due(now, last):
             try:
                 entries = (self._plan(now, states, last),)
+                believed = self._recorded()
             except SolverFailed as error:
                 if not self._plans:
                     raise
                 # the schedule in force goes on; the table of agreements says so
                 entries = (_entry(now, 0, 0, float("nan"), np.full(6, np.nan), [str(error)]),)
-        return self._leases(now, states, entries)
+        return replace(self._leases(now, states, entries), believed=believed)
+
+    def _recorded(self) -> Believed | None:
+        """The cells' parts of the one plan; None before the first."""
+        if (state := self._state) is None:
+            return None
+        plans = [(plan.duty, plan.u, plan.block) for plan in self._plans]
+        more = {
+            "own_kw": [b[0] - pq[:, 0].sum(axis=0) for b, pq in zip(state.boundary, state.child_pq, strict=True)],
+            "p_kw": [boundary[0] for boundary in state.boundary],
+            "price_eur_per_kwh": [price[0] for price in self._price],
+            "v_pu": state.v_pu,
+        }
+        return recorded_whole(self.parts, self._horizon, plans, more)
 
     def _plan(self, now: datetime, states: Mapping[str, State], last: Seen | None) -> dict[str, Any]:
         parts, horizon = self.parts, self._desk.horizon(now)

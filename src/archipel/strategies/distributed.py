@@ -18,11 +18,12 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Floats, Ints, Scenario, SolverFailed
+from archipel.model import Believed, Floats, Ints, Scenario, SolverFailed
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.off_grid import OffGridRule
 from archipel.strategies.planning import Desk, ForecastKind
+from archipel.strategies.recorded import recorded
 from archipel.twin import Decision, Priced, Seen
 
 QUIET_TICKS = 100
@@ -64,6 +65,7 @@ class Distributed:
         self._outcomes: dict[str, Outcome | None] = {}
         self._node_prices: dict[str, Floats] = {}
         self._planned: datetime | None = None
+        self._believed: Believed | None = None
 
     def decide(self, now: datetime, first_row: int, states: Mapping[str, State], last: Seen | None) -> Decision:
         """Plan when due; leases of all cells."""
@@ -79,6 +81,8 @@ class Distributed:
                     entries[0]["given"].append(f"not measured against the centre: {error}")
                 self.measuring_s += time.perf_counter() - begun
         decision = self._leases(now, states, entries, gaps)
+        if entries:
+            decision = replace(decision, believed=self._believed)
         if self._rule is None:
             return decision
         first = self._rule.decide(now, states, last)
@@ -118,7 +122,13 @@ class Distributed:
         self._talk(self._here.begin(plan, horizon, readings, root))
         self._outcomes, self._planned, self._horizon = self._collect("outcomes"), now, horizon
         self._node_prices = self._collect("node_prices")
+        self._believed = recorded(self.parts, horizon, self._collect("beliefs", horizon), self._price_of)
         return self._entry(now)
+
+    def _price_of(self, cell: str) -> Floats | None:
+        """Price at a cell's boundary by the last plan, (T,): both ends of its tie know it."""
+        outcome = self._outcomes[cell]
+        return None if outcome is None or outcome.silent else outcome.price[0]
 
     def _talk(self, mail: list[Message]) -> None:
         """Pass messages between groups until nobody waits; when nothing moves, let time pass."""

@@ -14,6 +14,7 @@ from typing import Any, final
 from archipel.cell.prices import node_prices
 from archipel.controller.absent import taking_part
 from archipel.controller.agreeing import Agreed, RootFacts
+from archipel.controller.believed import CellBelief, belief
 from archipel.controller.controller import CellController, Readings
 from archipel.coordination.message import Message
 from archipel.devices.base import State
@@ -102,6 +103,10 @@ class Group:
     def outcomes(self) -> dict[str, Outcome | None]:
         """How the last plan went, by cell; None where nothing was ever agreed."""
         return {name: _outcome(c) for name, c in self.by_id.items()}
+
+    def beliefs(self, horizon: Horizon) -> dict[str, CellBelief | None]:
+        """What every cell believes after the plan for `horizon`: for the record of a run, never used to decide."""
+        return {name: belief(c, horizon) for name, c in self.by_id.items()}
 
     def setpoints(
         self, now: datetime, states: Mapping[str, Mapping[str, State]]

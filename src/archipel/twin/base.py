@@ -10,7 +10,7 @@ from typing import Any, Protocol, final
 import numpy as np
 
 from archipel.devices import State
-from archipel.model import PRICE_PARTS, Bools, Floats
+from archipel.model import PRICE_PARTS, Believed, Bools, Floats
 
 
 @final
@@ -82,6 +82,8 @@ class Decision:
     """New entries for `StrategyResult.agreements` and `.gaps`."""
     priced: Priced | None = None
     """More of the prices; None where the strategy has none."""
+    believed: Believed | None = None
+    """What cells believed when a plan was made right now, for `StrategyResult.believed`; else None."""
 
     @staticmethod
     def free(devices: int, ties: int) -> Decision:

@@ -80,6 +80,7 @@ class Recorder:
             q_kvar=np.zeros((devices, steps), single),
             soc=np.full((devices, steps), np.nan, single),
             available_kw=np.zeros((devices, steps), single),
+            p_kw_set=np.full((devices, steps), np.nan, single),
             v_pu=np.zeros((nodes, steps), single),
             loading=np.zeros((branches, steps), single),
             losses_kw=np.zeros(steps),
@@ -105,12 +106,16 @@ class Recorder:
         """Keep the entries a decision brought along."""
         self.result.agreements.extend(decision.agreements)
         self.result.gaps.extend(decision.gaps)
+        if decision.believed is not None:
+            self.result.believed.append(decision.believed)
 
     def step(self, s: int, happened: Happened, decision: Decision) -> Seen:
         """Write step `s`; returns what was metered."""
         out, flow = self.result, happened.flow
         tie_p, tie_q = self._meters.read(flow)
         out.p_kw[:, s], out.q_kvar[:, s] = happened.p_kw, happened.q_kvar
+        if out.p_kw_set is not None:
+            out.p_kw_set[:, s] = decision.p_kw
         first = 0
         for fleet in happened.delivered:
             part = slice(first, first + len(fleet.p_kw))
@@ -157,7 +162,7 @@ class Recorder:
     def cut(self, done: int) -> None:
         """Keep only the steps that were done."""
         series = (
-            "time p_kw q_kvar soc available_kw v_pu loading losses_kw upstream_p_kw upstream_q_kvar tie_p_kw "
+            "time p_kw q_kvar soc p_kw_set available_kw v_pu loading losses_kw upstream_p_kw upstream_q_kvar tie_p_kw "
             "tie_q_kvar tie_v_pu tie_agreed_kw tie_price tie_price_q tie_price_parts node_price unserved_kwh "
             "ev_unserved_kwh comfort_missed_k_h f_hz critical_unserved_kwh reserve_kwh"
         )

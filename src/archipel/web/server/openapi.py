@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description from the list of paths and the records; `python -m archipel.web.server.openapi` prints it."""
+"""The OpenAPI 3.1 description, from the list of paths and the records; `python -m` with this module prints it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What the server can show: each module makes one kind of `Source`."""
