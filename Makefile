@@ -5,6 +5,7 @@
 # make days      set up, then every day the figures are measured on (hours; goes on where it was stopped)
 # make rehearsal a day of a district as processes (24 minutes), beside the same plans made in one process
 # make kills     kill -9 of a hundred random cells of a district of processes
+# make docs      set up, then the pages of docs/ as a site: open build/site/index.html
 # make campaign  set up, then the long tests (marked slow), and all others with new draws
 # make web       bundle the page of the operator's view into the package (needs node and npm)
 # make screens   take the pictures of its screens that are in docs/img/screens (needs node, npm and chromium)
@@ -26,7 +27,7 @@ NODE := web/node_modules/.package-lock.json
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup setup-dev run test lint types floors tests bench bench-coordination days rehearsal kills campaign web screens lock clean node-if-there-is-one
+.PHONY: help setup setup-dev run test lint types floors tests bench bench-coordination days rehearsal kills docs campaign web screens lock clean node-if-there-is-one
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -48,6 +49,12 @@ floors: $(DEV)
 
 tests: $(DEV) node-if-there-is-one
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
+
+# warnings are errors; make test does the same and follows every link
+docs: $(DEV)
+	rm -rf build/site
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d build/doctrees docs build/site
+	@echo "open build/site/index.html"
 
 campaign: $(DEV)
 	$(BIN)/pytest -m slow --hypothesis-profile=new

@@ -46,10 +46,12 @@ print(f"{distributed['peak_export_kw']:,.0f} kW agreed")
 # 4. Looking closer.
 #
 # All that happened is in tables. Powers are positive where something draws power, so a panel is negative. The rows
-# below are one tie: both ends, each positive into its own cell, and what a kilowatt-hour was worth there.
+# below are one tie late in the morning: both ends, each positive into its own cell, and what a kWh was worth there.
 
-ties = run.frame("boundaries", strategy="distributed")
-print(ties.slice(0, 3).to_pylist())
+ties = run.frame("boundaries", ["time", "tie", "cell", "p_kw", "price_eur_per_kwh"], "distributed")
+for row in ties.to_pylist():
+    if row["tie"] == "line/114" and f"{row['time']:%H:%M}" == "11:00":
+        print(f"{row['cell']:<12} {row['p_kw']:8.1f} kW {row['price_eur_per_kwh']:8.4f} EUR/kWh")
 
 # The same as arrays, one row per element and one column per step.
 
@@ -59,7 +61,7 @@ print(f"voltages between {voltages.min():.3f} and {voltages.max():.3f} pu")
 # How cells came to agree: rounds of messages, the certified gap to the optimum, and whether the AC check passed.
 
 for plan in run.frame("agreements", ["time", "rounds", "gap", "accepted"], "distributed").to_pylist()[:3]:
-    print(plan)
+    print(f"{plan['time']:%H:%M}  {plan['rounds']} rounds, gap {plan['gap']:.1e}, accepted: {plan['accepted']}")
 
 # 5. A picture to keep.
 #
