@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException, HTTPResponse
@@ -109,16 +110,18 @@ class Client:
         """
         address = f"ws{self.url.removeprefix('http')}/api/v1/telemetry?{urlencode({'tables': ','.join(tables)})}"
         headers = {name: value for name, value in self._headers.items() if name == "Authorization"}
-        try:
-            socket = open_socket(
-                address, origin=Origin(self.url), additional_headers=headers, compression=None, max_size=2**27,
-                open_timeout=self._timeout_s, proxy=None, max_queue=1,
-            )  # fmt: skip
-        except InvalidStatus as error:
-            raise _refused(error.response.status_code, bytes(error.response.body or b"")) from None
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(f"{self.url}: {error}") from error
-        with socket:
+        with ExitStack() as open_ones:
+            try:
+                socket = open_ones.enter_context(
+                    open_socket(
+                        address, origin=Origin(self.url), additional_headers=headers, compression=None, max_size=2**27,
+                        open_timeout=self._timeout_s, proxy=None, max_queue=1,
+                    )
+                )  # fmt: skip
+            except InvalidStatus as error:
+                raise _refused(error.response.status_code, bytes(error.response.body or b"")) from None
+            except (OSError, TimeoutError) as error:
+                raise Unreachable(f"{self.url}: {error}") from error
             while True:
                 try:
                     data = socket.recv()

@@ -29,6 +29,7 @@ from archipel.web.server.signing import Signing
 from archipel.web.server.streams import Streams
 from archipel.web.source import CommandRefused, NotShown, Source
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -62,7 +63,7 @@ def build_app(source: Source, settings: Settings) -> Starlette:
         answer = own[path.name] if path.name in own else getattr(asking, path.name)
         routes.append(Route(PREFIX + path.path, answer, methods=[path.method]))
     routes += [
-        Route("/api/{path:path}", _unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+        Route("/api/{path:path}", _unknown, methods=METHODS),
         Route("/{path:path}", Pages(settings.static).answer, methods=["GET"]),
     ]
 
@@ -88,7 +89,17 @@ def build_app(source: Source, settings: Settings) -> Starlette:
 
 
 async def _unknown(request: Request) -> Response:
-    return refused(MISSING, f"{request.url.path[:200]}: there is no such path; see {PREFIX}/openapi.json")
+    """No path, or another method than those of the path."""
+    asked = request.url.path.removeprefix(PREFIX).split("/")
+    allowed = [path.method for path in PATHS if _is(path.path.split("/"), asked)]
+    if not allowed:
+        return refused(MISSING, f"{request.url.path[:200]}: there is no such path; see {PREFIX}/openapi.json")
+    allow = ", ".join(["GET", "HEAD", *allowed[1:]] if allowed[0] == "GET" else allowed)
+    return refused(405, f"{request.url.path[:200]}: found {request.method}; expected {allow}", {"Allow": allow})
+
+
+def _is(path: list[str], asked: list[str]) -> bool:
+    return len(path) == len(asked) and all(a == b or (a[:1] == "{" and b) for a, b in zip(path, asked, strict=True))
 
 
 async def _needs_upgrade(request: Request) -> Response:

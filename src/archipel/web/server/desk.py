@@ -129,7 +129,7 @@ class Desk:
         """Take the id of a command; of one that is known what it was, and False."""
         before = self._before(command)
         with self._lock:
-            given = self._given.get(command.id) or before
+            given = before or self._given.get(command.id)  # the source knows what became of it since
             is_same = given is not None and given.command == command and given.who == person.name
             if given is not None and not is_same and command.act in ALWAYS:
                 command, given = replace(command, id=f"server-{secrets.token_hex(12)}"), None

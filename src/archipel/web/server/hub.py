@@ -47,6 +47,8 @@ class Hub:
         self._newest: dict[str, tuple[int, bytes]] = {}
         self._was_live = False
         self._complained = False
+        self.looked = asyncio.Event()
+        """Set once the source was looked at; before that, numbers of happenings say nothing."""
         self.version = 0
         """Grows with every frame."""
         self.head = 0
@@ -98,8 +100,11 @@ class Hub:
 
     def _look(self) -> tuple[Frame | None, list[Happening], bool]:
         """In a thread: everything that is asked of the source."""
-        frame = self._source.latest()
-        return frame, self._source.happened(self.head), frame is not None and self._source.span().live
+        frame, happened = self._source.latest(), self._source.happened(self.head)
+        for one in happened:
+            if one.kind == "command" and one.id > self.head:
+                self._note(one)
+        return frame, happened, frame is not None and self._source.span().live
 
     def _take(self, frame: Frame | None, happened: list[Happening], live: bool) -> None:
         """Note what was found, and wake who waits."""
@@ -118,8 +123,7 @@ class Hub:
             self._happened.append(event)
             if one.kind in NEWEST:
                 self._newest[one.kind] = event
-            if one.kind == "command":
-                self._note(one)
+        self.looked.set()
         if new or happened:
             self._wake()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import socket
 import threading
@@ -41,7 +42,7 @@ def listen(host: str, port: int, settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     last: OSError | None = None
     for number in range(port, min(port + PORTS, 65_536)) if port else (0,):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -66,11 +67,22 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _Known(logging.Filter):
+    """Leaves out what uvicorn says of every WebSocket that is refused with a sentence of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "without completing handshake" not in record.getMessage()
+
+
+_KNOWN = _Known()
+
+
 class _Server(uvicorn.Server):
     """Uvicorn that says when it is ready, and ends its streams before it waits for them."""
 
     def __init__(self, source: Source, settings: Settings, on_ready: Callable[[], None]) -> None:
         self._app, self._on_ready = build_app(source, settings), on_ready
+        logging.getLogger("uvicorn.error").addFilter(_KNOWN)
         super().__init__(
             uvicorn.Config(
                 self._app, ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=4_096, log_config=None,

@@ -78,6 +78,8 @@ class Streams:
         self._people.who(request)
         read_query(request.query_params, Nothing)
         after = _last_event(request.headers.get("last-event-id", ""))
+        if request.method == "HEAD":
+            return Response(media_type=EVENTS)
         if self._events >= STREAMS:
             raise Refusal(TOO_MANY, f"{STREAMS} clients are listening already", {"Retry-After": "10"})
         return StreamingResponse(self._tell(request, after), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
@@ -86,6 +88,9 @@ class Streams:
         self._events += 1
         try:
             yield b"retry: 1000\n\n"
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._hub.looked.wait()
             for _, event in self._hub.events_after(after):
                 yield event
             told = self._hub.head
