@@ -219,7 +219,7 @@ def test_options_that_cannot_be_are_refused_with_what_is_expected(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "said"), [("nowhere", "nowhere"), ("island", "without a main grid")])
+@pytest.mark.parametrize(("name", "said"), [("nowhere", "nowhere"), ("island-year", "without a main grid")])
 def test_a_scenario_that_cannot_play_it_ends_with_a_sentence(
     name: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
