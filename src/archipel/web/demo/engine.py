@@ -259,8 +259,8 @@ class Engine:
             states = world.course.states
             before = Before(states, world.last)
             left = leave(
-                self._parts, world.now, away / timedelta(hours=1), rules=self._island_rules(), since=before, seed=self.seed,
-                closing_in_dynamics=False,
+                self._parts, world.now, away / timedelta(hours=1), rules=self._island_rules(), since=before,
+                seed=self.seed, closing_in_dynamics=False,
             )  # fmt: skip
             row = {cell.id: i for i, cell in enumerate(self.scenario.archipelago.cell)}
             islands = tuple(
