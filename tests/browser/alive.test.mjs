@@ -30,7 +30,7 @@ test("a frozen cell turns grey with its age within three seconds of its third pe
       const look = () => {
         const rows = [...document.querySelectorAll('[aria-label="Cells"] tr')];
         const old = rows.find((one) => one.textContent.includes("LV1") && one.querySelector(".stale"));
-        window.firstGrey ??= old && /(\d+) s old/.exec(old.textContent)?.[1];
+        window.firstGrey ??= old && /(\d+) s old/.exec(old.lastElementChild.textContent)?.[1];
       };
       new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
     });

@@ -70,9 +70,11 @@ export async function open(browser, address, { width = 1280, height = 800, token
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   page.complaints = [];
-  page.on("pageerror", (error) => page.complaints.push(`error: ${error.message}`));
+  page.on("pageerror", (error) => page.complaints.push(`error: ${error.stack}`));
   page.on("console", (message) => {
-    if (message.type() === "error") page.complaints.push(`console: ${message.text()}`);
+    const { url } = message.location();
+    // where nothing can be compared yet the API says so with a 404, and browsers tell every 404
+    if (message.type() === "error" && !url.endsWith("/api/v1/score")) page.complaints.push(`console: ${message.text()} ${url}`);
   });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
