@@ -23,11 +23,16 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
     path.moveTo(layout.x[from_node[i]!]!, layout.y[from_node[i]!]!);
     path.lineTo(layout.x[to_node[i]!]!, layout.y[to_node[i]!]!);
   }
+  const whole: CellPaths = { lines: new Path2D(), nodes: new Path2D() };
   area.nodes.cell.forEach((c, i) => {
     const path = paths[c]!.nodes;
     path.moveTo(layout.x[i]!, layout.y[i]!);
     path.lineTo(layout.x[i]! + DOT, layout.y[i]!);
   });
+  for (const path of paths) {
+    whole.lines.addPath(path.lines);
+    whole.nodes.addPath(path.nodes);
+  }
   let palette: Palette = { line: "#888", node: "#444", over: "#c60", far: "#c00", unknown: "#bbb" };
   let oddNodes: number[] = [];
   let oddLines: number[] = [];
@@ -83,15 +88,16 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
       ctx.lineCap = "round";
       const line = lineWidth(view);
       const dot = dotWidth(view);
-      for (let i = 0; i < paths.length; i += 1) {
-        if (!shown[i]) continue;
+      for (let i = all ? -1 : 0; i < (all ? 0 : paths.length); i += 1) {
+        if (i >= 0 && !shown[i]) continue;
+        const path = paths[i] ?? whole;
         ctx.globalAlpha = all ? 1 : openness(layout.islands[i]!.r * view.k);
         ctx.strokeStyle = palette.line;
         ctx.lineWidth = line / view.k;
-        ctx.stroke(paths[i]!.lines);
+        ctx.stroke(path.lines);
         ctx.strokeStyle = palette.node;
         ctx.lineWidth = dot / view.k;
-        ctx.stroke(paths[i]!.nodes);
+        ctx.stroke(path.nodes);
       }
       ctx.globalAlpha = 1;
       if (!classes) return;
