@@ -24,14 +24,14 @@ export function AreaScreen() {
           {said.severity && <Mark severity={said.severity} />}
           <span id="headline">{pageStale.value && `At ${clock(f.time)}: `}{said.well} {said.helps}</span>
         </h1>
-        <p class="say-more">{said.costs[0]!.toUpperCase() + said.costs.slice(1)}. {said.limited}</p>
+        <p class="say-more">{said.costs}. {said.limited}</p>
       </div>
       <section class="panel area-balance" aria-label="Balance of the area">
         <BalanceBar {...areaBalance(f)} stale={pageStale.value} />
         <Figures />
       </section>
       <section class="area-map" aria-label="Map"><ArchipelagoMap selected={selected} select={select} /></section>
-      <section class="panel area-cells" aria-label="Cells"><CellsTable selected={selected} select={select} /></section>
+      <section class="panel area-cells" aria-label="Table of cells"><CellsTable selected={selected} select={select} /></section>
     </div>
   );
 }

@@ -11,6 +11,7 @@ interface CellPaths {
   nodes: Path2D;
 }
 
+const KINDS = [UNKNOWN, OVER, FAR];
 const DOT = 1e-5; // a line this short with round ends is a dot
 
 export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout): NetDrawer {
@@ -40,6 +41,18 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
 
   const color = (kind: number): string => (kind === FAR ? palette.far : kind === OVER ? palette.over : palette.unknown);
 
+  /** What is not normal, per kind; made again when the classes or the islands in sight changed. */
+  let odd: { key: string; lines: (Path2D | null)[]; nodes: (Path2D | null)[] } | null = null;
+
+  function oddPaths(cells: Uint8Array): NonNullable<typeof odd> {
+    const key = cells.join("");
+    if (odd?.key !== key) {
+      const of = (lines: boolean) => KINDS.map((kind) => oddPath(kind, cells, lines));
+      odd = { key, lines: of(true), nodes: of(false) };
+    }
+    return odd;
+  }
+
   function oddPath(kind: number, cells: Uint8Array, lines: boolean): Path2D | null {
     const list = lines ? oddLines : oddNodes;
     const of = lines ? classes!.branches : classes!.nodes;
@@ -63,6 +76,7 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
     },
     setClasses(next) {
       classes = next;
+      odd = null;
       oddNodes = [];
       oddLines = [];
       for (let i = 0; i < next.nodes.length; i += 1) if (next.nodes[i]) oddNodes.push(i);
@@ -101,16 +115,15 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
       }
       ctx.globalAlpha = 1;
       if (!classes) return;
-      for (const kind of [UNKNOWN, OVER, FAR]) {
+      const { lines, nodes } = oddPaths(shown);
+      KINDS.forEach((kind, i) => {
         ctx.strokeStyle = color(kind);
         const wide = kind === UNKNOWN ? 1 : 1.8;
-        const lines = oddPath(kind, shown, true);
         ctx.lineWidth = (line * wide) / view.k;
-        if (lines) ctx.stroke(lines);
-        const nodes = oddPath(kind, shown, false);
+        if (lines[i]) ctx.stroke(lines[i]);
         ctx.lineWidth = (dot * wide) / view.k;
-        if (nodes) ctx.stroke(nodes);
-      }
+        if (nodes[i]) ctx.stroke(nodes[i]);
+      });
     },
     dispose() {
       ctx.clearRect(0, 0, canvas.width, canvas.height);
