@@ -240,6 +240,8 @@ class _Maker:
         levels = Levels.none()
         if not site.parent:
             levels = self._upstream(hinge, peaks)
+        elif site.connection is not None:
+            self._firm(hinge, site.id)
         parts.extend(self._affine(np.full(t_count, self._v_out[int(n)]), grid, one) for n in site.child_node)
         outputs = _stack(parts, len(levels.lo))
         hinges = Hinges(_cat(bound), _cat(price), tuple(label), _cat(scale))
@@ -254,15 +256,7 @@ class _Maker:
         imports = self._affine(zero, grid, one)
         if tariff.hv_fee_eur_per_kwh > 0:
             hinge(imports, 0 * one, tariff.hv_fee_eur_per_kwh * dt_h, [("fee on import", "")] * t_count)
-        if site.connection is not None:
-            for sign, limit, name in (
-                (1.0, site.connection.import_kw_max, "import limit"),
-                (-1.0, site.connection.export_kw_max, "export limit"),
-            ):
-                if np.isfinite(limit):
-                    rows = self._affine(zero, grid, sign * one)
-                    keep = limit * (1.0 - 0.2 * site.margin_loading)
-                    hinge(rows, keep * one, LIMIT_EUR_PER_KWH * dt_h, [(name, "")] * t_count, sign)
+        self._firm(hinge, "")
         if peaks is None or tariff.peak_eur_per_kw_day <= 0:
             return Levels.none()
         day = _day_of(horizon.start, horizon.first)
@@ -272,6 +266,22 @@ class _Maker:
         cost = np.full(len(peaks), tariff.peak_eur_per_kw_day)
         reach = 1000.0 + 3.0 * float(np.abs(self._value[0]).max())
         return Levels(peaks, peaks + reach, cost)
+
+    def _firm(self, hinge, name: str) -> None:  # type: ignore[no-untyped-def]
+        """Limits of the power at the boundary: of the root its connection's, of others what an operator allows."""
+        site, horizon = self.site, self.what.horizon
+        if site.connection is None:
+            return
+        t_count, grid = len(horizon), np.arange(len(horizon))
+        one, zero = np.ones(t_count), np.zeros(t_count, dtype=np.int64)
+        for sign, limit, what in (
+            (1.0, site.connection.import_kw_max, "import limit"),
+            (-1.0, site.connection.export_kw_max, "export limit"),
+        ):
+            if np.isfinite(limit):
+                rows = self._affine(zero, grid, sign * one)
+                keep = limit * (1.0 - 0.2 * site.margin_loading)
+                hinge(rows, keep * one, LIMIT_EUR_PER_KWH * horizon.dt_h, [(what, name)] * t_count, sign)
 
     def _own_import(self) -> Outputs:
         """Boundary power less what passes on to child cells and to soft open points."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,16 +26,33 @@ VIEWS = pa.schema(
     ]
 )
 """Rows of one plan follow each other, in it those of one cell (and neighbour), in it the intervals."""
+T = TypeVar("T")
+ROWS = 50_000
+"""In one piece of a table (one row group of its file), about."""
 
 
 def belief_tables(result: StrategyResult) -> Iterator[tuple[str, pa.Table]]:
     """Both tables of one strategy; none where no cell planned."""
     told = [believed for believed in result.believed if believed.cell]
-    if told:
-        yield "plans", _plans(result.strategy, told)
+    for some in _pieces(told, [len(one.cell) * len(one.hours) for one in told]):
+        yield "plans", _plans(result.strategy, some)
     looking = [(believed, believed.view) for believed in result.believed if believed.view]
-    if looking:
-        yield "views", _views(result.strategy, looking)
+    for views in _pieces(looking, [len(view) * len(one.hours) for one, view in looking]):
+        yield "views", _views(result.strategy, views)
+
+
+def _pieces(plans: Sequence[T], rows: Sequence[int]) -> Iterator[list[T]]:
+    """Plans one after the other in pieces of about `ROWS` rows, which is what a reader of one plan has to read."""
+    piece: list[T] = []
+    size = 0
+    for one, count in zip(plans, rows, strict=True):
+        piece.append(one)
+        size += count
+        if size >= ROWS:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _plans(strategy: str, told: Sequence[Believed]) -> pa.Table:

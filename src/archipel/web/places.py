@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from archipel.model import Bools, Floats, Ints, Scenario
+from archipel.model import Bools, Floats, Scenario
+from archipel.web.paths import edges, tree
 
 METRES_PER_DEGREE = 111_195.0
 """Of latitude, on a sphere of 6,371 km."""
@@ -42,7 +43,7 @@ def drawn(scenario: Scenario) -> tuple[Floats, Floats]:
     A leaf takes a column of its own; every other node stands above the middle of what it feeds. What the source does
     not reach stands beside it, as trees of their own.
     """
-    feeder, order = _tree(scenario)
+    feeder, order = tree(scenario)
     count = len(feeder)
     depth, first, last = np.zeros(count), np.full(count, np.inf), np.full(count, -np.inf)
     for node in order:
@@ -67,31 +68,6 @@ def _middle(values: Floats) -> float:
     return float(values.min() + values.max()) / 2.0 if len(values) else 0.0
 
 
-def _tree(scenario: Scenario) -> tuple[list[int], list[int]]:
-    """(the node that feeds each, -1 for a root; nodes from the roots down), over what is closed first."""
-    a, b, closed = _edges(scenario)
-    count = len(scenario.grid.nodes)
-    near: list[list[int]] = [[] for _ in range(count)]
-    far: list[list[int]] = [[] for _ in range(count)]
-    for i, j, shut in zip(a.tolist(), b.tolist(), closed.tolist(), strict=True):
-        where = near if shut else far
-        where[i].append(j)
-        where[j].append(i)
-    feeder, order, seen = [-1] * count, [], [False] * count
-    for root in (scenario.grid.source.node, *range(count)):
-        if seen[root]:
-            continue
-        beside = next((n for n in far[root] if seen[n]), -1) if root != scenario.grid.source.node else -1
-        feeder[root], seen[root], queue = beside, True, [root]
-        for node in queue:  # grows while it is read
-            order.append(node)
-            for other in near[node]:
-                if not seen[other]:
-                    seen[other], feeder[other] = True, node
-                    queue.append(other)
-    return feeder, order
-
-
 def _as_read(feeder: list[int], order: list[int]) -> list[int]:
     """All nodes, each right before all it feeds, so that no two branches of the tree cross."""
     below: dict[int, list[int]] = {}
@@ -105,25 +81,9 @@ def _as_read(feeder: list[int], order: list[int]) -> list[int]:
     return out
 
 
-def _edges(scenario: Scenario) -> tuple[Ints, Ints, Bools]:
-    """Both ends of all lines, transformers and node-node switches, and whether they are closed."""
-    grid = scenario.grid
-    lines, trafos, switches = grid.lines, grid.transformers, grid.switches
-    row = {name: i for i, name in enumerate(grid.nodes.id)}
-    joins = [i for i, element in enumerate(switches.element) if element in row]
-    other = np.array([row[switches.element[i]] for i in joins], dtype=np.int64)
-    return (
-        np.concatenate([lines.from_node, trafos.hv_node, switches.node[joins]]).astype(np.int64),
-        np.concatenate([lines.to_node, trafos.lv_node, other]).astype(np.int64),
-        np.concatenate(
-            [lines.from_closed & lines.to_closed, trafos.hv_closed & trafos.lv_closed, switches.closed[joins]]
-        ).astype(np.bool_),
-    )
-
-
 def _filled(scenario: Scenario, x: Floats, y: Floats, known: Bools) -> tuple[Floats, Floats]:
     """Nodes without coordinates where the nearest node with some is, along the network; what none reaches at 0, 0."""
-    a, b, _ = _edges(scenario)
+    a, b, _ = edges(scenario)
     x, y, done = np.where(known, x, 0.0), np.where(known, y, 0.0), known.copy()
     while True:
         reach = done[a] != done[b]

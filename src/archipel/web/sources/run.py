@@ -9,9 +9,12 @@ from typing import NoReturn, final
 
 import numpy as np
 
+from archipel.controller.controller import LEASE_H
 from archipel.model import Floats, RunNotFound, Scenario
 from archipel.report.run import Run, load_run
+from archipel.report.tables import utc
 from archipel.web.area_of import area_of
+from archipel.web.explain import Moment, Reasons
 from archipel.web.nouns import (
     Agreements,
     Area,
@@ -29,6 +32,8 @@ from archipel.web.nouns import (
 )
 from archipel.web.score import score_of
 from archipel.web.source import CommandRefused, Frame, NotShown
+from archipel.web.sources.run_agreements import RunAgreements, numbers
+from archipel.web.sources.run_cards import RunCards
 from archipel.web.sources.run_values import RunValues
 from archipel.web.sources.runs_folder import runs_in
 
@@ -67,6 +72,9 @@ class RunSource:
         self.run, self._runs = run, runs
         self.scenario = run.scenario
         self._values = RunValues(run, self.scenario)
+        self._agreed = RunAgreements(self._values)
+        self._reasons = Reasons(self.scenario)
+        self._cards = RunCards(self._values, self._agreed)
         strategies = run.strategies
         if not strategies or not any(run.steps(name) for name in strategies):
             raise RunNotFound(f"run {run.path}: found no step of any strategy. Run the case again.")
@@ -125,19 +133,41 @@ class RunSource:
 
     def agreements(self, strategy: str, time: datetime | None) -> Agreements:
         """Who agreed what."""
-        raise NotShown("agreements of a run: not yet")
+        name = self._strategy(strategy)
+        return self._agreed.at(name, self._time(time))
 
     def belief(self, strategy: str, cell: str, time: datetime | None) -> Belief:
-        """What a cell believed then, beside what was true."""
-        raise NotShown("beliefs of a run: not yet")
+        """What a cell believed then, beside what was true. Raises `NotShown`."""
+        return self._agreed.belief(self._strategy(strategy), cell, self._time(time))
 
     def why(self, strategy: str, subject: str, element: str, time: datetime | None) -> Why:
-        """Why a setpoint or a price is what it is."""
-        raise NotShown("reasons of a run: not yet")
+        """Why a setpoint or a price is what it is. Raises `NotShown`: nothing is refused in a finished run."""
+        name, at = self._strategy(strategy), self._time(time)
+        if subject == "setpoint":
+            return self._reasons.setpoint(self._moment(name, element, at), element)
+        if subject == "price":
+            return self._reasons.price(self._moment(name, element, at), element)
+        raise NotShown(f"why {subject} {element}: a finished run takes no commands, so it refused none")
+
+    def _moment(self, strategy: str, element: str, time: datetime) -> Moment:
+        values, step = self._values, self._values.step_at(strategy, time)
+        found = self._agreed.entry(strategy, time)
+        ties = self._agreed.at(strategy, time).ties
+        made = None if found is None else utc(found[1]["time"])
+        node = self._reasons.node_of(element)
+        return Moment(
+            time=values.at(strategy, step),
+            values=values.frame(strategy, step),
+            ties={tie.tie: tie for tie in ties},
+            made=made,
+            until=None if made is None else made + timedelta(hours=LEASE_H),
+            node_price_eur_per_kwh=None if node is None else values.node_price(strategy, node, step),
+            expected_eur_per_kwh=None if node is None else self._agreed.expected_price(strategy, node, time),
+        )
 
     def cards(self, strategy: str, time: datetime | None) -> list[Card]:
         """Cards open at a time or begun in the 24 h before, newest first."""
-        return []
+        return self._cards.at(self._strategy(strategy), self._time(time))
 
     def score(self) -> Score | None:
         """The strategies side by side."""
@@ -167,17 +197,16 @@ class RunSource:
     def close(self) -> None:
         """Nothing was started."""
 
+    def _time(self, time: datetime | None) -> datetime:
+        """A time that was asked for; of a finished run now is its end."""
+        return self._span.end if time is None else time
+
     def _strategy(self, name: str) -> str:
         if not name:
             return self.run.strategies[0]
         if name not in self.run.strategies:
             raise NotShown(f"strategy {name}: found none; expected one of {', '.join(self.run.strategies)}")
         return name
-
-
-def numbers(values: Floats) -> list[float | None]:
-    """As JSON knows them; what is not known becomes null."""
-    return [float(v) if np.isfinite(v) else None for v in values.tolist()]
 
 
 def _means(values: Floats, stride: int) -> Floats:

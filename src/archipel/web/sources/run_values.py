@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.model import Floats, Ints, Scenario
+from archipel.model import PRICE_PARTS, Floats, Ints, Scenario
 from archipel.report.run import Run
 from archipel.report.tally import END_USE, RENEWABLE
 from archipel.web.area_of import COLUMNS, branch_cell, nameplates
@@ -115,12 +115,13 @@ class RunValues:
         def get(table: str, column: str) -> Floats:
             if not self.columns.has(table, column):
                 return np.full(len(self._ids.get(table, ())), np.nan)
-            row = self._quarter(strategy, s) if table == "cells" else s
+            row = self.quarter(strategy, s) if table == "cells" else s
             return np.asarray(self.columns.get(strategy, table, column)[row], dtype=np.float64)
 
         return get
 
-    def _quarter(self, strategy: str, s: int) -> int:
+    def quarter(self, strategy: str, s: int) -> int:
+        """Row of the quarter-hourly table `cells` that holds a step."""
         return int(s * self.run.dt_h(strategy) / 0.25 + 1e-6)
 
     # ---------------------------------------------------------------- one element over time
@@ -136,6 +137,44 @@ class RunValues:
         if element not in self._row[table]:
             raise NotShown(f"{table} {element}: found no such element; expected one of `GET /api/v1/area`")
         return self._row[table][element]
+
+    def whole(self, strategy: str, table: str, column: str) -> Single:
+        """A column of a table of the run, (steps, elements); NaN where the run does not have it."""
+        if self.columns.has(table, column):
+            return self.columns.get(strategy, table, column)
+        return np.full((self.run.steps(strategy, table), max(1, len(self._ids.get(table, ())))), np.nan, np.float32)
+
+    def value(self, strategy: str, table: str, column: str, row: int, step: int) -> float:
+        """One number of one step; NaN where it is not known."""
+        values = self._series(strategy, table, column, row)
+        return float("nan") if values is None else float(values[step])
+
+    def price_parts(self, strategy: str, tie: int, step: int) -> dict[str, float]:
+        """What the price at a tie is the sum of [EUR/kWh]; NaN where it is not known."""
+        names = {part: f"{part}_eur_per_kwh" for part in PRICE_PARTS}
+        there = {part: self.columns.has("boundaries", name) for part, name in names.items()}
+        return {
+            part: float(self.columns.get(strategy, "boundaries", name)[step, 2 * tie]) if there[part] else float("nan")
+            for part, name in names.items()
+        }
+
+    def node_price(self, strategy: str, node: int, step: int) -> float | None:
+        """Price of active power at a node [EUR/kWh]; None where it is not known."""
+        if not self.columns.has("nodes", "price_eur_per_kwh"):
+            return None
+        price = float(self.columns.get(strategy, "nodes", "price_eur_per_kwh")[step, node])
+        return price if np.isfinite(price) else None
+
+    def boundary_v_pu(self, strategy: str, cell: int) -> Floats:
+        """Voltage where a cell hangs on the one above, (steps,); of the root at the source."""
+        if cell == 0:
+            return self._one(strategy, "nodes", "v_pu", self.scenario.grid.source.node)
+        return self._one(strategy, "boundaries", "v_pu", 2 * (cell - 1))
+
+    def room_kwh(self, cell: int) -> float:
+        """What the batteries of a cell can hold."""
+        rows = np.flatnonzero((self._kind == "battery") & (self.scenario.device_cell == cell))
+        return float(nameplates(self.scenario)[2][rows].sum())
 
     def series(self, strategy: str, table: str, column: str, row: int) -> Floats:
         """One column of one element over all steps, (steps,). Raises `NotShown` for a column no frame has."""
@@ -190,7 +229,7 @@ class RunValues:
         """What is in the tables as it is, or holds all the time."""
         count = self.steps(strategy)
         if column == "available_kw":
-            return self._one(strategy, "cells", column, cell)[[self._quarter(strategy, s) for s in range(count)]]
+            return self._one(strategy, "cells", column, cell)[[self.quarter(strategy, s) for s in range(count)]]
         if column == "price_eur_per_kwh":
             table, row = ("area", 0) if cell == 0 else ("boundaries", 2 * (cell - 1))
             return self._one(strategy, table, column, row)
