@@ -1,4 +1,5 @@
 # make run       set up, then run the quick case: two feeders of a city, four ways, on the same day
+# make demo      set up, then the demonstration: a living archipelago in the browser
 # make test      set up, then all checks and tests
 # make bench     set up, then the figures of speed and quality, beside peers measured in the same run
 # make bench-coordination   set up, then agreement beside central solvers on days where all limits bind (writes docs/benchmarks.md)
@@ -20,6 +21,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(VENV)/.core-is-installed
+WEB := $(VENV)/.web-is-installed
 DEV := $(VENV)/.dev-is-installed
 NODE := web/node_modules/.package-lock.json
 
@@ -27,13 +29,17 @@ NODE := web/node_modules/.package-lock.json
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup setup-dev run test lint types floors tests bench bench-coordination days rehearsal kills docs campaign web screens lock clean node-if-there-is-one
+.PHONY: help setup setup-dev run demo test lint types floors tests bench bench-coordination days rehearsal kills docs campaign web screens lock clean node-if-there-is-one
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
 run: $(CORE)
 	$(BIN)/archipel run district
+
+# more: make demo HOW="--speed 2 --no-browser"
+demo: $(WEB)
+	$(BIN)/archipel demo $(HOW)
 
 test: lint types floors tests
 
@@ -108,6 +114,10 @@ $(CORE): requirements/core.lock pyproject.toml
 	$(PIP) install --quiet --no-deps --editable .
 	@touch $@
 
+$(WEB): $(CORE) requirements/web.lock
+	$(PIP) install --quiet -r requirements/core.lock -r requirements/web.lock
+	@touch $@
+
 $(DEV): $(CORE) requirements/dev.lock
 	$(PIP) install --quiet -r requirements/core.lock -r requirements/dev.lock
 	@touch $@
@@ -116,6 +126,8 @@ lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --editable .
 	build/lock/bin/python -m pip freeze --exclude-editable > requirements/core.lock
+	build/lock/bin/python -m pip install --quiet --editable ".[web]"
+	build/lock/bin/python -m pip freeze --exclude-editable | grep -vxFf requirements/core.lock > requirements/web.lock
 	build/lock/bin/python -m pip install --quiet --editable ".[dev]"
 	build/lock/bin/python -m pip freeze --exclude-editable | grep -vxFf requirements/core.lock > requirements/dev.lock
 	rm -rf build/lock
