@@ -218,8 +218,9 @@ class _Maker:
             bound.append(limit)
             price.append(cost)
             label.extend(names)
-            scale.append(one)
-            self.reads.append((0 * grid, sign * one, 0.0 * one, one))
+            each = np.ones(len(limit))
+            scale.append(each)
+            self.reads.append((np.zeros(len(limit), dtype=np.int64), sign * each, 0.0 * each, each))
 
         fee = site.tariff.mv_fee_eur_per_kwh
         if fee > 0:
@@ -255,14 +256,13 @@ class _Maker:
         if tariff.hv_fee_eur_per_kwh > 0:
             hinge(imports, 0 * one, tariff.hv_fee_eur_per_kwh * dt_h, [("fee on import", "")] * t_count)
         if site.connection is not None:
-            for sign, limit, name in (
-                (1.0, site.connection.import_kw_max, "import limit"),
-                (-1.0, site.connection.export_kw_max, "export limit"),
-            ):
-                if np.isfinite(limit):
-                    rows = self._affine(zero, grid, sign * one)
-                    keep = limit * (1.0 - 0.2 * site.margin_loading)
-                    hinge(rows, keep * one, LIMIT_EUR_PER_KWH * dt_h, [(name, "")] * t_count, sign)
+            firm = site.firm(t_count)
+            for sign, limit, name in ((1.0, firm.import_kw, "import limit"), (-1.0, firm.export_kw, "export limit")):
+                at = np.flatnonzero(np.isfinite(limit))
+                if len(at):
+                    rows = self._affine(zero[at], grid[at], sign * one[at])
+                    keep = limit[at] * (1.0 - 0.2 * site.margin_loading)
+                    hinge(rows, keep, LIMIT_EUR_PER_KWH * dt_h[at], [(name, "")] * len(at), sign)
         if peaks is None or tariff.peak_eur_per_kw_day <= 0:
             return Levels.none()
         day = _day_of(horizon.start, horizon.first)

@@ -428,3 +428,16 @@ class Refused(Struct, frozen=True, kw_only=True):
 
     error: str
     """What was found, what was expected, how to mend it."""
+
+
+class Values(Struct, frozen=True, kw_only=True):
+    """A frame as JSON."""
+
+    seq: int
+    time: datetime
+    measured: datetime
+    """Wall time at which it was measured; of a recording the same as `time`."""
+    live: bool
+    """Whether it is the newest of a live source."""
+    tables: dict[str, dict[str, list[float | None]]]
+    """By table and column, in the order of the rows of `Area`."""
