@@ -11,7 +11,7 @@ import numpy as np
 from archipel.cell.soft_ties import Ends, SoftTies, ends_of
 from archipel.devices.base import DeviceFleet, Plan, State
 from archipel.grid.cell_network import CellFlow, CellNetwork
-from archipel.model import Connection, Floats, Horizon, Ints, Tariff
+from archipel.model import Connection, FirmLimits, Floats, Horizon, Ints, Tariff
 from archipel.model.weather import Weather
 from archipel.optimisation.block import control_order
 from archipel.optimisation.columns import Columns
@@ -38,8 +38,14 @@ class Site:
     fleets: tuple[DeviceFleet, ...]
     """Own devices only; `node` counts through the whole grid."""
     tariff: Tariff
-    connection: Connection | None
-    """Firm limits at the boundary; None where there are none."""
+    connection: Connection | FirmLimits | None
+    """Firm limits at the boundary, in a plan maybe of every interval; None where there are none."""
+
+    def firm(self, intervals: int) -> FirmLimits:
+        """Firm limits at the boundary in every interval."""
+        given = self.connection or Connection()
+        return given if isinstance(given, FirmLimits) else given.over(intervals)
+
     margin_v_pu: float
     margin_loading: float
     ties: SoftTies = field(default_factory=SoftTies)

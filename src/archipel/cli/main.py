@@ -15,6 +15,7 @@ from archipel.cli import (
     cell_command,
     certs_command,
     commission_commands,
+    demo_command,
     device_command,
     doctor_command,
     envelope_command,
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"archipel {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
+    demo_command.add_parsers(commands)
     run_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     reconfigure_command.add_parsers(commands)

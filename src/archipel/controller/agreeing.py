@@ -26,7 +26,7 @@ from archipel.coordination.outcome import Before, Method, Solved, Start, Upstrea
 from archipel.coordination.settle import Settled, settle, vote
 from archipel.coordination.tree import Pace
 from archipel.grid.cell_network import CellFlow
-from archipel.model import Floats, Horizon
+from archipel.model import FirmLimits, Floats, Horizon
 from archipel.optimisation.block import Block
 
 ACCEPT = np.array([3e-4, 3e-3, 3e-3, 0.03, 0.25, 0.05])
@@ -82,6 +82,8 @@ class RootFacts:
     """Highest import so far of every UTC day in the horizon."""
     worth_eur: float = 0.0
     """What gaps are a share of where nothing is bought upstream: energy of the area at that price."""
+    firm: FirmLimits | None = None
+    """Firm limits where they are others than the scenario's, for instance for an hour."""
 
 
 class Scheduled(Protocol):
@@ -202,6 +204,7 @@ def agree(
     dt_h = what.horizon.dt_h
     upstream = None
     if root is not None:
+        site = site if root.firm is None else replace(site, connection=root.firm)
         v_pu = np.full(len(dt_h), root.v_pu)
         energy = np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))])
         upstream = Upstream(energy, v_pu, root.worth_eur)

@@ -30,6 +30,16 @@ class OwnDevices:
             own["session"] = own["session"] - self.session_shift
         return own
 
+    def into(self, whole: State, own: State) -> State:
+        """The whole fleet's state with these devices as they are in `own`: what `state_of` took apart."""
+        out = {}
+        for name, value in whole.items():
+            out[name] = value.copy()
+            out[name][self.rows] = own[name]
+        if self.session_shift is not None:
+            out["session"][self.rows] += self.session_shift
+        return out
+
 
 def select(fleet: Any, rows: Ints) -> OwnDevices:
     """The devices `rows` of a fleet, in rising order."""

@@ -23,7 +23,7 @@ from archipel.model.money import Payment
 from archipel.model.portfolio import PRODUCTS, SPLITS, Contract, Owner, Ownership, Portfolio, Product, Split, Terms
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
-from archipel.model.tariff import Connection, Tariff
+from archipel.model.tariff import Connection, FirmLimits, Tariff
 
 __all__ = [
     "BELIEVED",
@@ -40,6 +40,7 @@ __all__ = [
     "Delivery",
     "Diverged",
     "ExtraMissing",
+    "FirmLimits",
     "Fleet",
     "Flexibility",
     "Floats",

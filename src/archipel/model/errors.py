@@ -75,6 +75,10 @@ class Diverged(GridError):
             "Look for a load far above the rating of its feeder."
         )
 
+    def __reduce__(self) -> tuple[type[Diverged], tuple[str, int, float]]:
+        """It may come from another process."""
+        return type(self), (self.where, self.rounds, self.mismatch_pu)
+
 
 class SolverFailed(ArchipelError):
     """An optimiser stopped without a usable answer."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
+from archipel.model.grid import Floats
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -36,3 +40,17 @@ class Connection:
 
     import_kw_max: float = float("inf")
     export_kw_max: float = float("inf")
+
+    def over(self, intervals: int) -> FirmLimits:
+        """The same in every interval."""
+        return FirmLimits(np.full(intervals, self.import_kw_max), np.full(intervals, self.export_kw_max))
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class FirmLimits:
+    """Firm limits at the upstream connection in every interval of a plan; both non-negative, infinite where none."""
+
+    import_kw: Floats
+    export_kw: Floats
+    """Shape (T,) each."""

@@ -18,7 +18,7 @@ from archipel.coordination import auto
 from archipel.coordination.message import Message
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Believed, Floats, Ints, Scenario, SolverFailed
+from archipel.model import ArchipelError, Believed, Connection, Floats, Horizon, Ints, Scenario, SolverFailed
 from archipel.strategies.group import Group, Outcome, RemoteGroup
 from archipel.strategies.measure import measure
 from archipel.strategies.off_grid import OffGridRule
@@ -36,6 +36,9 @@ class Distributed:
 
     `workers` processes share the cells by whole feeders (1: all in this process); the answer is the same, bit for
     bit. `gaps` plans are also solved centrally and alone, at 00:00 and 12:00 UTC, to measure the gap.
+
+    With `apart` every cell has a process of its own, and may lose it (`kill_cell`): it is then silent, its devices
+    follow their local rules, and the others agree without it until it is started again (`start_cell`). Linux only.
     """
 
     name = "distributed"
@@ -48,8 +51,10 @@ class Distributed:
         workers: int | None = None,
         gaps: bool = True,
         method: Method = auto.DEFAULT,
+        apart: bool = False,
     ) -> None:
         self.parts: Parts = cut(scenario)
+        self._method, self._apart = method, apart
         self._desk = Desk(self.parts, forecast, scenario.replan_steps)
         self._gaps = gaps and not scenario.island.off_grid
         guards = scenario.island.off_grid and forecast != "perfect"
@@ -57,6 +62,10 @@ class Distributed:
         self.measuring_s = 0.0
         self.workers_cpu_s = 0.0
         shards = _shards(self.parts, _workers(workers))
+        if apart:
+            if not can_fork():
+                raise ArchipelError("cells in processes of their own need Linux; found another system")
+            shards = [[], *([i] for i in range(len(self.parts.sites)))]
         controllers = [[CellController(self.parts.sites[i], method=method) for i in shard] for shard in shards]
         self._here = Group(controllers[0])
         self._there = [RemoteGroup(some) for some in controllers[1:]]
@@ -103,6 +112,57 @@ class Distributed:
                 total[contract] = total.get(contract, 0.0) + np.repeat(kw, horizon.steps)[past:]
         return total
 
+    def limit(self, most: Connection | None, until: datetime) -> None:
+        """Tell the root of a limit at the upstream connection until a time, beside the scenario's; None: of no more.
+
+        Plans made from then on keep to it.
+        """
+        self._desk.limited = None if most is None else (most, until)
+
+    def plan_next(self) -> None:
+        """Plan at the next quarter hour, whatever the rhythm."""
+        self._desk.at_once = True
+
+    def outcome_of(self, cell: str) -> Outcome | None:
+        """How the last plan went for a cell; None where it took no part or nothing was ever agreed."""
+        return self._outcomes.get(cell)
+
+    @property
+    def planned(self) -> tuple[datetime, Horizon] | None:
+        """When the last plan was made and for which intervals; None before the first."""
+        return None if self._planned is None else (self._planned, self._horizon)
+
+    @property
+    def dead(self) -> frozenset[str]:
+        """Cells whose process is gone."""
+        return frozenset(name for group in self._there if group.dead for name in group.names)
+
+    def process_of(self, cell: str) -> int | None:
+        """Number of the process a cell lives in; None in this one."""
+        return next((group.pid for group in self._there if cell in group.names), None)
+
+    def kill_cell(self, cell: str) -> None:
+        """End a cell's process as a crash would. Raises ArchipelError without `apart`, or for a cell there is not."""
+        self._there[self._row_of(cell)].kill()
+
+    def start_cell(self, cell: str) -> None:
+        """Start a cell's process again; it knows nothing of before and takes part in the next plan.
+
+        Raises ArchipelError without `apart`, or for a cell there is not.
+        """
+        row = self._row_of(cell)
+        self._there[row].close()
+        self._there[row] = RemoteGroup([CellController(self.parts.sites[row], method=self._method)])
+        self._outcomes.pop(cell, None)
+
+    def _row_of(self, cell: str) -> int:
+        names = [site.id for site in self.parts.sites]
+        if not self._apart:
+            raise ArchipelError(f"cell {cell}: found cells that share processes; expected every cell in one of its own")
+        if cell not in names:
+            raise ArchipelError(f"cell {cell}: there is none of that name; expected one of {', '.join(names)}")
+        return names.index(cell)
+
     def close(self) -> None:
         """End the worker processes."""
         for group in self._there:
@@ -117,8 +177,10 @@ class Distributed:
         readings = {site.id: self._desk.readings(i, weather, states, last) for i, site in enumerate(sites)}
         root = self._desk.root(horizon)
         plan = self._desk.plans
+        top = sites[0].id
         for group in self._there:
-            group.start("begin", plan, horizon, {name: readings[name] for name in group.names}, None)
+            told = root if top in group.names else None
+            group.start("begin", plan, horizon, {name: readings[name] for name in group.names}, told)
         self._talk(self._here.begin(plan, horizon, readings, root))
         self._outcomes, self._planned, self._horizon = self._collect("outcomes"), now, horizon
         self._node_prices = self._collect("node_prices")
@@ -127,7 +189,7 @@ class Distributed:
 
     def _price_of(self, cell: str) -> Floats | None:
         """Price at a cell's boundary by the last plan, (T,): both ends of its tie know it."""
-        outcome = self._outcomes[cell]
+        outcome = self._outcomes.get(cell)
         return None if outcome is None or outcome.silent else outcome.price[0]
 
     def _talk(self, mail: list[Message]) -> None:
@@ -135,7 +197,8 @@ class Distributed:
         quiet = 0
         while quiet < QUIET_TICKS:
             self._send(mail)
-            mail = [m for group in self._there for _ in range(group.pending) for m in group.finish()]
+            mail = [m for group in self._there for _ in range(group.pending) for m in group.finish() or ()]
+            self._check()
             if mail:
                 quiet = 0
                 mail = self._here.deliver(mail)
@@ -146,6 +209,13 @@ class Distributed:
                 for group in self._there:
                     group.start("tick")
                 mail = self._here.tick()
+
+    def _check(self) -> None:
+        """Where cells share processes a dead one is no silent cell: half the area would be missing."""
+        if not self._apart and (dead := self.dead):
+            raise ArchipelError(
+                f"the process of {', '.join(sorted(dead))} has ended; expected it to live as long as this"
+            )
 
     def _send(self, mail: list[Message]) -> None:
         for group in self._there:
@@ -165,12 +235,13 @@ class Distributed:
             group.start(call, *args)
         out: dict[str, Any] = dict(getattr(self._here, call)(*args))
         for group in self._there:
-            out.update(group.finish())
+            out.update(group.finish() or {})
+        self._check()
         return out
 
     def _entry(self, now: datetime) -> dict[str, Any]:
         seen = [o for o in self._outcomes.values() if o is not None]
-        root = self._outcomes[self.parts.sites[0].id]
+        root = self._outcomes.get(self.parts.sites[0].id)
         gave = [text for outcome in seen for text in outcome.gave]
         return {
             "time": now,
@@ -189,7 +260,7 @@ class Distributed:
             "primal_kw": float("nan") if root is None else root.primal_kw,
             "primal_v_pu": float("nan") if root is None else root.primal_v_pu,
             "dual_eur_per_kwh": float("nan") if root is None else root.dual_eur_per_kwh,
-            "silent": sorted({o.silent for o in seen if o.silent}),
+            "silent": sorted({o.silent for o in seen if o.silent} | self.dead),
             "given": gave,
         }
 
@@ -198,7 +269,7 @@ class Distributed:
         worst = 0.0
         for upper in self._outcomes.values():
             for name, held in () if upper is None else zip(upper.children, upper.child_boundary, strict=True):
-                if (lower := self._outcomes[name]) is not None:
+                if (lower := self._outcomes.get(name)) is not None:
                     worst = max(worst, float(np.abs(held[0] - lower.boundary[0]).max()))
         return worst
 
@@ -224,7 +295,8 @@ class Distributed:
             group.start("setpoints", now, {name: own[name] for name in group.names})
         wanted: dict[str, Any] = dict(self._here.setpoints(now, own))
         for group in self._there:
-            wanted.update(group.finish())
+            wanted.update(group.finish() or {})
+        self._check()
         free = Decision.free(len(parts.scenario.device_node), len(parts.scenario.archipelago.tie))
         p, q, price, agreed = free.p_kw.copy(), free.q_kvar.copy(), free.price.copy(), free.agreed_kw.copy()
         t = 0
@@ -232,7 +304,8 @@ class Distributed:
             quarter = int((now - self._planned).total_seconds() // 900)
             t = int(np.searchsorted(self._horizon.first, quarter, side="right")) - 1
         for i, site in enumerate(parts.sites):
-            parts.put(i, wanted[site.id], p, q)
+            if site.id in wanted:
+                parts.put(i, wanted[site.id], p, q)
             outcome = self._outcomes.get(site.id)
             if i and outcome is not None and not outcome.silent:
                 price[parts.tie_of[i]], agreed[parts.tie_of[i]] = outcome.price[0, t], outcome.boundary[0, t]
@@ -255,9 +328,14 @@ class Distributed:
         return told
 
 
+def can_fork() -> bool:
+    """Whether cells can have processes of their own; forking is safe on Linux only."""
+    return sys.platform.startswith("linux")
+
+
 def _workers(wanted: int | None) -> int:
-    """Processes to use; forking is safe on Linux only."""
-    if not sys.platform.startswith("linux"):
+    """Processes to use."""
+    if not can_fork():
         return 1
     return max(1, wanted if wanted is not None else min(4, os.cpu_count() or 1))
 

@@ -174,16 +174,21 @@ def _outcome(controller: CellController) -> Outcome | None:
 
 @final
 class RemoteGroup:
-    """A `Group` in a process of its own. Messages cross as bytes. Calls are sent with `start`, answered by `finish`."""
+    """A `Group` in a process of its own. Messages cross as bytes. Calls are sent with `start`, answered by `finish`.
+
+    A process that has died answers every call with None; `dead` says so.
+    """
 
     def __init__(self, controllers: list[CellController]) -> None:
         here, there = multiprocessing.Pipe()
         self._pipe = here
         self.pending = 0
         """Calls not answered yet."""
+        self.dead = False
+        """Whether its process is known to have died."""
         self.names = {c.site.id for c in controllers}
         context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=_serve, args=(there, controllers), daemon=True)
+        self._process = context.Process(target=_serve, args=(there, here, controllers), daemon=True)
         self._process.start()
         there.close()
 
@@ -191,16 +196,38 @@ class RemoteGroup:
         """Ask for a call of `Group`."""
         if call == "deliver":
             args = ([m.to_bytes() for m in args[0]],)
-        self._pipe.send((call, args))
         self.pending += 1
+        if self.dead:
+            return
+        try:
+            self._pipe.send((call, args))
+        except OSError:  # nobody is left at the other end
+            self.dead = True
 
     def finish(self) -> Any:
-        """Its answer; raises what it raised there."""
-        ok, value = self._pipe.recv()
+        """Its answer, None where its process has died; raises what it raised there."""
         self.pending -= 1
+        if self.dead:
+            return None
+        try:
+            ok, value = self._pipe.recv()
+        except (EOFError, OSError):
+            self.dead = True
+            return None
         if not ok:
             raise value
         return [Message.from_bytes(b) for b in value] if isinstance(value, list) else value
+
+    @property
+    def pid(self) -> int | None:
+        """Number of its process."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """End its process as a crash would (SIGKILL): it can save nothing and say nothing."""
+        self._process.kill()
+        self._process.join()
+        self.dead, self.pending = True, 0
 
     def close(self) -> float:
         """End the process; returns the CPU seconds it used."""
@@ -222,7 +249,8 @@ class RemoteGroup:
         return used
 
 
-def _serve(pipe: Connection, controllers: list[CellController]) -> None:
+def _serve(pipe: Connection, other_end: Connection, controllers: list[CellController]) -> None:
+    other_end.close()  # else its host could die, and this would never hear of it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then closes us
     group = Group(controllers)
     begun = time.process_time()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from archipel.devices import State
 from archipel.model import Scenario, StrategyResult
 from archipel.model.horizon import STEP_MINUTES
-from archipel.twin.base import Decision, Seen, Strategy, Truth
-from archipel.twin.outside import Outside
-from archipel.twin.plant import Plant
-from archipel.twin.record import Recorder, stored_kwh
+from archipel.twin.base import Strategy, Truth
+from archipel.twin.course import Course, parts_of
 
 
 def run(
@@ -52,51 +50,29 @@ def run(
         ValueError: for a start or step length that cannot be.
         Diverged: where the power flow has no answer.
     """
-    begin = _checked_start(scenario.start if start is None else start)
-    if dt_minutes < 1 or STEP_MINUTES % dt_minutes:
-        raise ValueError(f"dt_minutes: found {dt_minutes}; expected 1, 3, 5 or 15, so that steps fill quarter hours")
-    parts, dt_h = STEP_MINUTES // dt_minutes, dt_minutes / 60.0
-    total = steps if steps is not None else (scenario.days if days is None else days) * 96 * parts
+    cpu, wall = time.process_time(), time.perf_counter()
+    per_day = 96 * parts_of(dt_minutes)
+    total = steps if steps is not None else (scenario.days if days is None else days) * per_day
     if total < 1:
         raise ValueError(f"length of the run: found {total} steps; expected at least one")
-    truth = truth or Truth()
-    first_row = scenario.profiles.row(begin)
-    cpu, wall = time.process_time(), time.perf_counter()
-
-    plant = Plant(scenario, truth, first_row)
-    plant.begin(states or {})
-    outside = Outside(scenario.profiles, dt_minutes, truth.profile_noise, scenario.seed if seed is None else seed)
-    recorder = Recorder(scenario, strategy.name, begin, total, dt_h)
-    before = stored_kwh(plant.fleets, plant.states)
-    seen: Seen | None = None
-    decision = Decision.free(0, 0)
-    done = 0
+    course = Course(
+        scenario,
+        strategy,
+        start=scenario.start if start is None else start,
+        steps=total,
+        dt_minutes=dt_minutes,
+        seed=seed,
+        truth=truth,
+        states=states,
+    )
     try:
-        while done < total:
-            quarter, part = divmod(done, parts)
-            row = first_row + quarter
-            if part == 0:
-                now = begin + timedelta(minutes=STEP_MINUTES * quarter)
-                states = {fleet.kind: state for fleet, state in zip(plant.fleets, plant.states, strict=True)}
-                decision = strategy.decide(now, row, states, seen)
-                recorder.decided(decision)
-            seen = recorder.step(done, plant.step(outside.weather(row, part), decision, dt_h), decision)
-            done += 1
+        while course.done < total:
+            course.step()
             if progress is not None:
-                progress(done, total)
+                progress(course.done, total)
     except KeyboardInterrupt:
         # A person stopped it; what was done until then is theirs to keep.
-        recorder.cut(done)
-    result = recorder.result
-    result.stored_kwh = (before, stored_kwh(plant.fleets, plant.states))
+        course.recorder.cut(course.done)
+    result = course.recorder.result
     result.cpu_s, result.wall_s = time.process_time() - cpu, time.perf_counter() - wall
     return result
-
-
-def _checked_start(start: datetime) -> datetime:
-    if start.tzinfo is None:
-        raise ValueError(f"start {start}: found a time without zone; expected a timezone-aware one, for instance UTC")
-    start = start.astimezone(UTC)
-    if start.minute % STEP_MINUTES or start.second or start.microsecond:
-        raise ValueError(f"start {start}: expected a whole quarter hour")
-    return start

@@ -103,7 +103,7 @@ class Rules:
             cell = self._cell[row]
             apart = [up for up in self._paths.cells_above(row) if up in modes]
             cause = f"mode {self._cell[apart[-1]]}" if apart else ""
-            yield _apart(cell, mode, cause, wanted=cell in wanted)
+            yield _apart(cell, mode, cause, signals.facts.why.get(cell, ""), wanted=cell in wanted)
 
     # ---------------------------------------------------------------- who does not take part
 
@@ -221,12 +221,11 @@ class Rules:
             )
 
 
-def _apart(cell: str, mode: int, cause: str, *, wanted: bool) -> Condition:
+def _apart(cell: str, mode: int, cause: str, why: str = "", *, wanted: bool) -> Condition:
     key, size = f"mode {cell}", float(mode)
     if mode == DARK:
-        return Condition(
-            key, "dark", "alarm", f"{cell} is dark", f"{cell} has no voltage.", cell, cell, size, cause=cause
-        )
+        text = f"{cell} has no voltage{f': {why}' if why else ''}."
+        return Condition(key, "dark", "alarm", f"{cell} is dark", text, cell, cell, size, cause=cause)
     title = f"{cell} {MODE[mode]}"
     if wanted and mode in {ISLANDING, ISLAND}:
         return Condition(key, "island", "information", title, f"{title}, as somebody wanted.", cell, cell, size)

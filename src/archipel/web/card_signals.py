@@ -36,7 +36,7 @@ class CardFacts:
     wanted_islands: Collection[str] = ()
     """Cells that are islands because somebody wants them to be."""
     why: Mapping[str, str] = field(default_factory=dict)
-    """Why a cell does not cooperate, by cell."""
+    """Why a cell does not cooperate, or has no voltage, by cell."""
 
 
 @final
