@@ -273,13 +273,11 @@ class _Maker:
         site, horizon = self.site, self.what.horizon
         if not site.limited:
             return
-        t_count, grid = len(horizon), np.arange(len(horizon))
-        one, zero = np.ones(t_count), np.zeros(t_count, dtype=np.int64)
-        firm = site.firm(t_count)
+        firm = site.firm(len(horizon))
         for sign, limit, what in ((1.0, firm.import_kw, "import limit"), (-1.0, firm.export_kw, "export limit")):
             at = np.flatnonzero(np.isfinite(limit))
             if len(at):
-                rows = self._affine(zero[at], grid[at], sign * one[at])
+                rows = self._affine(0 * at, at, np.full(len(at), sign))
                 keep = limit[at] * (1.0 - 0.2 * site.margin_loading)
                 hinge(rows, keep, LIMIT_EUR_PER_KWH * horizon.dt_h[at], [(what, name)] * len(at), sign)
 
