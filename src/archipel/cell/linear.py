@@ -241,7 +241,7 @@ class _Maker:
         levels = Levels.none()
         if not site.parent:
             levels = self._upstream(hinge, peaks)
-        elif site.connection is not None:
+        elif site.limited:
             self._firm(hinge, site.id)
         parts.extend(self._affine(np.full(t_count, self._v_out[int(n)]), grid, one) for n in site.child_node)
         outputs = _stack(parts, len(levels.lo))
@@ -271,7 +271,7 @@ class _Maker:
     def _firm(self, hinge, name: str) -> None:  # type: ignore[no-untyped-def]
         """Limits of the power at the boundary: of the root its connection's, of others what an operator allows."""
         site, horizon = self.site, self.what.horizon
-        if site.connection is None:
+        if not site.limited:
             return
         firm = site.firm(len(horizon))
         for sign, limit, what in ((1.0, firm.import_kw, "import limit"), (-1.0, firm.export_kw, "export limit")):
