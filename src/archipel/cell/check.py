@@ -53,7 +53,7 @@ def excess(site: Site, horizon: Horizon, flow: CellFlow, memory: Memory) -> tupl
         first = np.argsort(-most, kind="stable")[:BRANCHES]
         memory.branch.update(first[most[first] > -0.5 * site.margin_loading].tolist())
     connection = np.full(len(horizon), -1.0)
-    if site.connection is not None:
+    if site.limited:
         firm = site.firm(len(horizon))
         most, least = (np.where(x > 0.0, x, NOTHING_KW) for x in (firm.import_kw, firm.export_kw))
         connection = np.maximum(flow.p_b_kw / most - 1.0, -flow.p_b_kw / least - 1.0)

@@ -38,18 +38,23 @@ class Site:
     fleets: tuple[DeviceFleet, ...]
     """Own devices only; `node` counts through the whole grid."""
     tariff: Tariff
-    connection: Connection | FirmLimits | None
-    """Firm limits at the boundary, in a plan maybe of every interval; None where there are none."""
-
-    def firm(self, intervals: int) -> FirmLimits:
-        """Firm limits at the boundary in every interval."""
-        given = self.connection or Connection()
-        return given if isinstance(given, FirmLimits) else given.over(intervals)
-
+    connection: Connection | None
+    """Firm limits at the boundary; None where there are none."""
     margin_v_pu: float
     margin_loading: float
     ties: SoftTies = field(default_factory=SoftTies)
     """Soft open points on whose way it lies."""
+    told: FirmLimits | None = None
+    """In a plan: firm limits of every interval, in place of `connection`."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether there are firm limits at the boundary."""
+        return self.told is not None or self.connection is not None
+
+    def firm(self, intervals: int) -> FirmLimits:
+        """Firm limits at the boundary in every interval."""
+        return self.told if self.told is not None else (self.connection or Connection()).over(intervals)
 
 
 @final

@@ -204,7 +204,7 @@ def agree(
     dt_h = what.horizon.dt_h
     upstream = None
     if root is not None:
-        site = site if root.firm is None else replace(site, connection=root.firm)
+        site = site if root.firm is None else replace(site, told=root.firm)
         v_pu = np.full(len(dt_h), root.v_pu)
         energy = np.stack([root.price_eur_per_kwh * dt_h, np.zeros(len(dt_h))])
         upstream = Upstream(energy, v_pu, root.worth_eur)
