@@ -20,7 +20,7 @@ from archipel.web.demo.source import DemoSource
 from archipel.web.nouns import Command
 from archipel.web.source import CommandRefused, NotShown
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
 

@@ -215,7 +215,7 @@ def _capped(site: Site, cap: Cap | None, intervals: int) -> Site:
         return site
     own = site.firm(intervals)
     firm = FirmLimits(np.minimum(own.import_kw, cap.import_kw_max), np.minimum(own.export_kw, cap.export_kw_max))
-    return replace(site, connection=firm)
+    return replace(site, told=firm)
 
 
 def _orders(site: Site, chosen: Chosen, now: datetime, states: Mapping[str, State]) -> Orders:
