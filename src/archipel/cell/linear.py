@@ -218,8 +218,9 @@ class _Maker:
             bound.append(limit)
             price.append(cost)
             label.extend(names)
-            scale.append(one)
-            self.reads.append((0 * grid, sign * one, 0.0 * one, one))
+            each = np.ones(len(limit))
+            scale.append(each)
+            self.reads.append((np.zeros(len(limit), dtype=np.int64), sign * each, 0.0 * each, each))
 
         fee = site.tariff.mv_fee_eur_per_kwh
         if fee > 0:
