@@ -11,6 +11,7 @@ import { commandAsked, signInAsked, type CommandAsked } from "./asking";
 import { bodyOf, draftOf, mistakesIn } from "./draft";
 import { nameOf, roomOf } from "./elements";
 import { CommandForm } from "./form";
+import { takeFocus } from "./focus";
 import { commandId } from "./ids";
 import { Modal } from "./modal";
 import { settled } from "./phases";
@@ -87,7 +88,7 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
           <WhyButton subject="refusal" element={state.command.id} of={`this command was ${state.phase}`} />
         )}
         <footer class="modal-foot">
-          <button type="button" class="button primary" onClick={onClose} autofocus>
+          <button type="button" class="button primary" onClick={onClose} ref={takeFocus}>
             {settled(state.phase) ? "Close" : "Close, it goes on"}
           </button>
         </footer>

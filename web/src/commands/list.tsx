@@ -4,8 +4,8 @@ import { askCommand, listAsked } from "./asking";
 import { nameOf } from "./elements";
 import { Modal } from "./modal";
 import { Stepper } from "./stepper";
-import { tagsOf } from "./tags";
-import { area, commands, me } from "../store";
+import { holdsOf, tagsOf } from "./tags";
+import { area, commands, frame, me } from "../store";
 import { clock, when } from "../lib/say";
 import { WhyButton } from "../why/why";
 import type { CommandState } from "../api/nouns";
@@ -14,6 +14,7 @@ import type { CommandState } from "../api/nouns";
 export function CommandList() {
   if (!listAsked.value) return null;
   const states = commands.value;
+  const held = holdsOf(states, frame.value?.time ?? Date.now()).get("upstream");
   const tags = [...tagsOf(states).values()];
   return (
     <Modal title="Commands" onClose={() => { listAsked.value = false; }}>
@@ -32,7 +33,10 @@ export function CommandList() {
           </ul>
         </section>
       )}
-      <ActButtons kind="area" element="upstream" without={["default"]} small />
+      <div class="upstream-acts">
+        <ActButtons kind="area" element="upstream" without={held ? ["default"] : ["default", "free"]} />
+        {held && <span class="note">limited by {held.who} until {when(held.until, false)} UTC</span>}
+      </div>
       {states.length === 0 && <p class="note">No command was given yet. Cells, ties and devices offer theirs where they are shown; above are those of the whole.</p>}
       <ul class="command-list">
         {states.map((state) => <One key={state.command.id} state={state} />)}
