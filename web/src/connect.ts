@@ -114,5 +114,5 @@ export async function start(): Promise<void> {
   followReplay();
   listen();
   api.commands().then((list) => { commands.value = list; }, tell);
-  api.score().then((s) => { score.value = s; }, () => { /* 404: nothing to compare yet, the event `score` will come */ });
+  if (area.value?.kind === "run") api.score().then((s) => { score.value = s; }, tell);
 }

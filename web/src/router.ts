@@ -37,8 +37,12 @@ export function go(to: string, extra: Record<string, string> = {}): void {
   history.pushState(null, "", href(to, extra));
   path.value = to;
   params.value = extra;
-  window.scrollTo(0, 0);
-  requestAnimationFrame(() => document.getElementById("screen")?.focus({ preventScroll: true }));
+  requestAnimationFrame(() => {
+    const screen = document.getElementById("screen");
+    screen?.focus({ preventScroll: true });
+    screen?.scrollTo(0, 0);
+    window.scrollTo(0, 0);
+  });
 }
 
 /** Changes one search parameter in place. */

@@ -1,8 +1,8 @@
 // The state of the whole area in plain words: is all well, who helps whom, what does it cost, what is limited.
 import type { Area, Severity } from "../api/nouns";
 import type { Frame } from "../api/frame";
-import { known, kw, num, price } from "../lib/say";
-import { cellLimits, cellSaid, loadingSaid, RANK } from "./state";
+import { known, kw, num, percent, price } from "../lib/say";
+import { atLimit, cellLimits, cellSaid, RANK } from "./state";
 
 export interface Headline {
   severity: Severity | null;
@@ -16,32 +16,55 @@ export interface Headline {
 const LEAST_KW = 1;
 
 export function headline(area: Area, frame: Frame, silent: (i: number) => boolean): Headline {
-  const worst = troubles(area, frame, silent);
-  const first = worst[0];
+  const found = troubles(area, frame, silent);
   const count = area.cells.length;
   const cooperate = frame.cells.level?.filter((l) => l === 0).length ?? 0;
   const together = cooperate === count ? `${count} cells cooperate` : cooperate === 0
     ? `${count} cells, each by its own rules` : `${cooperate} of ${count} cells cooperate`;
-  const more = worst.length > 1 ? `, and ${worst.length - 1} more` : "";
+  const words = found.slice(0, 2).map((t) => t.words).join(", ") + (found.length > 2 ? `, ${found.length - 2} more` : "");
   return {
-    severity: first?.severity ?? null,
-    well: first ? `${first.words}${more}; ${together}.` : `All is well: ${together}.`,
+    severity: found[0]?.severity ?? null,
+    well: found.length ? `${capital(words)}; ${together}.` : `All is well: ${together}.`,
     helps: help(area, frame),
     costs: costs(area, frame),
     limited: limits(area, frame),
   };
 }
 
-function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): { severity: Severity; words: string }[] {
+interface Trouble {
+  severity: Severity;
+  words: string;
+}
+
+const capital = (text: string): string => (text[0] ?? "").toUpperCase() + text.slice(1);
+
+/** What is wrong, the worst first; what is wrong with several cells in one word is said once. */
+function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): Trouble[] {
   const limit = cellLimits(area);
-  const found = area.cells.flatMap((cell, i) => {
-    if (silent(i)) return [{ severity: "alarm" as Severity, words: `${cell.id} is silent` }];
-    const said = cellSaid(frame, limit, i).find((s) => s.severity === "alarm" || s.severity === "action");
-    return said ? [{ severity: said.severity, words: `${cell.id}: ${said.words}` }] : [];
+  const same = new Map<string, { severity: Severity; cells: string[]; words: string }>();
+  area.cells.forEach((cell, i) => {
+    const said = silent(i) ? { severity: "action" as Severity, words: "does not answer" }
+      : cellSaid(frame, limit, i).find((s) => s.severity === "alarm" || s.severity === "action");
+    if (!said) return;
+    const key = said.severity + said.words.replace(/[\d.]+ /, "");
+    const group = same.get(key);
+    if (group) group.cells.push(cell.id);
+    else same.set(key, { severity: said.severity, cells: [cell.id], words: said.words });
   });
+  const found = [...same.values()].map(({ severity, cells, words }): Trouble => ({ severity, words: phrase(cells, words) }));
   const unserved = frame.area.unserved_kw?.[0];
   if (known(unserved) && unserved > 0.05) found.push({ severity: "alarm", words: `${kw(unserved)} are not served` });
   return found.sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+}
+
+function phrase(cells: string[], words: string): string {
+  const [first, second] = cells;
+  if (cells.length === 1) return `${first} ${words === "does not answer" ? "" : "is "}${words.replace(/^voltage/, "at")}`;
+  const who = cells.length === 2 ? `${first} and ${second}` : `${cells.length} cells`;
+  if (words === "does not answer") return `${who} do not answer`;
+  if (words.endsWith("loaded")) return `${who} are overloaded`;
+  if (words.startsWith("voltage")) return `${who} are outside their voltage limits`;
+  return `${who} are ${words === "island" ? "islands" : words}`;
 }
 
 /** Who gives to whom: among the children of one cell those that give and those that take. */
@@ -61,7 +84,8 @@ export function help(area: Area, frame: Frame): string {
     return `${who} ${kw(Math.min(given, taken))} to ${whom}.`;
   }
   const most = mostGiven(area, p);
-  return most ? `${most.id} gives ${kw(-most.p_kw)}.` : "Nobody gives, every cell draws for itself.";
+  if (most) return `${most.id} gives ${kw(-most.p_kw)}.`;
+  return p?.some((p_kw) => p_kw > LEAST_KW) ? "No cell gives now." : "";
 }
 
 function mostGiven(area: Area, p: Float32Array | undefined): { id: string; p_kw: number } | null {
@@ -87,8 +111,8 @@ function limits(area: Area, frame: Frame): string {
   if (known(p) && area.import_kw_max && p > 0.97 * area.import_kw_max) found.push("the connection is at its import limit");
   if (known(p) && area.export_kw_max && -p > 0.97 * area.export_kw_max) found.push("the connection is at its export limit");
   area.ties.forEach((tie, i) => {
-    const said = loadingSaid(frame.ties.loading?.[i]);
-    if (said) found.push(`${tie.id} is ${said.words}`);
+    const loading = frame.ties.loading?.[i];
+    if (atLimit(loading)) found.push(`${tie.id} is ${percent(loading)} loaded`);
   });
   let curtailed = 0;
   frame.cells.available_kw?.forEach((could, i) => {
@@ -97,6 +121,5 @@ function limits(area: Area, frame: Frame): string {
   });
   if (curtailed > LEAST_KW) found.push(`sun is held back by ${kw(curtailed)}`);
   if (found.length === 0) return "Nothing is limited.";
-  const text = found.slice(0, 2).join("; ") + (found.length > 2 ? `; ${num(found.length - 2)} more` : "");
-  return text[0]!.toUpperCase() + text.slice(1) + ".";
+  return capital(found.slice(0, 2).join("; ") + (found.length > 2 ? `; ${num(found.length - 2)} more` : "")) + ".";
 }

@@ -1,6 +1,7 @@
 // What is to be said of a cell or tie: normal (nothing), or how bad, and in which words.
 import type { Area, Severity } from "../api/nouns";
 import type { Frame } from "../api/frame";
+import { FAR, loadingClass, OVER, UNKNOWN, voltageClass } from "../map/classes";
 import { known, LEVELS, MODES, num } from "../lib/say";
 
 export interface Said {
@@ -11,11 +12,10 @@ export interface Said {
 const ANSWERS_NOT = 5;
 const RULES = 4;
 const FALLBACK = 2;
-const MODE_SEVERITY: (Severity | null)[] = [
-  null, "information", "information", "information", null, "action", "information", "alarm",
-];
-const NEAR = 0.95;
-const BEYOND = 1.005; // the last half per cent is within what meters can tell
+/** As the server's cards have it. */
+const MODE_SEVERITY: (Severity | null)[] = [null, "action", "action", "information", null, "alarm", "alarm", "alarm"];
+const DARK = 7;
+const AT_LIMIT = 0.97;
 
 export interface Limits {
   v_pu_min: number[];
@@ -39,7 +39,7 @@ export function cellSaid(frame: Frame, limits: Limits, i: number): Said[] {
   const said: Said[] = [];
   const level = c.level?.[i];
   const mode = c.mode?.[i];
-  if (level === ANSWERS_NOT) said.push({ severity: "alarm", words: LEVELS[ANSWERS_NOT] });
+  if (level === ANSWERS_NOT) said.push({ severity: "action", words: LEVELS[ANSWERS_NOT] });
   else if (known(level) && level >= FALLBACK && !(level === RULES && allByRules(frame))) {
     said.push({ severity: "action", words: LEVELS[level] ?? "?" });
   }
@@ -47,8 +47,10 @@ export function cellSaid(frame: Frame, limits: Limits, i: number): Said[] {
   if (severity && known(mode)) said.push({ severity, words: MODES[mode] ?? "?" });
   const low = c.v_pu_min?.[i];
   const high = c.v_pu_max?.[i];
-  if (known(low) && low < limits.v_pu_min[i]!) said.push({ severity: "alarm", words: `voltage ${num(low, 3)} p.u.` });
-  if (known(high) && high > limits.v_pu_max[i]!) said.push({ severity: "alarm", words: `voltage ${num(high, 3)} p.u.` });
+  for (const v of mode === DARK ? [] : [...new Set([low, high])]) {
+    const kind = known(v) ? voltageClass(v, limits.v_pu_min[i]!, limits.v_pu_max[i]!) : UNKNOWN;
+    if (kind === OVER || kind === FAR) said.push({ severity: kind === FAR ? "alarm" : "action", words: `voltage ${num(v, 3)} p.u.` });
+  }
   const loading = loadingSaid(c.loading_max?.[i]);
   if (loading) said.push(loading);
   if (c.armed?.[i] === 0) said.push({ severity: "information", words: "not armed" });
@@ -64,9 +66,13 @@ function allByRules(frame: Frame): boolean {
 
 /** Of a loading over its limit. */
 export function loadingSaid(loading: number | undefined): Said | null {
-  if (!known(loading) || loading < NEAR) return null;
-  return { severity: loading > BEYOND ? "alarm" : "action", words: `${num(loading * 100)} % loaded` };
+  const kind = loadingClass(loading, 1);
+  if (!known(loading) || (kind !== OVER && kind !== FAR)) return null;
+  return { severity: kind === FAR ? "alarm" : "action", words: `${num(loading * 100)} % loaded` };
 }
+
+/** Whether it is used up, be it over or not. */
+export const atLimit = (loading: number | undefined): boolean => known(loading) && loading > AT_LIMIT;
 
 /** A power into a cell, in a word for a person. */
 export function gives(p_kw: number | undefined): "gives" | "takes" | "" {

@@ -3,24 +3,26 @@ import type { Area } from "../api/nouns";
 import type { Frame } from "../api/frame";
 
 export const NORMAL = 0;
-export const NEAR = 1;
-export const BEYOND = 2;
+/** Outside its limit: a card of severity `action`. */
+export const OVER = 1;
+/** Far outside: an alarm. The bounds are those of the server's cards. */
+export const FAR = 2;
 export const UNKNOWN = 3;
 
-const NEAR_PU = 0.005;
-const NEAR_LOADING = 0.95;
-const BEYOND_LOADING = 1.005;
+const HARD_V_PU = [0.9, 1.1] as const; // EN 50160
+const OVER_LOADING = 1.005; // the last half per cent is within what meters can tell
+const FAR_LOADING = 1.2;
 
 export function voltageClass(v_pu: number | undefined, least: number, most: number): number {
   if (v_pu === undefined || Number.isNaN(v_pu)) return UNKNOWN;
-  if (v_pu < least || v_pu > most) return BEYOND;
-  return v_pu < least + NEAR_PU || v_pu > most - NEAR_PU ? NEAR : NORMAL;
+  if (v_pu < HARD_V_PU[0] || v_pu > HARD_V_PU[1]) return FAR;
+  return v_pu < least || v_pu > most ? OVER : NORMAL;
 }
 
 export function loadingClass(loading: number | undefined, most: number): number {
   if (loading === undefined || Number.isNaN(loading)) return UNKNOWN;
-  if (loading > BEYOND_LOADING * most) return BEYOND;
-  return loading > NEAR_LOADING * most ? NEAR : NORMAL;
+  if (loading > FAR_LOADING * most) return FAR;
+  return loading > OVER_LOADING * most ? OVER : NORMAL;
 }
 
 export interface Classes {

@@ -2,7 +2,7 @@
 import type { Area } from "../api/nouns";
 import type { Frame } from "../api/frame";
 import { gives, type Said } from "../area/state";
-import { known, kw, num, percent } from "../lib/say";
+import { known, kw, num } from "../lib/say";
 import type { Inks } from "./inks";
 import type { Layout } from "./layout";
 import { openness, screenX, screenY, type View } from "./view";
@@ -20,6 +20,7 @@ interface Place {
   open: number;
 }
 
+const DARK = 7;
 const WORDS_FROM = 36; // px of radius from which a disc holds all its words
 const NAME_FROM = 21;
 
@@ -34,16 +35,16 @@ function placeOf(layout: Layout, view: View, i: number): Place | null {
 /** The discs over ties and under nodes; open ones let the ties through. */
 export function drawGround(
   ctx: CanvasRenderingContext2D, area: Area, frame: Frame | null, layout: Layout, view: View, inks: Inks,
-  looks: Look[], selected: number,
+  looks: Look[], selected: number, pointed: string[],
 ): void {
-  area.cells.forEach((_, i) => {
+  area.cells.forEach((cell, i) => {
     const at = placeOf(layout, view, i);
     if (!at) return;
     const worst = looks[i]?.said[0];
     const give = gives(frame?.cells.p_kw?.[i]) === "gives";
     ctx.beginPath();
     ctx.arc(at.x, at.y, at.r, 0, 2 * Math.PI);
-    ctx.fillStyle = looks[i]?.stale ? inks.ground : give && at.open < 0.5 ? inks.line4 : inks.raised;
+    ctx.fillStyle = looks[i]?.stale ? inks.ground : frame?.cells.mode?.[i] === DARK ? inks.line3 : give && at.open < 0.5 ? inks.line4 : inks.raised;
     ctx.globalAlpha = 1 - 0.92 * at.open;
     ctx.fill();
     ctx.globalAlpha = 1;
@@ -52,6 +53,7 @@ export function drawGround(
     ctx.setLineDash(looks[i]?.stale ? [4, 4] : []);
     ctx.stroke();
     ctx.setLineDash([]);
+    if (pointed.includes(cell.id)) ring(ctx, at, at.r + 5, inks.line1, 1.5);
     if (i === selected && worst) ring(ctx, at, at.r + 5, inks.accent, 2);
     const soc = frame?.cells.soc?.[i];
     if (known(soc) && at.r > 9) drawStore(ctx, at, soc, inks);
@@ -111,9 +113,8 @@ function wordsOf(frame: Frame | null, i: number, look: Look | undefined, root: b
   const p = c?.p_kw?.[i];
   const verb = root ? (known(p) && p < 0 ? "exports" : "imports") : gives(p);
   const does = !known(p) ? "? kW" : verb ? `${verb} ${kw(Math.abs(p))}` : "0 kW";
-  const soc = c?.soc?.[i];
   const cost = c?.price_eur_per_kwh?.[i];
-  const has = [known(soc) ? percent(soc) : "", known(cost) ? `€ ${num(cost, 3)}` : ""].filter(Boolean).join(" · ");
+  const has = known(cost) ? `€ ${num(cost, 3)}` : "";
   const how = look?.stale ? `${look.age} old` : (look?.said[0]?.words ?? "");
   return [does, how || has];
 }

@@ -4,7 +4,7 @@ import { cellLimits, cellSaid } from "../area/state";
 import { Link, toCell } from "../lib/link";
 import { ago, kw, percent, price, pu } from "../lib/say";
 import { params } from "../router";
-import { area, beside, cellAge, cellStale, frame, now, pageStale } from "../store";
+import { area, beside, cellAge, cellStale, frame, now, pageStale, story } from "../store";
 import { onThemeChange } from "./inks";
 import { listenToMap } from "./input";
 import type { Look } from "./islands";
@@ -62,7 +62,8 @@ export function ArchipelagoMap({ selected, select }: Props) {
   const looks: Look[] = f
     ? a.cells.map((_, i) => ({ said: cellSaid(f, limits, i), stale: cellStale(i), age: ago(cellAge(i)) }))
     : [];
-  useEffect(() => scene?.set({ frame: f, looks, stale }), [scene, f, stale, stale ? now.value : 0]);
+  const shown = story.value;
+  useEffect(() => scene?.set({ frame: f, looks, stale, pointed: shown?.cells ?? [] }), [scene, f, shown, stale, stale ? now.value : 0]);
   useEffect(() => scene?.select(selected), [scene, selected]);
 
   const one = selected >= 0 ? a.cells[selected] : undefined;
@@ -77,6 +78,7 @@ export function ArchipelagoMap({ selected, select }: Props) {
         <button class="button" onClick={() => scene?.zoom(1 / 1.5)} aria-label="Further">−</button>
         <button class="button" onClick={() => scene?.showAll()}>All</button>
       </div>
+      {!one && <p class="map-legend">Grey gives, white takes; ring: stored; width of a tie: power. Not to scale.</p>}
       {one && (
         <div class="map-picked">
           <b>{one.id}</b>

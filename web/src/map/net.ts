@@ -7,8 +7,8 @@ import type { View } from "./view";
 export interface Palette {
   line: string;
   node: string;
-  near: string;
-  beyond: string;
+  over: string;
+  far: string;
   unknown: string;
 }
 

@@ -1,7 +1,7 @@
 // Canvas 2D: the paths of every cell are made once and stroked under a transform, so that a frame is a few calls per cell;
 // only what is not normal is drawn one by one over it.
 import type { Area } from "../api/nouns";
-import { BEYOND, NEAR, UNKNOWN, type Classes } from "./classes";
+import { FAR, OVER, UNKNOWN, type Classes } from "./classes";
 import type { Layout } from "./layout";
 import { innerBranches, type NetDrawer, type Palette } from "./net";
 import { openness, type View } from "./view";
@@ -28,12 +28,12 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
     path.moveTo(layout.x[i]!, layout.y[i]!);
     path.lineTo(layout.x[i]! + DOT, layout.y[i]!);
   });
-  let palette: Palette = { line: "#888", node: "#444", near: "#c60", beyond: "#c00", unknown: "#bbb" };
+  let palette: Palette = { line: "#888", node: "#444", over: "#c60", far: "#c00", unknown: "#bbb" };
   let oddNodes: number[] = [];
   let oddLines: number[] = [];
   let classes: Classes | null = null;
 
-  const color = (kind: number): string => (kind === BEYOND ? palette.beyond : kind === NEAR ? palette.near : palette.unknown);
+  const color = (kind: number): string => (kind === FAR ? palette.far : kind === OVER ? palette.over : palette.unknown);
 
   function oddPath(kind: number, cells: Uint8Array, lines: boolean): Path2D | null {
     const list = lines ? oddLines : oddNodes;
@@ -95,7 +95,7 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
       }
       ctx.globalAlpha = 1;
       if (!classes) return;
-      for (const kind of [UNKNOWN, NEAR, BEYOND]) {
+      for (const kind of [UNKNOWN, OVER, FAR]) {
         ctx.strokeStyle = color(kind);
         const wide = kind === UNKNOWN ? 1 : 1.8;
         const lines = oddPath(kind, shown, true);

@@ -127,8 +127,8 @@ export function webglNet(canvas: HTMLCanvasElement, area: Area, layout: Layout):
   return {
     name: "webgl2",
     setPalette(p) {
-      lineColors = new Float32Array([p.line, p.near, p.beyond, p.unknown].flatMap(rgb));
-      nodeColors = new Float32Array([p.node, p.near, p.beyond, p.unknown].flatMap(rgb));
+      lineColors = new Float32Array([p.line, p.over, p.far, p.unknown].flatMap(rgb));
+      nodeColors = new Float32Array([p.node, p.over, p.far, p.unknown].flatMap(rgb));
     },
     setClasses(classes) {
       nodes.values.set(classes.nodes);

@@ -17,6 +17,8 @@ export interface Values {
   frame: Frame | null;
   looks: Look[];
   stale: boolean;
+  /** Cells the story speaks of. */
+  pointed: string[];
 }
 
 export interface SceneOptions {
@@ -40,7 +42,7 @@ export class Scene {
   private net!: NetDrawer;
   private inks: Inks = readInks();
   private readonly classes;
-  private values: Values = { frame: null, looks: [], stale: false };
+  private values: Values = { frame: null, looks: [], stale: false, pointed: [] };
   private lines: TieLine[] = [];
   private hovered = -1;
   private dirty = true;
@@ -90,7 +92,7 @@ export class Scene {
   theme(): void {
     this.inks = readInks();
     const i = this.inks;
-    this.net.setPalette({ line: i.line2, node: i.line1, near: i.actionMark, beyond: i.alarm, unknown: i.line3 });
+    this.net.setPalette({ line: i.line2, node: i.line1, over: i.actionMark, far: i.alarm, unknown: i.line3 });
     this.net.setClasses(this.classes);
     this.dirty = true;
   }
@@ -206,9 +208,9 @@ export class Scene {
 
   private redraw(): void {
     this.dirty = false;
-    const { frame, looks } = this.values;
+    const { frame, looks, pointed } = this.values;
     this.lines = tieLines(this.area, this.layout, this.rowOf, this.view);
-    drawGround(this.ready(1), this.area, frame, this.layout, this.view, this.inks, looks, this.selected);
+    drawGround(this.ready(1), this.area, frame, this.layout, this.view, this.inks, looks, this.selected, pointed);
     this.net.draw(this.view, devicePixelRatio, this.options.bench);
     drawWords(this.ready(3), this.area, frame, this.layout, this.view, this.inks, looks, this.hovered);
   }

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { Link, toCell } from "../lib/link";
 import { Mark } from "../lib/marks";
 import { known, num, percent, pu } from "../lib/say";
-import { BEYOND, loadingClass, NEAR, voltageClass } from "../map/classes";
+import { FAR, loadingClass, NORMAL, OVER, voltageClass } from "../map/classes";
 import { params, setParam } from "../router";
 import { area, frame, pageStale, rows } from "../store";
 import { ElementCurves } from "./curves";
@@ -87,7 +87,7 @@ function voltageWords(): { sentence: string; worst: { node: number; word: string
     }
     if (low < 0 || value < v[low]!) low = i;
     if (high < 0 || value > v[high]!) high = i;
-    if (voltageClass(value, a.nodes.v_pu_min[i]!, a.nodes.v_pu_max[i]!) === BEYOND) beyond += 1;
+    if (voltageClass(value, a.nodes.v_pu_min[i]!, a.nodes.v_pu_max[i]!) !== NORMAL) beyond += 1;
   });
   const count = a.nodes.id.length;
   const without = unknown ? ` ${unknown} are not known.` : "";
@@ -102,13 +102,11 @@ function loadingWords(order: number[]): string {
   const a = area.value!;
   const f = frame.value!;
   const of = (i: number): number => loadingClass(f.branches.loading?.[i], a.branches.loading_max[i]!);
-  const beyond = order.filter((i) => of(i) === BEYOND).length;
-  const near = order.filter((i) => of(i) === NEAR).length;
+  const over = order.filter((i) => of(i) === FAR || of(i) === OVER).length;
   const first = order[0];
   if (first === undefined) return "There are none.";
   const highest = `Highest ${percent(f.branches.loading?.[first])} at ${a.branches.id[first]}.`;
-  if (beyond > 0) return `${beyond} of ${order.length} are over their limit. ${highest}`;
-  return near > 0 ? `${near} of ${order.length} are near their limit. ${highest}` : `All ${order.length} are below their limit. ${highest}`;
+  return over > 0 ? `${over} of ${order.length} are over their limit. ${highest}` : `All ${order.length} are within their limit. ${highest}`;
 }
 
 function Highest({ order, picked }: { order: number[]; picked: string }) {
@@ -127,8 +125,8 @@ function Highest({ order, picked }: { order: number[]; picked: string }) {
                 <td><button class="plain" onClick={() => setParam("element", element)} aria-pressed={element === picked}>{a.branches.id[i]}</button></td>
                 <td><Link to={toCell(a.cells[a.branches.cell[i]!]!.id)}>{a.cells[a.branches.cell[i]!]!.id}</Link></td>
                 <td class="n value">
-                  <span class={kind === BEYOND ? "sev alarm" : kind === NEAR ? "sev action" : ""}>
-                    {kind === BEYOND && <Mark severity="alarm" />}{kind === NEAR && <Mark severity="action" />}
+                  <span class={kind === FAR ? "sev alarm" : kind === OVER ? "sev action" : ""}>
+                    {kind === FAR && <Mark severity="alarm" />}{kind === OVER && <Mark severity="action" />}
                     {percent(loading?.[i], 1)}
                   </span>
                 </td>

@@ -1,7 +1,7 @@
 // Pictures of the network drawn on a canvas: every node by its cell between its limits; all loadings, sorted.
 import type { Area } from "../api/nouns";
 import type { Frame } from "../api/frame";
-import { BEYOND, loadingClass, NEAR, NORMAL, voltageClass } from "../map/classes";
+import { FAR, loadingClass, OVER, NORMAL, voltageClass } from "../map/classes";
 import type { Inks } from "../map/inks";
 import { known } from "../lib/say";
 
@@ -92,8 +92,8 @@ export function drawBand(ctx: CanvasRenderingContext2D, area: Area, frame: Frame
   });
   drawLimits(ctx, area, band, w, y, inks);
   const v = frame.nodes.v_pu;
-  for (const kind of [NORMAL, NEAR, BEYOND]) {
-    ctx.fillStyle = kind === NORMAL ? inks.line2 : kind === NEAR ? inks.actionMark : inks.alarm;
+  for (const kind of [NORMAL, OVER, FAR]) {
+    ctx.fillStyle = kind === NORMAL ? inks.line2 : kind === OVER ? inks.actionMark : inks.alarm;
     const size = kind === NORMAL ? 3 : 6;
     for (let i = 0; i < band.place.length; i += 1) {
       const value = v?.[i];
@@ -157,7 +157,7 @@ export function drawHill(ctx: CanvasRenderingContext2D, area: Area, frame: Frame
     const s = share[k]!;
     if (!known(s)) return;
     const kind = loadingClass(frame.branches.loading?.[row], area.branches.loading_max[row]!);
-    ctx.fillStyle = kind === BEYOND ? inks.alarm : kind === NEAR ? inks.actionMark : inks.line3;
+    ctx.fillStyle = kind === FAR ? inks.alarm : kind === OVER ? inks.actionMark : inks.line3;
     const x = LEFT + (k / rows.length) * w;
     ctx.fillRect(x, y(s), Math.max(1, w / rows.length - (w / rows.length > 4 ? 1 : 0)), h - y(s));
   });

@@ -24,13 +24,16 @@ export function Header({ route }: { route: Route }) {
         <span class="grow" />
         <CardCount />
         <Way />
+      </div>
+      <div class="head-row second">
+        <nav aria-label="Screens" class="nav">
+          {ROUTES.map((r) => (
+            <Link key={r.path} to={r.path} current={r === route}>{r.title}</Link>
+          ))}
+        </nav>
+        <span class="grow" />
         <SignIn />
       </div>
-      <nav aria-label="Screens" class="nav">
-        {ROUTES.map((r) => (
-          <Link key={r.path} to={r.path} current={r === route}>{r.title}</Link>
-        ))}
-      </nav>
     </header>
   );
 }

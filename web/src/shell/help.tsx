@@ -25,7 +25,7 @@ export function Help() {
       <p>Grey is normal. Colour is only for what is not: red is broken or about to be, orange wants a person, green is well
       again, blue is good to know. “?” is a number that is not known. Positive power is drawn; at a boundary it flows into the
       cell. All times are UTC.</p>
-      <p class="dialog-end"><button class="button primary" onClick={close}>Close</button></p>
+      <p class="dialog-end"><button class="button primary" onClick={close} autoFocus>Close</button></p>
     </dialog>
   );
 }

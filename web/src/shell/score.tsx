@@ -79,7 +79,7 @@ export function ScoreDialog() {
       <h2 id="score-title">{s.title}</h2>
       <ScoreTable score={s} />
       {!s.complete && <p class="note">Not complete yet.</p>}
-      <p class="dialog-end"><button class="button primary" onClick={close}>Close</button></p>
+      <p class="dialog-end"><button class="button primary" onClick={close} autoFocus>Close</button></p>
     </dialog>
   );
 }
