@@ -28,13 +28,13 @@ export function Predicted({ selection, busy, onOperate, onAgain }: Props) {
           <span role="timer">{over ? "The selection has lapsed." : `${left} s left to operate`}</span>
         </p>
       )}
-      <footer class="modal-foot">
+      <div class="modal-foot">
         <button type="button" class="button" onClick={onAgain} ref={selection.allowed ? null : takeFocus}>Back</button>
         {selection.allowed && !over && (
           <button type="button" class="button primary" onClick={onOperate} aria-busy={busy} ref={takeFocus}>Operate</button>
         )}
         {over && <button type="button" class="button primary" onClick={onAgain} ref={takeFocus}>Select again</button>}
-      </footer>
+      </div>
     </section>
   );
 }

@@ -54,7 +54,7 @@ export function Devices({ area, frame, cell }: { area: Area; frame: Frame; cell:
         <input type="text" class="find" placeholder="Find a device or node" aria-label="Find a device or node" value={words}
           onInput={(event) => { setWords(event.currentTarget.value); setPage(0); }} />
       </div>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Devices of this cell">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of devices">
         <table>
           <thead>
             <tr>
