@@ -40,6 +40,8 @@ function gridNow(): number {
 
 function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }) {
   const words = acts[asked.act];
+  /** Nothing has to be typed: Enter gives it. */
+  const plain = !words.asks && !words.reason;
   const room = area.value ? roomOf(area.value, asked.element) : {};
   const [draft, change] = useState(draftOf(asked.act, asked.element));
   const [tried, setTried] = useState(false);
@@ -116,7 +118,7 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
       {!selection && (
         <div class="modal-foot">
           <button type="button" class="button" onClick={onClose}>Cancel</button>
-          <button type="button" class="button primary" onClick={next} aria-busy={busy} autofocus={!words.asks && !words.reason}>
+          <button type="button" class="button primary" onClick={next} aria-busy={busy} autofocus={plain} ref={plain ? takeFocus : null}>
             {words.switches ? "Select: show what it would do" : words.label}
           </button>
         </div>
