@@ -3,7 +3,7 @@ import "./cell/cell.css";
 import { api } from "../api/client";
 import { ActButtons } from "../commands/menu";
 import type { Act } from "../commands/acts";
-import { tagsOf } from "../commands/tags";
+import { holdsOf, tagsOf } from "../commands/tags";
 import { useAsked } from "../lib/asked";
 import { Link, toCell } from "../lib/link";
 import { ago } from "../lib/say";
@@ -94,6 +94,7 @@ function senseless(cell: number): Act[] {
   const level = frame.value?.cells.level?.[cell];
   const tagged = tagsOf(commands.value).has(area.value!.cells[cell]!.id);
   const without: Act[] = [tagged ? "tag" : "untag"];
+  if (!holdsOf(commands.value, frame.value?.time ?? 0).has(area.value!.cells[cell]!.id)) without.push("free");
   if (armed === 1) without.push("arm");
   if (armed === 0) without.push("disarm");
   if (mode === 0 || mode === 4) without.push("rejoin");

@@ -84,7 +84,7 @@ export function Neighbours({ belief }: { belief: Belief | null }) {
   return (
     <section class="panel" aria-labelledby="neighbours-title">
       <header><h2 id="neighbours-title">What it thought of its neighbours</h2></header>
-      <div class="scroll" tabIndex={0} role="region" aria-label="What it thought of its neighbours">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of neighbours">
       <table class="neighbours">
         <thead>
           <tr>
