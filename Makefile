@@ -6,6 +6,8 @@
 # make rehearsal a day of a district as processes (24 minutes), beside the same plans made in one process
 # make kills     kill -9 of a hundred random cells of a district of processes
 # make campaign  set up, then the long tests (marked slow), and all others with new draws
+# make web       bundle the page of the operator's view into the package (needs node and npm)
+# make screens   take the pictures of its screens that are in docs/img/screens (needs node, npm and chromium)
 # make lock      take the newest versions that pyproject.toml allows, and write them down
 # make clean     remove what make made
 #
@@ -18,12 +20,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(VENV)/.core-is-installed
 DEV := $(VENV)/.dev-is-installed
+NODE := web/node_modules/.package-lock.json
 
 # Matrices are small and many; threads inside each product cost more than they give.
 export OPENBLAS_NUM_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup setup-dev run test lint types floors tests bench bench-coordination days rehearsal kills campaign lock clean
+.PHONY: help setup setup-dev run test lint types floors tests bench bench-coordination days rehearsal kills campaign web screens lock clean node-if-there-is-one
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -43,7 +46,7 @@ types: $(DEV)
 floors: $(DEV)
 	$(BIN)/lint-imports
 
-tests: $(DEV)
+tests: $(DEV) node-if-there-is-one
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal
 
 campaign: $(DEV)
@@ -67,6 +70,22 @@ bench: $(DEV)
 # what was measured is kept in runs/coordination; longer: make bench-coordination HOW=--full
 bench-coordination: $(DEV)
 	$(BIN)/python -m benchmarks.coordination $(HOW)
+
+web: $(NODE)
+	cd web && npm run --silent build
+
+screens: $(DEV) $(NODE)
+	$(BIN)/python -m tests.browser.pictures
+
+# The page's tests are left out, and say so, where there is no node; everything else is tested all the same.
+node-if-there-is-one:
+	@command -v npm >/dev/null || { echo "no npm here: tests of the page in a browser are left out" >&2; exit 0; }; \
+	  $(MAKE) --no-print-directory $(NODE) || echo "npm ci failed: tests of the page in a browser are left out" >&2
+
+$(NODE): web/package-lock.json
+	@command -v npm >/dev/null || { echo "this needs node and npm; on Debian and Ubuntu: apt install nodejs npm" >&2; exit 1; }
+	cd web && npm ci --silent
+	@touch $@
 
 setup: $(CORE)
 
@@ -95,5 +114,5 @@ lock:
 	rm -rf build/lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

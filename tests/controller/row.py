@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from archipel.controller.facts import Instant, Intentions, Mail, Note, Orders, Snapshot, TieSide
+from archipel.controller.facts import Cap, Instant, Intentions, Mail, Note, Orders, Snapshot, TieSide
 from archipel.controller.stepping import Controller, Settings
 from archipel.coordination.tree import Ask, Gather, Program, Tell
 
@@ -88,6 +88,8 @@ class Row:
         self.trouble: dict[str, str] = {}
         self.metered: dict[str, float] = {}
         """By tie; what is agreed unless given."""
+        self.cap: dict[str, Cap] = {}
+        """What an operator allows, by cell."""
         self.lost: Callable[[Mail], bool] = lambda _: False
         self.wants: dict[str, Intentions] = {}
         self.now_s = 0
@@ -111,6 +113,7 @@ class Row:
         cell = self.cell[name]
         held = {side.id: cell.acts_on[side.id].p_kw[0] for side in cell.ties if side.id in cell.acts_on}
         snapshot = Snapshot(None, self.trouble.get(name, ""), self.alive(name), held | self.metered)
+        snapshot = replace(snapshot, cap=self.cap.get(name))
         inbox, self.inbox[name] = self.inbox[name], []
         self.wants[name] = wants = cell.step(self.instant(name), snapshot, inbox)
         self.notes[name] += wants.notes

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from row import SETTINGS, Row, with_settings
 
-from archipel.controller.facts import Mail
+from archipel.controller.facts import Cap, Mail
 from archipel.controller.ladder import Level
 from archipel.coordination.handshake import Acceptance
 from archipel.coordination.message import Message
@@ -304,3 +304,37 @@ def test_a_message_that_the_plan_cannot_use_ends_the_plan_and_not_the_cell() -> 
     row.lost = lambda _: False
     row.run(90)
     assert levels(row) == [Level.COOPERATING] * 2
+
+
+def test_an_agreement_that_passes_what_an_operator_allows_is_left_at_once() -> None:
+    row = agreed("root", "leaf")
+    row.cap["leaf"] = Cap(import_kw_max=5.0)
+    row.run(1)
+    assert row.cell["leaf"].level is Level.FALLBACK
+    assert row.orders("leaf") == ["alone/leaf"]
+    left = [note.body for note in row.notes["leaf"] if note.body.get("event") == "contradicted"]
+    assert [body["why"] for body in left] == ["an operator limits the import to 5 kW, this would be 7.0 kW"]
+    assert row.cell["leaf"].splits == 0, "nobody broke a word"
+
+
+def test_an_agreement_within_what_an_operator_allows_is_kept() -> None:
+    row = agreed("root", "leaf")
+    row.cap["leaf"] = Cap(import_kw_max=7.0, export_kw_max=0.0)
+    row.run(10)
+    assert row.cell["leaf"].level is Level.COOPERATING
+
+
+def test_a_new_limit_changes_what_a_cell_does_before_the_step_of_time_ends() -> None:
+    row = Row("root", "leaf")
+    row.run(31)
+    before = row.wants["leaf"].orders
+    row.cap["leaf"] = Cap(import_kw_max=5.0)
+    row.run(1)
+    assert row.wants["leaf"].orders is not before, "orders were made anew"
+
+
+@given(st.floats(0.0, 100.0), st.floats(-200.0, 200.0))
+def test_a_cap_is_passed_only_by_more_than_the_noise_of_a_plan(limit: float, p_kw: float) -> None:
+    noise = 0.5 + 0.01 * limit
+    assert bool(Cap(import_kw_max=limit).breach(p_kw)) == (p_kw > limit + noise)
+    assert bool(Cap(export_kw_max=limit).breach(-p_kw)) == (p_kw > limit + noise)

@@ -155,7 +155,8 @@ def test_a_client_that_is_gone_is_forgotten(at: Stand) -> None:
         with socket.create_connection((host, int(port)), timeout=10) as raw:
             raw.sendall(
                 f"GET /api/v1/telemetry HTTP/1.1\r\nHost: {at.netloc}\r\nOrigin: {at.url}\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
                 .encode()
             )  # fmt: skip
             assert b"101" in raw.recv(100)

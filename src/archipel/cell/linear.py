@@ -240,6 +240,8 @@ class _Maker:
         levels = Levels.none()
         if not site.parent:
             levels = self._upstream(hinge, peaks)
+        elif site.connection is not None:
+            self._firm(hinge, site.id)
         parts.extend(self._affine(np.full(t_count, self._v_out[int(n)]), grid, one) for n in site.child_node)
         outputs = _stack(parts, len(levels.lo))
         hinges = Hinges(_cat(bound), _cat(price), tuple(label), _cat(scale))
@@ -254,14 +256,7 @@ class _Maker:
         imports = self._affine(zero, grid, one)
         if tariff.hv_fee_eur_per_kwh > 0:
             hinge(imports, 0 * one, tariff.hv_fee_eur_per_kwh * dt_h, [("fee on import", "")] * t_count)
-        if site.connection is not None:
-            firm = site.firm(t_count)
-            for sign, limit, name in ((1.0, firm.import_kw, "import limit"), (-1.0, firm.export_kw, "export limit")):
-                at = np.flatnonzero(np.isfinite(limit))
-                if len(at):
-                    rows = self._affine(zero[at], grid[at], sign * one[at])
-                    keep = limit[at] * (1.0 - 0.2 * site.margin_loading)
-                    hinge(rows, keep, LIMIT_EUR_PER_KWH * dt_h[at], [(name, "")] * len(at), sign)
+        self._firm(hinge, "")
         if peaks is None or tariff.peak_eur_per_kw_day <= 0:
             return Levels.none()
         day = _day_of(horizon.start, horizon.first)
@@ -271,6 +266,21 @@ class _Maker:
         cost = np.full(len(peaks), tariff.peak_eur_per_kw_day)
         reach = 1000.0 + 3.0 * float(np.abs(self._value[0]).max())
         return Levels(peaks, peaks + reach, cost)
+
+    def _firm(self, hinge, name: str) -> None:  # type: ignore[no-untyped-def]
+        """Limits of the power at the boundary: of the root its connection's, of others what an operator allows."""
+        site, horizon = self.site, self.what.horizon
+        if site.connection is None:
+            return
+        t_count, dt_h, grid = len(horizon), horizon.dt_h, np.arange(len(horizon))
+        one, zero = np.ones(t_count), np.zeros(t_count, dtype=np.int64)
+        firm = site.firm(t_count)
+        for sign, limit, what in ((1.0, firm.import_kw, "import limit"), (-1.0, firm.export_kw, "export limit")):
+            at = np.flatnonzero(np.isfinite(limit))
+            if len(at):
+                rows = self._affine(zero[at], grid[at], sign * one[at])
+                keep = limit[at] * (1.0 - 0.2 * site.margin_loading)
+                hinge(rows, keep, LIMIT_EUR_PER_KWH * dt_h[at], [(what, name)] * len(at), sign)
 
     def _own_import(self) -> Outputs:
         """Boundary power less what passes on to child cells and to soft open points."""

@@ -33,6 +33,9 @@ def add_parsers(commands: Any) -> None:
     arm.add_argument(
         "--tags-checked", action="store_true", help="after a restored journal: every safety tag is set again"
     )
+    arm.add_argument(
+        "--simulated", action="store_true", help="in a rehearsal: its devices are simulated and need no report"
+    )
     arm.set_defaults(func=_arm)
     island = actions.add_parser(
         "island",
@@ -89,13 +92,16 @@ def _arm(args: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from archipel.field.cell_file import read_cell_file
-    from archipel.field.operator import ARM, TAGS_CHECKED, Command, order
+    from archipel.field.operator import ARM, SIMULATED, TAGS_CHECKED, Command, order
     from archipel.field.reach import fingerprints
     from archipel.field.report import check_report
     from archipel.field.state import OperatorRefused
 
     file, now = read_cell_file(args.file), datetime.now(UTC)
     why = TAGS_CHECKED if args.tags_checked else ""
+    if args.simulated:
+        print(f"{file.cell.id}: {order(file, Command(ARM, args.who, why, report=SIMULATED), now=now).text}")
+        return 0
     if not file.device:
         print(f"{file.cell.id}: {order(file, Command(ARM, args.who, why), now=now).text}")
         return 0

@@ -20,6 +20,7 @@ from archipel.cli import (
     doctor_command,
     envelope_command,
     event_command,
+    hold_command,
     island_command,
     journal_command,
     local_commands,
@@ -30,6 +31,7 @@ from archipel.cli import (
     serve_command,
     settle_command,
     tag_command,
+    top_command,
 )
 
 EPILOG = """\
@@ -68,8 +70,10 @@ def parser() -> argparse.ArgumentParser:
     cell_command.add_parsers(commands)
     commission_commands.add_parsers(commands)
     tag_command.add_parsers(commands)
+    hold_command.add_parsers(commands)
     journal_command.add_parsers(commands)
     doctor_command.add_parsers(commands)
+    top_command.add_parsers(commands)
     serve_command.add_parsers(commands)
     return top
 

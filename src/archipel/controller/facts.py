@@ -29,6 +29,28 @@ class Instant:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """What an operator allows a cell to exchange with the one above it, of the root with upstream [kW]."""
+
+    import_kw_max: float = math.inf
+    export_kw_max: float = math.inf
+    """Non-negative."""
+
+    def breach(self, p_kw: float) -> str:
+        """How an exchange of `p_kw` (positive into the cell) passes it; empty when it does not, by more than the
+        noise of a plan."""
+        for limit, value, word in ((self.import_kw_max, p_kw, "import"), (self.export_kw_max, -p_kw, "export")):
+            if value > limit + CAP_NOISE_KW + CAP_NOISE * limit:
+                return f"an operator limits the {word} to {limit:g} kW, this would be {value:.1f} kW"
+        return ""
+
+
+CAP_NOISE_KW, CAP_NOISE = 0.5, 0.01
+"""What an exchange may pass a cap by: plans keep limits to within this."""
+
+
+@final
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """All a cell knows at one instant."""
@@ -45,6 +67,8 @@ class Snapshot:
     """What is known at the switch to the main grid, in cells that have one; a value that is too old is None."""
     stored_soc: float | None = None
     """Stored energy over capacity of the cell's stores; None when it is not known. Asked only with such a switch."""
+    cap: Cap | None = None
+    """What an operator allows the exchange with the cell above to be; no agreement that passes it is kept."""
 
 
 @final

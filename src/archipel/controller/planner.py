@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, final
 
@@ -13,14 +13,14 @@ from archipel.cell.site import Site, duty, flow
 from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, Passes
 from archipel.controller.controller import Chosen, Readings, program_of, shared_out
-from archipel.controller.facts import Orders
+from archipel.controller.facts import Cap, Orders
 from archipel.controller.outlook import Outlook
 from archipel.controller.predict import moved_on
-from archipel.controller.solo import SoloCell
+from archipel.controller.solo import SoloCell, SoloPlan
 from archipel.coordination.auto import DEFAULT
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Diverged
+from archipel.model import Connection, Diverged, Floats, Horizon
 
 HELD_STEPS = 16
 """Quarter hours an agreement holds: four hours, so that three plans in a row may fail."""
@@ -44,6 +44,8 @@ class DeviceFacts:
     """Metered at the boundary."""
     peaks_kw: Mapping[str, float] = field(default_factory=dict)
     """Highest import of the area so far, by ISO day; the root's meter only."""
+    cap: Cap | None = None
+    """What an operator allows the exchange with the cell above to be."""
 
 
 @final
@@ -57,6 +59,8 @@ class ExactPlan:
     agreed: Agreed
     without_kw: Mapping[str, tuple[float, ...]]
     """What every neighbour may exchange when it does not act on this plan: its default, what holds before it."""
+    cap: Cap | None = None
+    """What an operator allowed when it was made."""
 
     def exchange_kw(self, neighbour: str) -> tuple[float, ...]:
         """Power into the lower cell, one value per quarter hour of four hours from the start."""
@@ -74,12 +78,18 @@ class ExactPlan:
     def unsafe(self, neighbour: str) -> str:
         """By AC power flow: what breaks when a child cell does not act on the plan while all else is as agreed.
 
-        A parent that does not changes nothing in this cell.
+        A parent that does not changes nothing in this cell; but no more is promised to it than an operator allows.
         """
         if neighbour not in self.children:
-            return ""
+            return self._beyond_cap() if neighbour == self.site.parent else ""
         found = (self._split(neighbour, p_kw) for p_kw in self.without_kw[neighbour])
         return next((why for why in found if why), "")
+
+    def _beyond_cap(self) -> str:
+        """How the exchange with the cell above passes what an operator allows; empty when it does not."""
+        if self.cap is None:
+            return ""
+        return next((why for p_kw in self.exchange_kw(self.site.parent) if (why := self.cap.breach(p_kw))), "")
 
     def _split(self, child: str, p_kw: float) -> str:
         agreed, k = self.agreed, self.children.index(child)
@@ -116,6 +126,8 @@ class ExactPlanner:
     passes: Passes = field(default_factory=Passes)
     _habits: Habits = field(default_factory=Habits)
     _solo: SoloCell = field(init=False)
+    newest: Agreed | SoloPlan | None = field(default=None, init=False)
+    """The plan made last, by all or by the cell itself; for the record."""
 
     def __post_init__(self) -> None:
         self._solo = SoloCell(self.site, self.import_kw_max, self.export_kw_max)
@@ -131,7 +143,7 @@ class ExactPlanner:
     ) -> Generator[Any, Any, ExactPlan]:
         """The cell's side of a plan that holds from `start`, from the states its devices will have by then."""
         horizon = self.outlook.horizon(start)
-        site = self.site
+        site = _capped(self.site, devices.cap)
         children = tuple(name for name in site.children if name in children)
         states = devices.states
         if now < start:
@@ -146,25 +158,64 @@ class ExactPlanner:
         )
         kw = self.defaults_kw
         without_kw = {name: tuple(dict.fromkeys((kw[name], held_kw.get(name, kw[name])))) for name in children}
-        return self._kept(program, children, without_kw)
+        return self._kept(program, children, without_kw, devices.cap)
 
     def _kept(
-        self, program: Generator[Any, Any, Any], children: tuple[str, ...], without_kw: Mapping[str, tuple[float, ...]]
+        self,
+        program: Generator[Any, Any, Any],
+        children: tuple[str, ...],
+        without_kw: Mapping[str, tuple[float, ...]],
+        cap: Cap | None,
     ) -> Generator[Any, Any, ExactPlan]:
         agreed = yield from program
-        self._habits.last = agreed
-        return ExactPlan(self.site, children, agreed, without_kw)
+        self._habits.last = self.newest = agreed
+        return ExactPlan(self.site, children, agreed, without_kw, cap)
 
     def alone(self, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> Orders:
         """The own optimum within the fixed limits; held to the agreed exchange where the tie upwards is agreed."""
+        self.newest = plan = self._alone(self._solo, now, devices, held_kw)
+        return _orders(self.site, plan, now, devices.states)
+
+    def exchange_alone(
+        self, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]
+    ) -> tuple[Horizon, Floats]:
+        """What the cell would exchange with the one above it by its own plan [kW], (T,), and over which intervals;
+        its child cells as they are agreed, or at their default. Changes nothing."""
+        trial = SoloCell(self.site, self.import_kw_max, self.export_kw_max)
+        plan = self._alone(trial, now, devices, {k: v for k, v in held_kw.items() if k != self.site.parent})
+        return plan.duty.horizon, trial.exchange_kw + self._children_kw(held_kw)
+
+    @property
+    def own_exchange(self) -> tuple[Floats, Floats]:
+        """(own exchange [kW], boundary voltage [pu]) of the plan the cell made last by itself, (T,)."""
+        return self._solo.exchange_kw, self._solo.v_pu
+
+    def _alone(self, solo: SoloCell, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> SoloPlan:
         start = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
         horizon = self.outlook.horizon(start)
         readings = Readings(devices.states, self.outlook.weather(horizon), devices.v_pu)
         pinned = held_kw.get(self.site.parent)
         if pinned is not None:
             pinned -= sum(held_kw.get(name, 0.0) for name in self.site.children)
-        plan = self._solo.plan(horizon, readings, self.outlook.price(horizon), pinned_kw=pinned)
-        return _orders(self.site, plan, now, devices.states)
+        solo.import_kw_max, solo.export_kw_max = self.import_kw_max, self.export_kw_max
+        if devices.cap is not None:
+            below = self._children_kw(held_kw)
+            solo.import_kw_max = min(self.import_kw_max, devices.cap.import_kw_max - below)
+            solo.export_kw_max = min(self.export_kw_max, devices.cap.export_kw_max + below)
+        return solo.plan(horizon, readings, self.outlook.price(horizon), pinned_kw=pinned)
+
+    def _children_kw(self, held_kw: Mapping[str, float]) -> float:
+        """What child cells draw through this one: as agreed, else their default."""
+        return sum(held_kw.get(name, self.defaults_kw.get(name, 0.0)) for name in self.site.children)
+
+
+def _capped(site: Site, cap: Cap | None) -> Site:
+    """The cell with an operator's cap on its boundary; limits it has anyway stay."""
+    if cap is None:
+        return site
+    own = site.connection or Connection()
+    imports, exports = min(own.import_kw_max, cap.import_kw_max), min(own.export_kw_max, cap.export_kw_max)
+    return replace(site, connection=Connection(imports, exports))
 
 
 def _orders(site: Site, chosen: Chosen, now: datetime, states: Mapping[str, State]) -> Orders:

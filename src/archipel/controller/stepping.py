@@ -359,10 +359,15 @@ class Controller:
     def _compare(
         self, mono_s: float, utc: datetime, snapshot: Snapshot, held: dict[str, Holding], notes: list[Note]
     ) -> None:
-        """Leave an agreement that a meter contradicts."""
+        """Leave an agreement that a meter contradicts, or that passes what an operator allows."""
         self._doubts = False
         for side in self.ties:
             record, p_kw = held[side.neighbour].record, held[side.neighbour].p_kw
+            if side.upward and record is not None and snapshot.cap is not None and (why := snapshot.cap.breach(p_kw)):
+                if (entry := self._ends[side.id].contradicted(utc, why)) is not None:
+                    notes.append(note_of(entry))
+                    held[side.neighbour] = self._ends[side.id].holding(utc)
+                continue
             metered = snapshot.tie_kw.get(side.id)
             if metered is not None and not abs(metered) <= side.most_kw:
                 metered = None  # NaN, or no power this tie can carry
@@ -410,7 +415,7 @@ class Controller:
         if level is not self.level:
             notes.append(self._mode(mono_s, "acts", self.level, level, why))
             self.level = level
-        made_for = (step_at(utc, self.settings), level, self.acts_on)
+        made_for = (step_at(utc, self.settings), level, self.acts_on, snapshot.cap)
         if made_for != self._decided:
             self._decided = made_for
             records = {name: h.record for name, h in held.items() if h.record is not None}

@@ -7,6 +7,7 @@ The load convention holds at the physics' side (positive is drawn), whatever the
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +87,11 @@ class Device(ABC):
     def closed(self) -> bool:
         """Whether current may flow through it; only an open switch says no."""
         return True
+
+    @property
+    def ordered_kw(self) -> float:
+        """The order it holds, in load convention; of what is held to a limit that limit. NaN: its own rule."""
+        return math.nan
 
     @property
     @abstractmethod

@@ -90,6 +90,17 @@ class Inverter(Device):
         """What it draws now."""
         return Demand(0.0 - self._meters.p_kw_given, 0.0 - self._meters.q_kvar_given)
 
+    @property
+    def ordered_kw(self) -> float:
+        """The power or limit its registers hold, whether it obeys or not; NaN while none is enabled."""
+        image, cap = self.image, self._kva("702.WMax")
+        if image.raw("704.WSetEna") == 1:
+            in_watts = image.raw("704.WSetMod") == 1
+            return 0.0 - (image.number("704.WSet") / 1000.0 if in_watts else image.number("704.WSetPct") / 100.0 * cap)
+        if image.raw("704.WMaxLimPctEna") == 1:
+            return 0.0 - image.number("704.WMaxLimPct") / 100.0 * cap
+        return math.nan
+
     def advance(self, dt_s: float, truth: Truth) -> None:
         """Let time pass; a timer that lapses in between takes effect in between."""
         self._truth = truth

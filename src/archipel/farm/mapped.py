@@ -113,6 +113,14 @@ class MappedDevice(Device):
         """What it draws now; a switch draws nothing."""
         return Demand(0.0, 0.0) if self._is_switch else Demand(self._p_kw, self._q_kvar)
 
+    @property
+    def ordered_kw(self) -> float:
+        """The setpoint it was leased; NaN without a lease, for a switch, and where the lease sets no limit."""
+        setpoint, _q = self._active()
+        if self._is_switch or self._left_s is None or setpoint == NO_LIMIT:
+            return math.nan
+        return setpoint / 1000.0
+
     def advance(self, dt_s: float, truth: Truth) -> None:
         """Let time pass; a lease that lapses in between takes effect in between."""
         self._truth = truth

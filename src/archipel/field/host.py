@@ -23,13 +23,15 @@ from pathlib import Path
 from typing import Any, final
 
 from archipel.controller.facts import Instant, Intentions, Mail, Note, Snapshot
-from archipel.controller.planner import DeviceFacts
+from archipel.controller.planner import DeviceFacts, ExactPlanner
 from archipel.drivers import DeviceState
 from archipel.field.access import Access
+from archipel.field.belief import KIND, Believer
 from archipel.field.build import Built, build
 from archipel.field.cell_file import CellFile, DeviceTable, read_cell_file
 from archipel.field.clock import CellClock, wall
 from archipel.field.devices import Units, open_units
+from archipel.field.intents import Intents
 from archipel.field.keeping import Keeper
 from archipel.field.mail import MODES, JournalOutbox, opened, post, rights
 from archipel.field.notify import notify
@@ -150,6 +152,17 @@ class CellHost:
         outlook = built.estimator.outlook
         self._shadow = ShadowLog(outlook.day_ahead, outlook.profiles.start)
         self._keeper = Keeper(journal, file.records.every_s, file.records.personal_days)
+        self._intents = Intents(
+            file,
+            self.estimator.site.fleets,
+            self.access,
+            lambda: clock.now().utc,
+            lambda: self.units.readings(),  # noqa: PLW0108  units are made anew with every change of mode
+            lambda: self.controller,
+            self._facts,
+        )
+        planner = built.controller.planner
+        self._believer = Believer(planner) if isinstance(planner, ExactPlanner) else None
         self._said_mode_s = float("-inf")
         self._reads = self._steps = self._no_letters = 0
         self._late_s = 0.0
@@ -221,26 +234,31 @@ class CellHost:
         self.messenger.pump(wall())
         clock, now = self.clock, self.clock.now()
         flows = self.units.flows(METER_OLDEST_S * clock.factor)
-        v_pu = next((v for _, v in flows.values() if v is not None), self.estimator.outlook.v_pu)
+        v_pu = self._v_pu()
         told = self._last.orders if self._last is not None and self.access.armed else {}
         self.estimator.advance(now.utc, told, v_pu)
         self.estimator.correct(now.utc, self.units.readings())
         self._peaks.count(now, flows.get("", (None, None))[0])
-        facts = DeviceFacts(dict(self.estimator.states), v_pu, dict(self._peaks.kw))
+        facts = self._facts()
         ties = {tie: p_kw for tie, (p_kw, _) in flows.items() if tie}
         if not self.access.armed:
             ties = {}  # what is metered is the work of others and contradicts nothing
-        snapshot = Snapshot(facts, self._trouble(), self._neighbours(), ties)
+        snapshot = Snapshot(facts, self._trouble(), self._neighbours(), ties, cap=facts.cap)
         if self._post is not None:
             known, soc = self._post.facts(now.mono_s), self._post.stored_soc()
             snapshot = replace(snapshot, at_switch=known, stored_soc=soc)
-        done = self.controller.step(now, snapshot, self._letters())
+        planned = self.controller.step(now, snapshot, self._letters())
+        done = replace(planned, orders=self._intents.applied(planned.orders))
         self._last = done
         self._steps += 1
         for note in done.notes:
             self._write_down(note, now)
             if note.kind == "begun":
-                self._keeper.knew(self.estimator.site.fleets, facts, done.orders, now.utc)
+                # what the plan was made from: it does not know of holds
+                self._keeper.knew(self.estimator.site.fleets, facts, planned.orders, now.utc)
+        if self._believer is not None and (new := self._believer.renewed()) is not None:
+            body = {**new[1], "utc": now.utc.isoformat()}
+            self.journal.append(KIND, f"{self.epoch}/{self._steps}/{new[0]}", body, time=wall())
         self._keeper.keep(self.units, now.utc, now.mono_s)
         self._keeper.turn(now.utc, wall())
         if not self.access.armed:
@@ -253,11 +271,23 @@ class CellHost:
             self._said_mode_s = time.monotonic()
             self.messenger.publish("mode", self.access.mode, b"", wall())
 
+    def _v_pu(self) -> float:
+        """Voltage at the boundary: as metered, else that of upstream."""
+        flows = self.units.flows(METER_OLDEST_S * self.clock.factor)
+        return next((v for _, v in flows.values() if v is not None), self.estimator.outlook.v_pu)
+
+    def _facts(self) -> DeviceFacts:
+        """What the planner knows of the own devices now."""
+        states, peaks = dict(self.estimator.states), dict(self._peaks.kw)
+        return DeviceFacts(states, self._v_pu(), peaks, self._intents.cap())
+
     async def _attend(self) -> None:
         """Carry out what operators ordered; devices are released before a change of mode."""
         self.access.marks = {row.id: fingerprint(row, self.units.devices[row.id].driver) for row in self._connected()}
         self.access.switches = self.units.switches()
-        disarming = attend(self.file, self.journal, now=wall(), wall=wall(), found=self.access.marks)
+        disarming = attend(
+            self.file, self.journal, now=wall(), wall=wall(), found=self.access.marks, judge=self._intents
+        )
         if disarming:
             released = await self.units.release(self.access.release_refusal)
             for command in disarming:
@@ -383,6 +413,7 @@ class CellHost:
             "neighbours": sorted(self._neighbours()),
             "links": {"expected": sorted(links.expected), "actual": sorted(links.actual)},
             "alarms": [alarm.text for alarm in self.messenger.alarms()],
+            **self._intents.status(),
             "splits": self.controller.splits,
             "devices": {"all": len(units), "silent": sorted(u.id for u in units if u.trouble)[:20]},
             "writes": sum(u.writes for u in units),

@@ -17,7 +17,7 @@ from typing import Any, final
 
 import numpy as np
 
-from archipel.controller.facts import Orders
+from archipel.controller.facts import Cap, Orders
 from archipel.controller.planner import DeviceFacts
 from archipel.devices.base import DeviceFleet, State
 from archipel.drivers.base import Reading, Sides
@@ -26,6 +26,7 @@ from archipel.journal import Journal, JournalError
 from archipel.journal.reading import Reading as Kept
 from archipel.model import Floats
 
+CAP = ("import_kw_max", "export_kw_max")
 PERSONAL = ("device", "known")
 _NUMBERS = tuple(
     part.name for part in fields(Reading) if part.name not in {"measured_at_s", "quality", "state", "sides"}
@@ -80,7 +81,8 @@ class Keeper:
                     values |= dict(zip(("told_p_kw", "told_q_kvar"), told[name], strict=True))
                 self.journal.measure(Kept(utc, "known", name, values))
         peaks = {f"peak_kw {day}": p_kw for day, p_kw in facts.peaks_kw.items()}
-        self.journal.measure(Kept(utc, "known", "boundary", {"v_pu": facts.v_pu, **peaks}))
+        cap = {} if facts.cap is None else {name: getattr(facts.cap, name) for name in CAP}
+        self.journal.measure(Kept(utc, "known", "boundary", {"v_pu": facts.v_pu, **peaks, **_finite(cap)}))
 
     def turn(self, utc: datetime, now: datetime) -> None:
         """Close the day when a new one has begun. `now` is the wall's, for the ledger. What the disk or the
@@ -119,5 +121,10 @@ def known_of(
         }
         told |= {n: (r["told_p_kw"], r["told_q_kvar"]) for n, r in zip(fleet.id, rows, strict=True) if "told_p_kw" in r}
     boundary = values["boundary"]
-    peaks = {key.removeprefix("peak_kw "): p_kw for key, p_kw in boundary.items() if key != "v_pu"}
-    return DeviceFacts(states, boundary["v_pu"], peaks), told
+    peaks = {key.removeprefix("peak_kw "): p_kw for key, p_kw in boundary.items() if key.startswith("peak_kw ")}
+    caps = {name: boundary[name] for name in CAP if name in boundary}
+    return DeviceFacts(states, boundary["v_pu"], peaks, Cap(**caps) if caps else None), told
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if np.isfinite(value)}

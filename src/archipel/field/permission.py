@@ -52,6 +52,36 @@ class Tag:
 
 @final
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """An operator's wish that a device stays at a power for a while."""
+
+    device: str
+    p_kw: float
+    """Load convention."""
+    until: datetime
+    """By the cell's clock; it ends by itself then."""
+    who: str
+    why: str
+    id: str
+    """Of the command."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An operator's cap on what the cell exchanges with the one above it, of the root with upstream."""
+
+    import_kw_max: float | None
+    export_kw_max: float | None
+    """Non-negative; None leaves that side alone."""
+    until: datetime
+    who: str
+    why: str
+    id: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class FieldState:
     """What operators decided about a cell. The default is the state of a cell that never ran."""
 
@@ -65,6 +95,9 @@ class FieldState:
     """The cell shall leave the main grid and stay away; in cells with a switch to it."""
     certain: bool = True
     """False when the journal was restored or salvaged since: tags may be missing, so no switch is operated."""
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    """By device. They permit nothing: a held device is ordered only when it may be."""
+    limit: Limit | None = None
 
 
 @final

@@ -1,4 +1,4 @@
-"""What operators decided about a cell, kept in its journal: shadow or armed, and its safety tags.
+"""What operators decided about a cell, kept in its journal: shadow or armed, safety tags, what is held or limited.
 
     shadow --(signed commissioning report)--> armed --> shadow
 
@@ -20,10 +20,13 @@ from typing import Any, Protocol, final
 from archipel.drivers import MappedDevice, SunSpecDevice
 from archipel.drivers.base import Driver
 from archipel.field.cell_file import DeviceTable
-from archipel.field.permission import FieldState, Mode, Tag
+from archipel.field.permission import FieldState, Hold, Limit, Mode, Tag
 from archipel.journal import Entry, Journal, Kind
 from archipel.journal.entry import time_text
 from archipel.model.errors import ArchipelError
+
+UPSTREAM = "upstream"
+"""The connection of the area, as an element of commands to its root."""
 
 
 class OperatorRefused(ArchipelError):
@@ -108,13 +111,39 @@ def armed(state: FieldState, devices: Mapping[str, str], report: str, *, has_dev
 
 
 def disarmed(state: FieldState) -> FieldState:
-    """In shadow. Tags stay. Always possible."""
-    return replace(state, mode=Mode.SHADOW, armed={}, report="")
+    """In shadow, nothing held and nothing limited. Tags stay. Always possible."""
+    return replace(state, mode=Mode.SHADOW, armed={}, report="", holds={}, limit=None)
 
 
 def apart(state: FieldState, *, island: bool) -> FieldState:
     """With or without the wish to live apart from the main grid. Tags, arming and mode stay as they are."""
     return replace(state, island=island)
+
+
+def held(state: FieldState, hold: Hold) -> FieldState:
+    """With a device held at a power, in the place of an earlier hold of it."""
+    return replace(state, holds={**state.holds, hold.device: hold})
+
+
+def limited(state: FieldState, limit: Limit) -> FieldState:
+    """With a cap on the exchange, in the place of an earlier one."""
+    return replace(state, limit=limit)
+
+
+def freed(state: FieldState, element: str, cell: str) -> FieldState:
+    """Without the hold of a device, or, where the cell itself (or `upstream`) is named, without its cap.
+
+    Raises:
+        OperatorRefused: there is none.
+    """
+    if element in {cell, UPSTREAM}:
+        if state.limit is None:
+            raise OperatorRefused(f"free: {element} has no limit.")
+        return replace(state, limit=None)
+    if element not in state.holds:
+        known = ", ".join(sorted(state.holds)) or "none"
+        raise OperatorRefused(f"free: {element} is not held; held are: {known}.")
+    return replace(state, holds={name: hold for name, hold in state.holds.items() if name != element})
 
 
 def fingerprint(row: DeviceTable, driver: Driver) -> str:
@@ -155,7 +184,19 @@ def _plain(state: FieldState) -> dict[str, Any]:
             name: {"who": tag.who, "why": tag.why, "since": time_text(tag.since, "tag")}
             for name, tag in state.tags.items()
         },
+        "holds": {name: {"p_kw": hold.p_kw, **_intent(hold)} for name, hold in state.holds.items()},
+        "limit": None
+        if state.limit is None
+        else {
+            "import_kw_max": state.limit.import_kw_max,
+            "export_kw_max": state.limit.export_kw_max,
+            **_intent(state.limit),
+        },
     }
+
+
+def _intent(one: Hold | Limit) -> dict[str, str]:
+    return {"who": one.who, "why": one.why, "until": time_text(one.until, "until"), "id": one.id}
 
 
 def _state(body: Mapping[str, Any]) -> FieldState:
@@ -170,4 +211,11 @@ def _state(body: Mapping[str, Any]) -> FieldState:
         body["report"],
         certain=bool(body["certain"]),
         island=bool(body.get("island", False)),
+        holds={
+            name: Hold(device=name, **{**hold, "until": datetime.fromisoformat(hold["until"])})
+            for name, hold in body.get("holds", {}).items()
+        },
+        limit=None
+        if (limit := body.get("limit")) is None
+        else Limit(**{**limit, "until": datetime.fromisoformat(limit["until"])}),
     )

@@ -5,6 +5,7 @@ runs/up/
   world.json        scenario, length and tick of the world
   endpoints.json    where every device and meter answers; there once the world serves
   world.txt         log of the world           heartbeat.json   how it is
+  telemetry.bin     the physics of this moment, see `archipel.local.telemetry`
   faults.toml       what is wrong with devices, may be edited at any time
   processes.json    who runs
   record/           what really happened, Parquet
@@ -54,6 +55,11 @@ class Layout:
     def heartbeat(self) -> Path:
         """How the world is."""
         return self.folder / "heartbeat.json"
+
+    @property
+    def telemetry(self) -> Path:
+        """The physics of this moment."""
+        return self.folder / "telemetry.bin"
 
     @property
     def faults(self) -> Path:

@@ -22,6 +22,7 @@ from archipel.farm import Device, Farm, Inverter
 from archipel.farm import Truth as AtDevice
 from archipel.grid.power_flow import Flow
 from archipel.local.served import UPSTREAM, driver_of, meters
+from archipel.local.telemetry import Moment, Sizes
 from archipel.model import Floats, Scenario
 from archipel.twin import Decision
 from archipel.twin.base import Truth
@@ -107,6 +108,33 @@ class Physics:
                 # The plant makes curve and voltage agree; the device's own register follows with the next part.
                 q_kvar[i] = np.nan if own_curve else wish.q_kvar
         return replace(free, p_kw=p_kw, q_kvar=q_kvar)
+
+    def moment(self, happened: Happened, dt_s: float) -> Moment:
+        """The part that has just happened, for those who look on."""
+        flow = happened.flow
+        tie_p, tie_q = self._meters.read(flow)
+        ordered = np.full(len(self.scenario.device_node), np.nan)
+        ordered[self._served] = [self._devices[name].ordered_kw for name in self._id]
+        unserved_kwh = sum(float(one.unserved_kwh.sum()) for one in happened.delivered)
+        area = (flow.upstream_p_kw, flow.upstream_q_kvar, flow.losses_kw, unserved_kwh * 3600.0 / dt_s, happened.f_hz)
+        none = np.zeros(0)
+        return Moment(
+            area=np.array(area, np.float32),
+            v_pu=flow.v_pu,
+            loading=flow.loading,
+            p_kw=happened.p_kw,
+            q_kvar=happened.q_kvar,
+            soc=np.concatenate([none, *(one.soc for one in happened.delivered)]),
+            available_kw=np.concatenate([none, *(one.available_kw for one in happened.delivered)]),
+            p_kw_set=ordered,
+            tie_p_kw=tie_p.ravel(),
+            tie_q_kvar=tie_q.ravel(),
+        )
+
+    def sizes(self) -> Sizes:
+        """How much a moment holds."""
+        grid, ties = self.scenario.grid, self.scenario.archipelago.tie
+        return Sizes(len(grid.nodes), len(grid.branch_id), len(self.scenario.device_node), len(ties))
 
     # ---------------------------------------------------------------- what devices are told of the world
 

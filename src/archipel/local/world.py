@@ -27,11 +27,15 @@ from archipel.local.physics import Physics
 from archipel.local.processes import Processes
 from archipel.local.record import MINUTE_S, WorldRecord
 from archipel.local.served import devices
+from archipel.local.telemetry import TelemetryWriter
 from archipel.model import ArchipelError
+from archipel.twin.plant import Happened
 
 GRID_S = 0.1
 """Physics stops at multiples of this, so that no part is too short to mean anything."""
 HEARTBEAT_S, LOGGED_S = 1.0, 10.0
+SHOWN_S = 0.1
+"""Wall seconds between two moments of telemetry while physics catches up: then most parts are not shown."""
 LATE_S = 2.0
 """Wall seconds the physics may be behind before the log says so."""
 log = logging.getLogger("archipel.world")
@@ -63,7 +67,8 @@ class World:
         self.farm = Farm()
         self.physics: Physics | None = None
         self._faults_seen: tuple[int, int] | None = None
-        self._told_s = self._beat_s = -1e9
+        self.telemetry: TelemetryWriter | None = None
+        self._told_s = self._beat_s = self._shown_s = -1e9
         self._cpu_s = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,6 +76,7 @@ class World:
         served = devices(self.scenario)
         addresses = await self.farm.start(served)
         self.physics = Physics(self.scenario, self.farm, self.clock.start)
+        self.telemetry = TelemetryWriter(self.layout.telemetry, self.physics.sizes())
         record = WorldRecord(self.scenario, self.clock.start, self.layout.record)
         write_json(self.layout.endpoints, {name: str(address) for name, address in addresses.items()})
         log.info("serving %d devices and meters of %s", len(served), self.scenario.name)
@@ -88,6 +94,7 @@ class World:
                 await asyncio.to_thread(Processes(self.layout).stop_cells)  # their devices still answer
         finally:
             record.close()
+            self.telemetry.close()
             self._beat(last=True)
             await self.farm.stop()
 
@@ -96,12 +103,24 @@ class World:
         assert self.physics is not None, "made before it runs"
         now_s = self.clock.second(wall_now())
         end_s = now_s if self.length_s is None else min(now_s, self.length_s)
-        for dt_s in parts(self.physics.now_s, end_s):
-            record.add(self.physics.step(dt_s), dt_s)
+        lengths = list(parts(self.physics.now_s, end_s))
+        for left, dt_s in zip(range(len(lengths) - 1, -1, -1), lengths, strict=True):
+            happened = self.physics.step(dt_s)
+            record.add(happened, dt_s)
+            self._publish(happened, dt_s, newest=not left)
             await asyncio.sleep(0)  # clients are served between parts
             if stop.is_set():
                 return False
         return self.length_s is not None and now_s >= self.length_s
+
+    def _publish(self, happened: Happened, dt_s: float, *, newest: bool) -> None:
+        """Show a part to those who look on: the newest, and while it catches up no more than somebody can see."""
+        assert self.physics is not None, "made before it runs"
+        assert self.telemetry is not None, "made before it runs"
+        wall_s = time.monotonic()
+        if newest or wall_s - self._shown_s >= SHOWN_S:
+            self._shown_s = wall_s
+            self.telemetry.write(self.physics.utc, wall_now(), self.physics.moment(happened, dt_s))
 
     def _watch_faults(self) -> None:
         """Take up faults.toml when it changed; one that cannot be read changes nothing."""

@@ -202,7 +202,7 @@ class Reasons:
             element = self._scenario.archipelago.tie[self._cell.index(element) - 1].id
         if element in self._tie:
             tie = moment.ties.get(element)
-            node = self._scenario.archipelago.tie[self._tie[element]].lower_node
+            node = self._scenario.archipelago.tie[self._tie[element]].upper_node  # its branch is the lower cell's
             return self._tie_price(moment, element, element, tie, int(node), None)
         if element not in self._node:
             raise NotShown(f"price of {element}: found no such tie, node or cell; expected one of `GET /api/v1/area`")

@@ -30,6 +30,7 @@ class Paths:
         ]
         """Branch every node is fed by; -1 where it is a switch."""
         self._fed = {branch: node for node, branch in enumerate(self.branch) if branch >= 0}
+        self._above: dict[int, frozenset[int]] = {}
         self.parent = scenario.archipelago.parents()
         """Row of the cell above every cell; -1 for the root."""
 
@@ -42,9 +43,12 @@ class Paths:
             node = self.feeder[node]
         return out
 
-    def branches_above(self, branch: int) -> list[int]:
-        """Branches between a branch and the source, the nearest first, itself not."""
-        return self.branches_of(self.feeder[self._fed[branch]]) if branch in self._fed else []
+    def branches_above(self, branch: int) -> frozenset[int]:
+        """Branches between a branch and the source, itself not."""
+        if branch not in self._above:
+            fed = self._fed.get(branch, -1)
+            self._above[branch] = frozenset(self.branches_of(self.feeder[fed]) if fed >= 0 else ())
+        return self._above[branch]
 
     def cells_above(self, cell: int) -> list[int]:
         """Cells between a cell and the root, the nearest first, itself not."""

@@ -4,11 +4,19 @@ import type { Balance, Part } from "../lib/balance";
 
 const LEAST_KW = 0.05;
 
-function total(column: Float32Array | undefined): number {
-  if (!column || column.length === 0) return NaN;
-  let sum = 0;
-  for (const value of column) sum += value;
-  return sum;
+interface Total {
+  kw: number;
+  /** Cells whose value is not known. */
+  without: number;
+}
+
+function total(column: Float32Array | undefined): Total {
+  const all: Total = { kw: 0, without: 0 };
+  for (const value of column ?? []) {
+    if (Number.isFinite(value)) all.kw += value;
+    else all.without += 1;
+  }
+  return column && all.without < column.length ? all : { kw: NaN, without: 0 };
 }
 
 export function areaBalance(frame: Frame): Balance {
@@ -20,19 +28,24 @@ export function areaBalance(frame: Frame): Balance {
     else if (into_kw >= LEAST_KW) ins.push({ key, label, p_kw: into_kw });
     else if (into_kw <= -LEAST_KW) outs.push({ key, label: back, p_kw: -into_kw });
   };
+  const cells = (key: string, label: string, back: string, column: Float32Array | undefined, way: 1 | -1): void => {
+    const { kw, without } = total(column);
+    put(key, label, back, way * kw);
+    if (without > 0) missing.push(`${way > 0 ? label : back} of ${without} ${without === 1 ? "cell" : "cells"}`);
+  };
   const c = frame.cells;
-  put("renewable", "sun", "sun", total(c.renewable_kw));
-  put("storage", "storage", "storage", total(c.discharging_kw));
+  cells("renewable", "sun", "sun", c.renewable_kw, 1);
+  cells("storage", "storage", "storage", c.discharging_kw, 1);
   put("upstream", "from upstream", "to upstream", frame.area.upstream_p_kw?.[0] ?? NaN);
-  put("load", "load given back", "load", -total(c.load_kw));
-  put("vehicles", "vehicles give", "vehicles", -total(c.vehicles_kw));
-  put("heat", "heat", "heat", -total(c.heat_kw));
-  put("charging", "storage", "charging", -total(c.charging_kw));
+  cells("load", "load given back", "load", c.load_kw, -1);
+  cells("vehicles", "vehicles give", "vehicles", c.vehicles_kw, -1);
+  cells("heat", "heat", "heat", c.heat_kw, -1);
+  cells("charging", "storage", "charging", c.charging_kw, -1);
   put("losses", "losses", "losses", -(frame.area.losses_kw?.[0] ?? NaN));
   const sum = (parts: Part[]): number => parts.reduce((all, part) => all + part.p_kw, 0);
   const [given, drawn] = [sum(ins), sum(outs)];
   const open_kw = given - drawn;
-  if (Math.abs(open_kw) >= Math.max(LEAST_KW, 1e-3 * Math.max(given, drawn)) || missing.length > 0) {
+  if (Math.abs(open_kw) >= LEAST_KW) {
     (open_kw >= 0 ? outs : ins).push({ key: "unknown", label: "? unknown", p_kw: Math.abs(open_kw) });
   }
   return { ins, outs, total_kw: Math.max(given, drawn), missing };

@@ -31,7 +31,7 @@ export function CellsTable({ selected, select }: { selected: number; select: (ce
                 <td class={v}>{cell.devices.battery || Number.isFinite(c?.soc?.[i]) ? percent(c?.soc?.[i]) : "–"}</td>
                 <td class={v}>{num(c?.price_eur_per_kwh?.[i], 3)}</td>
                 <td>
-                  {stale && <Sev severity="alarm">{said[0]?.words === "does not answer" ? said[0].words : `${ago(cellAge(i))} old`}</Sev>}
+                  {stale && <Sev severity="action">{said[0]?.words === "does not answer" ? said[0].words : `${ago(cellAge(i))} old`}</Sev>}
                   {!stale && said[0] && <Sev severity={said[0].severity}>{said.map((s) => s.words).join(", ")}</Sev>}
                   {!stale && !said[0] && <span class="note">{levelName(c?.level?.[i])}{known(c?.mode?.[i]) && c.mode[i] !== 0 && `, ${modeName(c.mode[i])}`}</span>}
                 </td>

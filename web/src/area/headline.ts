@@ -36,7 +36,8 @@ interface Trouble {
   words: string;
 }
 
-const capital = (text: string): string => (text[0] ?? "").toUpperCase() + text.slice(1);
+/** A sentence begins with a capital, an id stays as it is. */
+const capital = (text: string): string => text.replace(/^(the|sun)\b/, (word) => word[0]!.toUpperCase() + word.slice(1));
 
 /** What is wrong, the worst first; what is wrong with several cells in one word is said once. */
 function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): Trouble[] {
@@ -59,7 +60,7 @@ function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): Tro
 
 function phrase(cells: string[], words: string): string {
   const [first, second] = cells;
-  if (cells.length === 1) return `${first} ${words === "does not answer" ? "" : "is "}${words.replace(/^voltage/, "at")}`;
+  if (cells.length === 1) return `${first} ${words === "does not answer" ? "" : words === "island" ? "is an " : "is "}${words.replace(/^voltage/, "at")}`;
   const who = cells.length === 2 ? `${first} and ${second}` : `${cells.length} cells`;
   if (words === "does not answer") return `${who} do not answer`;
   if (words.endsWith("loaded")) return `${who} are overloaded`;
@@ -100,7 +101,7 @@ function mostGiven(area: Area, p: Float32Array | undefined): { id: string; p_kw:
 function costs(area: Area, frame: Frame): string {
   const p = frame.area.upstream_p_kw?.[0];
   const bound = known(p) && p < 0 ? area.export_kw_max : area.import_kw_max;
-  const flow = !known(p) ? "exchange with upstream ?" : `${p < 0 ? "export" : "import"} ${kw(Math.abs(p))}${bound ? ` of ${kw(bound)}` : ""}`;
+  const flow = !known(p) ? "Exchange with upstream ?" : `${p < 0 ? "Export" : "Import"} ${kw(Math.abs(p))}${bound ? ` of ${kw(bound)}` : ""}`;
   return `${flow}, ${price(frame.area.price_eur_per_kwh?.[0])}`;
 }
 

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 
 import { BalanceBar } from "../lib/balance_bar";
 import { Mark } from "../lib/marks";
-import { known, kw, num } from "../lib/say";
+import { clock, known, kw, num } from "../lib/say";
 import { ArchipelagoMap } from "../map/map";
 import { area, beside, cellAge, cellStale, frame, pageStale } from "../store";
 import { areaBalance } from "./balance";
@@ -22,16 +22,16 @@ export function AreaScreen() {
       <div class="say">
         <h1 class={said.severity ?? ""}>
           {said.severity && <Mark severity={said.severity} />}
-          <span id="headline">{said.well} {said.helps}</span>
+          <span id="headline">{pageStale.value && `At ${clock(f.time)}: `}{said.well} {said.helps}</span>
         </h1>
-        <p class="say-more">{said.costs[0]!.toUpperCase() + said.costs.slice(1)}. {said.limited}</p>
+        <p class="say-more">{said.costs}. {said.limited}</p>
       </div>
       <section class="panel area-balance" aria-label="Balance of the area">
         <BalanceBar {...areaBalance(f)} stale={pageStale.value} />
         <Figures />
       </section>
       <section class="area-map" aria-label="Map"><ArchipelagoMap selected={selected} select={select} /></section>
-      <section class="panel area-cells" aria-label="Cells"><CellsTable selected={selected} select={select} /></section>
+      <section class="panel area-cells" aria-label="Table of cells"><CellsTable selected={selected} select={select} /></section>
     </div>
   );
 }

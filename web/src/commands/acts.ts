@@ -22,6 +22,8 @@ export interface ActWords {
   expires?: true;
   /** For rehearsals only. */
   rehearsal?: true;
+  /** For administrators only. */
+  administers?: true;
   reason?: "needed";
 }
 
@@ -49,6 +51,7 @@ export const acts: Record<Act, ActWords> = {
     short: "Untag",
     intent: "The safety tag is taken off; commands may operate this again.",
     to: ["cell", "tie", "device"],
+    administers: true,
   },
   island: {
     label: "Island",
@@ -85,13 +88,14 @@ export const acts: Record<Act, ActWords> = {
     intent: "What was held or limited by command follows its cell again.",
     to: ["area", "cell", "device"],
   },
-  kill: { label: "Kill its process", intent: "The process of this cell ends at once, without a goodbye.", to: ["cell"], rehearsal: true },
-  start: { label: "Start its process", intent: "The process of this cell starts again from its journal.", to: ["cell"], rehearsal: true },
+  kill: { label: "Kill its process", intent: "The process of this cell ends at once, without a goodbye.", to: ["cell"], rehearsal: true, administers: true },
+  start: { label: "Start its process", intent: "The process of this cell starts again from its journal.", to: ["cell"], rehearsal: true, administers: true },
   acknowledge: { label: "Acknowledge", intent: "You have seen this card.", to: ["card"] },
 };
 
 /** Acts that can be given to a kind of element; none for who may only look. */
 export function actsFor(kind: ElementKind, offered: readonly string[], role: string): Act[] {
   if (role === "view") return [];
-  return (Object.keys(acts) as Act[]).filter((act) => acts[act].to.includes(kind) && offered.includes(act));
+  return (Object.keys(acts) as Act[]).filter((act) =>
+    acts[act].to.includes(kind) && offered.includes(act) && (role === "administer" || !acts[act].administers));
 }

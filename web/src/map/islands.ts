@@ -22,7 +22,7 @@ interface Place {
 
 const DARK = 7;
 const WORDS_FROM = 36; // px of radius from which a disc holds all its words
-const NAME_FROM = 21;
+const NAME_FROM = 18;
 
 function placeOf(layout: Layout, view: View, i: number): Place | null {
   const island = layout.islands[i]!;

@@ -1,6 +1,7 @@
 // Where cells lie on the screen. Low-voltage feeders of real grids cover each other on a true map, so every cell becomes an
 // island: around its parent, in the geographic order, never over another; inside, its own geometry, scaled to the island.
 import type { Area } from "../api/nouns";
+import { bubbleOf, place } from "./bubbles";
 
 export interface Island {
   x: number;
@@ -22,21 +23,11 @@ export interface Layout {
 }
 
 const BIG = 110; // nodes from which an island has its full size
-const GAP = 0.36;
-const RING_MOST = 15;
-const TOWARDS_PARENT = 0.5; // rad
 const UP = -Math.PI / 2;
 const RIGHT = 0;
 
 function radius(nodes: number): number {
   return 0.78 + 0.22 * Math.min(1, Math.sqrt(nodes / BIG));
-}
-
-interface Bubble {
-  cell: number;
-  /** Of the disc of everything below, around the cell. */
-  reach: number;
-  children: { bubble: Bubble; angle: number; distance: number }[];
 }
 
 /** Islands around islands: children on rings, ordered by where they lie, a gap left towards the parent. */
@@ -56,7 +47,7 @@ export function layOut(area: Pick<Area, "cells" | "nodes" | "ties">, portrait: b
   const turn = portrait ? RIGHT : UP;
   let right = 0;
   for (const root of roots) {
-    const bubble = bubbleOf(area, root, below, islands);
+    const bubble = bubbleOf(area, root, below, islands, true);
     place(bubble, right + bubble.reach, 0, turn, islands);
     right += 2 * bubble.reach + 1;
   }
@@ -64,55 +55,6 @@ export function layOut(area: Pick<Area, "cells" | "nodes" | "ties">, portrait: b
   const bends = area.ties.map((tie) =>
     (tie.direction === "vertical" ? 0 : bendOf(islands, rowOf.get(tie.upper) ?? 0, rowOf.get(tie.lower) ?? 0)));
   return { islands, ...points, box: around(islands, apexes(area, rowOf, islands, bends)), turn, bends };
-}
-
-function bubbleOf(area: Pick<Area, "cells">, cell: number, below: number[][], islands: Island[]): Bubble {
-  const own = islands[cell]!.r + GAP;
-  const from = area.cells[cell]!;
-  const angleOf = (i: number): number => Math.atan2(from.y - area.cells[i]!.y, area.cells[i]!.x - from.x);
-  const kids = (below[cell] ?? [])
-    .map((i) => ({ bubble: bubbleOf(area, i, below, islands), angle: angleOf(i) }))
-    .sort((a, b) => a.angle - b.angle);
-  const children: Bubble["children"] = [];
-  let reach = own;
-  for (let first = 0; first < kids.length; first += RING_MOST) {
-    const ring = kids.slice(first, first + RING_MOST);
-    const widest = Math.max(...ring.map((k) => k.bubble.reach));
-    const distance = ringDistance(ring.map((k) => k.bubble.reach), reach + widest);
-    const spare = 2 * Math.PI - ring.reduce((sum, k) => sum + width(k.bubble.reach, distance), 0);
-    const pad = spare / ring.length;
-    let angle = pad / 2;
-    for (const kid of ring) {
-      const half = width(kid.bubble.reach, distance) / 2;
-      children.push({ bubble: kid.bubble, angle: angle + half, distance });
-      angle += 2 * half + pad;
-    }
-    reach = distance + widest;
-  }
-  return { cell, reach, children };
-}
-
-const width = (reach: number, distance: number): number => 2 * Math.asin(Math.min(1, reach / distance));
-
-/** Smallest distance at which all fit around the middle, with a little room towards the parent. */
-function ringDistance(reaches: number[], least: number): number {
-  const free = 2 * Math.PI - TOWARDS_PARENT;
-  let distance = least;
-  while (reaches.reduce((sum, r) => sum + width(r, distance), 0) > free) distance *= 1.04;
-  return distance;
-}
-
-/** `turn`: where the parent lies, as an angle; the ring begins there. */
-function place(bubble: Bubble, x: number, y: number, turn: number, islands: Island[]): void {
-  const island = islands[bubble.cell]!;
-  island.x = x;
-  island.y = y;
-  for (const child of bubble.children) {
-    const angle = turn + child.angle;
-    const cx = x + child.distance * Math.cos(angle);
-    const cy = y + child.distance * Math.sin(angle);
-    place(child.bubble, cx, cy, angle + Math.PI, islands);
-  }
 }
 
 /** Of every cell the node where the cell above comes in, and that cell's row. */

@@ -11,6 +11,7 @@ interface CellPaths {
   nodes: Path2D;
 }
 
+const KINDS = [UNKNOWN, OVER, FAR];
 const DOT = 1e-5; // a line this short with round ends is a dot
 
 export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout): NetDrawer {
@@ -23,17 +24,34 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
     path.moveTo(layout.x[from_node[i]!]!, layout.y[from_node[i]!]!);
     path.lineTo(layout.x[to_node[i]!]!, layout.y[to_node[i]!]!);
   }
+  const whole: CellPaths = { lines: new Path2D(), nodes: new Path2D() };
   area.nodes.cell.forEach((c, i) => {
     const path = paths[c]!.nodes;
     path.moveTo(layout.x[i]!, layout.y[i]!);
     path.lineTo(layout.x[i]! + DOT, layout.y[i]!);
   });
+  for (const path of paths) {
+    whole.lines.addPath(path.lines);
+    whole.nodes.addPath(path.nodes);
+  }
   let palette: Palette = { line: "#888", node: "#444", over: "#c60", far: "#c00", unknown: "#bbb" };
   let oddNodes: number[] = [];
   let oddLines: number[] = [];
   let classes: Classes | null = null;
 
   const color = (kind: number): string => (kind === FAR ? palette.far : kind === OVER ? palette.over : palette.unknown);
+
+  /** What is not normal, per kind; made again when the classes or the islands in sight changed. */
+  let odd: { key: string; lines: (Path2D | null)[]; nodes: (Path2D | null)[] } | null = null;
+
+  function oddPaths(cells: Uint8Array): NonNullable<typeof odd> {
+    const key = cells.join("");
+    if (odd?.key !== key) {
+      const of = (lines: boolean) => KINDS.map((kind) => oddPath(kind, cells, lines));
+      odd = { key, lines: of(true), nodes: of(false) };
+    }
+    return odd;
+  }
 
   function oddPath(kind: number, cells: Uint8Array, lines: boolean): Path2D | null {
     const list = lines ? oddLines : oddNodes;
@@ -58,6 +76,7 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
     },
     setClasses(next) {
       classes = next;
+      odd = null;
       oddNodes = [];
       oddLines = [];
       for (let i = 0; i < next.nodes.length; i += 1) if (next.nodes[i]) oddNodes.push(i);
@@ -83,28 +102,28 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
       ctx.lineCap = "round";
       const line = lineWidth(view);
       const dot = dotWidth(view);
-      for (let i = 0; i < paths.length; i += 1) {
-        if (!shown[i]) continue;
+      for (let i = all ? -1 : 0; i < (all ? 0 : paths.length); i += 1) {
+        if (i >= 0 && !shown[i]) continue;
+        const path = paths[i] ?? whole;
         ctx.globalAlpha = all ? 1 : openness(layout.islands[i]!.r * view.k);
         ctx.strokeStyle = palette.line;
         ctx.lineWidth = line / view.k;
-        ctx.stroke(paths[i]!.lines);
+        ctx.stroke(path.lines);
         ctx.strokeStyle = palette.node;
         ctx.lineWidth = dot / view.k;
-        ctx.stroke(paths[i]!.nodes);
+        ctx.stroke(path.nodes);
       }
       ctx.globalAlpha = 1;
       if (!classes) return;
-      for (const kind of [UNKNOWN, OVER, FAR]) {
+      const { lines, nodes } = oddPaths(shown);
+      KINDS.forEach((kind, i) => {
         ctx.strokeStyle = color(kind);
         const wide = kind === UNKNOWN ? 1 : 1.8;
-        const lines = oddPath(kind, shown, true);
         ctx.lineWidth = (line * wide) / view.k;
-        if (lines) ctx.stroke(lines);
-        const nodes = oddPath(kind, shown, false);
+        if (lines[i]) ctx.stroke(lines[i]);
         ctx.lineWidth = (dot * wide) / view.k;
-        if (nodes) ctx.stroke(nodes);
-      }
+        if (nodes[i]) ctx.stroke(nodes[i]);
+      });
     },
     dispose() {
       ctx.clearRect(0, 0, canvas.width, canvas.height);

@@ -55,7 +55,11 @@ interface Layer {
   kinds: WebGLBuffer;
   values: Uint8Array;
   count: number;
+  /** Asking for a place waits for the graphics process: asked once. */
+  at: Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>;
 }
+
+const UNIFORMS = ["view", "size", "wide", "all", "colors"] as const;
 
 function compile(gl: WebGL2RenderingContext, vertex: string, pixel: string): WebGLProgram {
   const program = gl.createProgram();
@@ -87,7 +91,8 @@ function layer(gl: WebGL2RenderingContext, program: WebGLProgram, ends: Float32A
   const kinds = fill(1, 1, values, 1, gl.DYNAMIC_DRAW);
   fill(2, 1, radii, 1, gl.STATIC_DRAW);
   fill(3, 4, ends, 1, gl.STATIC_DRAW);
-  return { program, vao, kinds, values, count: radii.length };
+  const at = Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)])) as Layer["at"];
+  return { program, vao, kinds, values, count: radii.length, at };
 }
 
 /** Throws where WebGL2 cannot be had. */
@@ -112,11 +117,11 @@ export function webglNet(canvas: HTMLCanvasElement, area: Area, layout: Layout):
   const paint = (of: Layer, view: Float32Array, size: Float32Array, wide: number, all: boolean, colors: Float32Array): void => {
     gl.useProgram(of.program);
     gl.bindVertexArray(of.vao);
-    gl.uniform4fv(gl.getUniformLocation(of.program, "view"), view);
-    gl.uniform2fv(gl.getUniformLocation(of.program, "size"), size);
-    gl.uniform1f(gl.getUniformLocation(of.program, "wide"), wide);
-    gl.uniform1f(gl.getUniformLocation(of.program, "all"), all ? 1 : 0);
-    gl.uniform3fv(gl.getUniformLocation(of.program, "colors"), colors);
+    gl.uniform4fv(of.at.view, view);
+    gl.uniform2fv(of.at.size, size);
+    gl.uniform1f(of.at.wide, wide);
+    gl.uniform1f(of.at.all, all ? 1 : 0);
+    gl.uniform3fv(of.at.colors, colors);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, of.count);
   };
   const write = (of: Layer): void => {

@@ -232,7 +232,7 @@ export class Scene {
     const from = island.r * this.view.k + 3;
     const to = from + Math.max(TOP - 6, 0.6 * this.view.k);
     const [x, y] = [screenX(this.view, island.x), screenY(this.view, island.y)];
-    return lineOf([x + to * cos, y + to * sin, x + from * cos, y + from * sin]);
+    return lineOf([x + to * cos, y + to * sin, x + from * cos, y + from * sin], island.r * this.view.k);
   }
 
   dispose(): void {

@@ -11,10 +11,13 @@ import { openness, screenX, screenY, type View } from "./view";
 export interface TieLine {
   points: number[];
   length: number;
+  /** Radius of the smaller of the islands it joins [px]. */
+  r: number;
 }
 
 const EVERY = 26; // px between chevrons
 const LEAST_KW = 0.5;
+const LABEL_FROM = 18; // px of radius
 const BENDS = 14;
 
 /** Where ties run: from edge to edge of closed islands, from node to node of open ones. */
@@ -25,14 +28,15 @@ export function tieLines(area: Area, layout: Layout, rowOf: Map<string, number>,
     const bend = layout.bends[i]!;
     const a = end(layout, view, upper, lower, tie.upper_node, bend);
     const b = end(layout, view, lower, upper, tie.lower_node, -bend);
-    return bend ? curve(a, b, bend) : lineOf([a.x, a.y, b.x, b.y]);
+    const r = Math.min(layout.islands[upper]!.r, layout.islands[lower]!.r) * view.k;
+    return bend ? curve(a, b, bend, r) : lineOf([a.x, a.y, b.x, b.y], r);
   });
 }
 
-export function lineOf(points: number[]): TieLine {
+export function lineOf(points: number[], r: number): TieLine {
   let length = 0;
   for (let i = 2; i < points.length; i += 2) length += Math.hypot(points[i]! - points[i - 2]!, points[i + 1]! - points[i - 1]!);
-  return { points, length };
+  return { points, length, r };
 }
 
 interface Point {
@@ -40,7 +44,7 @@ interface Point {
   y: number;
 }
 
-function curve(a: Point, b: Point, bend: number): TieLine {
+function curve(a: Point, b: Point, bend: number, r: number): TieLine {
   const mx = (a.x + b.x) / 2 - (b.y - a.y) * bend;
   const my = (a.y + b.y) / 2 + (b.x - a.x) * bend;
   const points: number[] = [];
@@ -49,7 +53,7 @@ function curve(a: Point, b: Point, bend: number): TieLine {
     const [p, q, r] = [(1 - t) * (1 - t), 2 * t * (1 - t), t * t];
     points.push(p * a.x + q * mx + r * b.x, p * a.y + q * my + r * b.y);
   }
-  return lineOf(points);
+  return lineOf(points, r);
 }
 
 function end(layout: Layout, view: View, own: number, other: number, node: number, bend: number): Point {
@@ -83,7 +87,8 @@ export function drawTies(
     const said = loadingSaid(frame?.ties.loading?.[i]);
     const ink = said ? (said.severity === "alarm" ? inks.alarm : inks.actionMark) : inks.line3;
     drawOne(ctx, line, p[i]!, most, open, ink, said ? inks.raised : inks.line1, inks, phase_s, stale);
-    if (said && line.length > 60) mark(ctx, line, said.words, said.severity === "alarm" ? inks.alarm : inks.action, inks);
+    if (said && line.length > 60 && line.r > 10) mark(ctx, line, said.words, said.severity === "alarm" ? inks.alarm : inks.action, inks);
+    else if (line.r < LABEL_FROM) return;
     else if (!open && line.length > 74) mark(ctx, line, kw(Math.abs(p[i]!)), stale ? inks.faded : inks.text2, inks);
     else if (open && line.length > 60) mark(ctx, line, "open", inks.faded, inks);
   });
@@ -103,7 +108,7 @@ function drawOne(
   const size = Math.abs(p_kw);
   ctx.setLineDash(open || !known(p_kw) ? [2, 5] : []);
   ctx.strokeStyle = open || !known(p_kw) ? inks.line2 : ink;
-  ctx.lineWidth = open || !known(p_kw) ? 1.5 : 2.5 + 8 * Math.sqrt(size / most);
+  ctx.lineWidth = open || !known(p_kw) ? 1.5 : thickness(line, size / most);
   ctx.beginPath();
   ctx.moveTo(line.points[0]!, line.points[1]!);
   for (let i = 2; i < line.points.length; i += 2) ctx.lineTo(line.points[i]!, line.points[i + 1]!);
@@ -114,9 +119,13 @@ function drawOne(
   const start = ((phase_s * speed) % EVERY + EVERY) % EVERY;
   ctx.fillStyle = arrow;
   ctx.beginPath();
-  chevrons(ctx, line, p_kw > 0 ? start : EVERY - start, p_kw > 0 ? 1 : -1, 2 + 3.2 * Math.sqrt(size / most));
+  chevrons(ctx, line, p_kw > 0 ? start : EVERY - start, p_kw > 0 ? 1 : -1, 0.3 * thickness(line, size / most) + 1.2);
   ctx.fill();
 }
+
+/** Width of a tie that carries this share of the largest power [px]; small islands have thin ties. */
+const thickness = (line: TieLine, share: number): number =>
+  Math.max(1, Math.min(1, line.r / 26) * (2.5 + 8 * Math.sqrt(share)));
 
 /** Arrow heads every few pixels along the way. */
 function chevrons(ctx: CanvasRenderingContext2D, line: TieLine, first: number, forward: 1 | -1, half: number): void {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import final
 
@@ -19,48 +21,67 @@ from archipel.web.sources.run_agreements import RunAgreements, plan_record
 from archipel.web.sources.run_values import RunValues
 
 SHOWN = timedelta(hours=24)
-BEFORE = timedelta(hours=24)
-"""How long before what is shown a look back begins, so that what began earlier is known."""
+BLOCK_DAYS = 7
+"""Of a long run so many days are looked through at once, and the day before them; what began earlier is shown as begun
+with that day."""
 GIVES = 0.02
 """Share of its rating others with the same sun must give for an inverter that gives nothing to have tripped."""
 
 
 @final
+@dataclass(slots=True, eq=False)
+class _Told:
+    """Cards of some days of a strategy, as they were told step by step."""
+
+    rules: CardRules
+    next: int
+    """Step to look at next."""
+    versions: dict[str, list[tuple[int, Card]]] = field(default_factory=dict)
+    """By card: from which step on it looked like this."""
+
+
+@final
 class RunCards:
-    """Cards at any time of a run. What was found for a day is kept."""
+    """Cards at any time of a run. Steps are looked at once, in their order; what was told at each is kept."""
 
     def __init__(self, values: RunValues, agreements: RunAgreements) -> None:
         self._values, self._agreements = values, agreements
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, int], Signals] = {}
         self._rules: dict[str, CardRules] = {}
+        self._told: dict[tuple[str, int], _Told] = {}
+        self._devices = len(values.scenario.device_id)
         self._suns = _suns(values)
 
     def at(self, strategy: str, time: datetime) -> list[Card]:
         """Open at a time or begun in the 24 h before, newest first; what came later is not known yet."""
-        values = self._values
-        last = values.step_at(strategy, time)
-        begin = max(values.at(strategy, 0), values.at(strategy, last) - SHOWN - BEFORE)
-        begin = begin.replace(hour=0, minute=0, second=0, microsecond=0)
-        first = max(0, round((begin - values.at(strategy, 0)) / timedelta(hours=values.run.dt_h(strategy))))
+        step = self._values.step_at(strategy, time)
         with self._lock:
-            if strategy not in self._rules:
-                level = values.level(strategy)
-                self._rules[strategy] = CardRules(values.scenario, strategy, normal_level=level, settle_s=0.0)
-            rules = self._rules[strategy].afresh()
-            for step, signals in self._signals(strategy, rules, first, last + 1):
-                rules.step(values.at(strategy, step), signals)
-        return [card for card in rules.cards() if card.ended is None or time - card.begun <= SHOWN]
+            told = self._told_until(strategy, step)
+            cards = [_then(versions, step) for versions in told.versions.values()]
+        shown = [card for card in cards if card is not None and (card.ended is None or time - card.begun <= SHOWN)]
+        return sorted(shown, key=lambda card: card.begun, reverse=True)
+
+    def _told_until(self, strategy: str, step: int) -> _Told:
+        values = self._values
+        per_day = round(24.0 / values.run.dt_h(strategy))
+        block = step // (BLOCK_DAYS * per_day)
+        if strategy not in self._rules:
+            level = values.level(strategy)
+            self._rules[strategy] = CardRules(values.scenario, strategy, normal_level=level, settle_s=0.0)
+        if (strategy, block) not in self._told:
+            first = max(0, (block * BLOCK_DAYS - 1) * per_day)
+            self._told[strategy, block] = _Told(self._rules[strategy].afresh(), first)
+        told = self._told[strategy, block]
+        for s, signals in self._signals(strategy, told.rules, told.next, step + 1):
+            for card in told.rules.step(values.at(strategy, s), signals):
+                told.versions.setdefault(card.id, []).append((s, card))
+            told.next = s + 1
+        return told
 
     def _signals(self, strategy: str, rules: CardRules, first: int, stop: int) -> Iterator[tuple[int, Signals]]:
-        missing = [s for s in range(first, stop) if (strategy, s) not in self._known]
-        if missing:
-            self._find(strategy, rules, missing)
-        for s in range(first, stop):
-            yield s, self._known[strategy, s]
-
-    def _find(self, strategy: str, rules: CardRules, steps: list[int]) -> None:
-        """What is abnormal in some steps: columns are looked through once, not frame by frame."""
+        """What is abnormal in every step of a range."""
+        if first >= stop:
+            return
         values, find = self._values, rules.signals
         v_pu, loading = (values.columns.get(strategy, *name) for name in (("nodes", "v_pu"), ("branches", "loading")))
         upstream, unserved, critical = (
@@ -69,7 +90,7 @@ class RunCards:
         )
         available, renewable = (values.whole(strategy, "cells", name) for name in ("available_kw", "renewable_kw"))
         dt_h = values.run.dt_h(strategy)
-        for s in steps:
+        for s in range(first, stop):
             quarter = values.quarter(strategy, s)
             lost_kw = float(unserved[s]) / dt_h
             found = self._agreements.entry(strategy, values.at(strategy, s))
@@ -77,16 +98,20 @@ class RunCards:
                 plan=None if found is None else plan_record(found[1]),
                 critical_unserved_kw=float(np.nan_to_num(critical[s])) / dt_h,
             )
-            self._known[strategy, s] = Signals(
-                voltage=find.voltage(np.asarray(v_pu[s], dtype=np.float64)),
-                loading=find.loading(np.asarray(loading[s], dtype=np.float64)),
-                connection=find.connection(float(upstream[s])),
-                unserved_kw=lost_kw if lost_kw > UNSERVED_KW else 0.0,
-                tripped=find.trips(self._tripped(strategy, s)),
-                curtailed=find.curtailed(
-                    np.asarray(available[quarter], dtype=np.float64), np.asarray(renewable[quarter], dtype=np.float64)
+            yield (
+                s,
+                Signals(
+                    voltage=find.voltage(np.asarray(v_pu[s], dtype=np.float64)),
+                    loading=find.loading(np.asarray(loading[s], dtype=np.float64)),
+                    connection=find.connection(float(upstream[s])),
+                    unserved_kw=lost_kw if lost_kw > UNSERVED_KW else 0.0,
+                    tripped=find.trips(self._tripped(strategy, s)),
+                    curtailed=find.curtailed(
+                        np.asarray(available[quarter], dtype=np.float64),
+                        np.asarray(renewable[quarter], dtype=np.float64),
+                    ),
+                    facts=facts,
                 ),
-                facts=facts,
             )
 
     def _tripped(self, strategy: str, s: int) -> NDArray[np.bool_] | None:
@@ -103,9 +128,15 @@ class RunCards:
             leased = self._values.columns.get(strategy, "devices", "p_kw_set")[s, rows]
             told = leased > -GIVES * peak_kw
         off = older & (share <= 0.0) & (shines[sun] > GIVES) & ~told
-        out = np.zeros(len(self._values.scenario.device_id), dtype=bool)
+        out = np.zeros(self._devices, dtype=bool)
         out[rows[off]] = True
         return out
+
+
+def _then(versions: list[tuple[int, Card]], step: int) -> Card | None:
+    """How a card looked at a step; None before it began."""
+    at = bisect_right(versions, step, key=lambda version: version[0])
+    return versions[at - 1][1] if at else None
 
 
 def _suns(values: RunValues) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.bool_]] | None:

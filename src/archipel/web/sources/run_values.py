@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from archipel.model import PRICE_PARTS, Floats, Ints, Scenario
 from archipel.report.run import Run
+from archipel.report.tables import utc
 from archipel.report.tally import END_USE, RENEWABLE
 from archipel.web.area_of import COLUMNS, branch_cell, nameplates
 from archipel.web.columns import FrameBuilder
@@ -37,6 +38,7 @@ class RunValues:
             "branches": scenario.grid.branch_id,
             "devices": scenario.device_id,
         }
+        self._start: dict[str, datetime] = {}
         self._row: dict[str, dict[str, int]] = {}
         self._kind = np.array(scenario.device_kind)
         self._branch_cell = branch_cell(scenario)
@@ -49,8 +51,9 @@ class RunValues:
 
     def start(self, strategy: str) -> datetime:
         """Start of the first step."""
-        first: np.datetime64 = self.run.time(strategy)[0]
-        return datetime.fromtimestamp(int(first.astype("datetime64[us]").astype(np.int64)) / 1e6, UTC)
+        if strategy not in self._start:
+            self._start[strategy] = utc(self.run.time(strategy)[0].astype("datetime64[us]").item())
+        return self._start[strategy]
 
     def at(self, strategy: str, step: int) -> datetime:
         """Start of a step."""
