@@ -46,7 +46,7 @@ export function EventsScreen(_: ScreenProps) {
         <div class="chips" role="group" aria-label="Severities shown">
           {severities.map((severity) => (
             <button key={severity} type="button" class="button small sev-toggle" aria-pressed={shown.has(severity)} onClick={() => toggle(severity)}>
-              <Sev severity={severity} /> {all.filter((card) => card.severity === severity).length}
+              <Sev severity={severity} /> {told && all.filter((card) => card.severity === severity).length}
             </button>
           ))}
           <button type="button" class="button small" aria-pressed={onlyOpen} onClick={() => setOnlyOpen(!onlyOpen)}>Open only</button>

@@ -55,7 +55,7 @@ function Voltage({ area, frame, cell }: { area: Area; frame: Frame; cell: number
   const most = area.nodes.v_pu_max[first] ?? 2;
   return (
     <Fact name="Voltage" look={worse(ofVoltage(low, least, most), ofVoltage(high, least, most))}>
-      {pu(low).split(" ")[0]} to {pu(high)} <span class="note">allowed {least} to {most}</span>
+      {pu(low) === pu(high) ? "" : `${pu(low).split(" ")[0]} to `}{pu(high)} <span class="note">allowed {least} to {most}</span>
     </Fact>
   );
 }

@@ -31,7 +31,7 @@ export function CellList({ missing }: { missing: string }) {
                   <th scope="row"><span style={{ paddingLeft: `${depth * 18}px` }}><Link to={toCell(id)}>{id}</Link></span></th>
                   <td class="n">{Object.values(whole.cells[cell]!.devices).reduce((sum, count) => sum + count, 0) || "–"}</td>
                   <td class={`n ${stale}`}>{kw(of("p_kw"))}</td>
-                  <td class={stale}>{known(of("v_pu_min")) ? `${pu(of("v_pu_min")).split(" ")[0]} to ${pu(of("v_pu_max"))}` : "?"}</td>
+                  <td class={stale}>{known(of("v_pu_min")) ? `${pu(of("v_pu_min")) === pu(of("v_pu_max")) ? "" : `${pu(of("v_pu_min")).split(" ")[0]} to `}${pu(of("v_pu_max"))}` : "?"}</td>
                   <td class={`n ${stale}`}>{known(of("loading_max")) ? <span class={`is-${ofLoading(of("loading_max"), 1)}`}>{percent(of("loading_max"), 1)}</span> : "–"}</td>
                   <td class={known(of("level")) && of("level")! >= 2 && shown?.live ? "is-binds" : ""}>{levelName(of("level"))}</td>
                   <td class={known(of("mode")) && of("mode") !== 0 ? "is-binds" : ""}>{modeName(of("mode"))}</td>
