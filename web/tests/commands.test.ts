@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { actsFor } from "../src/commands/acts";
 import { bodyOf, draftOf, mistakesIn } from "../src/commands/draft";
 import { commandId } from "../src/commands/ids";
-import { tagsOf } from "../src/commands/tags";
+import { holdsOf, tagsOf } from "../src/commands/tags";
 import { tokenIn } from "../src/signin/token";
 import { settled, stepsOf } from "../src/commands/phases";
 
@@ -62,7 +62,7 @@ test("steps show what was gone, what is waited for and where it ended", () => {
 });
 
 const said = (act: string, second: number, more: object = {}) => ({
-  command: { act, element: "trafo/5", why: "work" }, who: "eva", phase: "measured",
+  command: { act, element: "trafo/5", why: "work", until: "2026-01-01T01:00:00Z", p_kw: 5 }, who: "eva", phase: "measured",
   at: { requested: `2026-01-01T00:00:0${second}Z` }, ...more,
 });
 
@@ -70,6 +70,14 @@ test("the newest word on a tag counts, and what was refused says nothing", () =>
   assert.equal(tagsOf([said("untag", 2), said("tag", 1)]).size, 0);
   assert.equal(tagsOf([said("tag", 3), said("untag", 2)]).get("trafo/5")?.who, "eva");
   assert.equal(tagsOf([said("tag", 1), said("untag", 2, { phase: "refused" })]).size, 1);
+});
+
+test("a hold lasts until its end, until it is freed, or until all goes back to default", () => {
+  const now = Date.parse("2026-01-01T00:30:00Z");
+  assert.equal(holdsOf([said("hold", 1)], now).get("trafo/5")?.p_kw, 5);
+  assert.equal(holdsOf([said("hold", 1)], now + 3_600_000).size, 0);
+  assert.equal(holdsOf([said("free", 2), said("hold", 1)], now).size, 0);
+  assert.equal(holdsOf([said("hold", 1), said("default", 2, { command: { act: "default", element: "", why: "", until: null, p_kw: null } })], now).size, 0);
 });
 
 test("the token of a link is read from behind # only", () => {

@@ -10,6 +10,8 @@ export type ElementKind = "area" | "cell" | "tie" | "device" | "card";
 export interface ActWords {
   /** On the button. */
   label: string;
+  /** On a button in a row of a table. */
+  short?: string;
   /** What will happen, for the dialog. */
   intent: string;
   to: ElementKind[];
@@ -39,11 +41,18 @@ export const acts: Record<Act, ActWords> = {
   },
   tag: {
     label: "Set a safety tag",
+    short: "Tag",
     intent: "People may be working here: nothing that operates or energises this is carried out until the tag is taken off.",
     to: ["cell", "tie", "device"],
     reason: "needed",
   },
-  untag: { label: "Take the tag off", intent: "The safety tag is taken off; commands may operate this again.", to: ["cell", "tie", "device"], administers: true },
+  untag: {
+    label: "Take the tag off",
+    short: "Untag",
+    intent: "The safety tag is taken off; commands may operate this again.",
+    to: ["cell", "tie", "device"],
+    administers: true,
+  },
   island: {
     label: "Island",
     intent: "The cell opens its tie to the cell above and runs by itself, as long as its own stores and sources last.",
@@ -67,12 +76,18 @@ export const acts: Record<Act, ActWords> = {
   },
   hold: {
     label: "Hold at a power",
+    short: "Hold",
     intent: "The device keeps this power until the time given, as far as its own limits and stored energy let it.",
     to: ["device"],
     asks: "power",
     expires: true,
   },
-  free: { label: "End hold and limit", intent: "What was held or limited by command follows its cell again.", to: ["area", "cell", "device"] },
+  free: {
+    label: "End hold and limit",
+    short: "Free",
+    intent: "What was held or limited by command follows its cell again.",
+    to: ["area", "cell", "device"],
+  },
   kill: { label: "Kill its process", intent: "The process of this cell ends at once, without a goodbye.", to: ["cell"], rehearsal: true, administers: true },
   start: { label: "Start its process", intent: "The process of this cell starts again from its journal.", to: ["cell"], rehearsal: true, administers: true },
   acknowledge: { label: "Acknowledge", intent: "You have seen this card.", to: ["card"] },

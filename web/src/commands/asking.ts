@@ -12,6 +12,8 @@ export interface CommandAsked {
 export interface WhyAsked {
   subject: Why["subject"];
   element: string;
+  /** What was said already, where nothing more may be recorded. */
+  said?: string;
 }
 
 export const commandAsked = signal<CommandAsked | null>(null);
@@ -26,6 +28,6 @@ export function askCommand(act: Act, element: string): void {
   commandAsked.value = { act, element };
 }
 
-export function askWhy(subject: Why["subject"], element: string): void {
-  whyAsked.value = { subject, element };
+export function askWhy(question: WhyAsked): void {
+  whyAsked.value = question;
 }

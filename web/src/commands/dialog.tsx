@@ -7,10 +7,11 @@ import { takeCommand } from "../connect";
 import { area, commands, me, span } from "../store";
 import { WhyButton } from "../why/why";
 import { acts } from "./acts";
-import { commandAsked, signInAsked, type CommandAsked } from "./asking";
+import { askCommand, commandAsked, signInAsked, type CommandAsked } from "./asking";
 import { bodyOf, draftOf, mistakesIn } from "./draft";
 import { nameOf, roomOf } from "./elements";
 import { CommandForm } from "./form";
+import { takeFocus } from "./focus";
 import { commandId } from "./ids";
 import { Modal } from "./modal";
 import { settled } from "./phases";
@@ -39,6 +40,8 @@ function gridNow(): number {
 
 function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }) {
   const words = acts[asked.act];
+  /** Nothing has to be typed: Enter gives it. */
+  const plain = !words.asks && !words.reason;
   const room = area.value ? roomOf(area.value, asked.element) : {};
   const [draft, change] = useState(draftOf(asked.act, asked.element));
   const [tried, setTried] = useState(false);
@@ -84,13 +87,13 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
       <div class="course">
         <Stepper state={state} />
         {(state.phase === "refused" || state.phase === "failed") && (
-          <WhyButton subject="refusal" element={state.command.id} of={`this command was ${state.phase}`} />
+          <WhyButton subject="refusal" element={state.command.id} said={state.text} of={`this command was ${state.phase}`} />
         )}
-        <footer class="modal-foot">
-          <button type="button" class="button primary" onClick={onClose} autofocus>
+        <div class="modal-foot">
+          <button type="button" class="button primary" onClick={onClose} ref={takeFocus}>
             {settled(state.phase) ? "Close" : "Close, it goes on"}
           </button>
-        </footer>
+        </div>
       </div>
     );
   }
@@ -103,19 +106,22 @@ function Course({ asked, onClose }: { asked: CommandAsked; onClose: () => void }
       {refusal && (
         <div class="refusal" role="alert">
           <p class="bad">{refusal.text}</p>
-          {refusal.status === 409 && <WhyButton subject="refusal" element={refusal.id} of="this was refused" />}
+          {refusal.status === 409 && <WhyButton subject="refusal" element={refusal.id} said={refusal.text} of="this was refused" />}
+          {refusal.status === 409 && refusal.text.includes("tag") && area.value?.acts.includes("untag") && asked.act !== "untag" && (
+            <button type="button" class="button small" onClick={() => askCommand("untag", asked.element)}>Take the tag off</button>
+          )}
           {(refusal.status === 401 || refusal.status === 403) && !me.value.signed_in && (
             <button type="button" class="button" onClick={() => { signInAsked.value = true; }}>Sign in</button>
           )}
         </div>
       )}
       {!selection && (
-        <footer class="modal-foot">
+        <div class="modal-foot">
           <button type="button" class="button" onClick={onClose}>Cancel</button>
-          <button type="button" class="button primary" onClick={next} aria-busy={busy} autofocus={!words.asks && !words.reason}>
+          <button type="button" class="button primary" onClick={next} aria-busy={busy} autofocus={plain} ref={plain ? takeFocus : null}>
             {words.switches ? "Select: show what it would do" : words.label}
           </button>
-        </footer>
+        </div>
       )}
     </div>
   );

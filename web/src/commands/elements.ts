@@ -22,7 +22,7 @@ export function roomOf(area: Area, element: string): Room {
 
 /** What an element is called in a sentence. */
 export function nameOf(area: Area, element: string): string {
-  if (element === "") return area.title || area.name;
+  if (element === "") return "everything";
   if (element === "upstream") return "the connection upstream";
   const device = area.devices.id.indexOf(element);
   return device >= 0 ? `${element} in ${area.cells[area.devices.cell[device]!]?.id ?? "?"}` : element;

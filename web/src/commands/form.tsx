@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { kw, known, when } from "../lib/say";
 import { span } from "../store";
 import { acts } from "./acts";
+import { takeFocus } from "./focus";
 import { HOURS_MAX, type Draft, type Mistakes, type Room } from "./draft";
 
 interface Props {
@@ -16,8 +17,9 @@ interface Props {
 /** The fields of an act, each with what it may be. Enter sends. */
 export function CommandForm({ draft, room, mistakes, onChange, onSubmit }: Props) {
   const words = acts[draft.act];
+  const first = words.asks === "limits" ? "import_kw" : words.asks === "power" ? "p_kw" : words.reason ? "why" : "";
   const field = (name: keyof Draft, label: string, hint: string, unit = "") => (
-    <Field key={name} name={name} label={label} hint={hint} unit={unit} mistake={mistakes[name] ?? ""}
+    <Field key={name} first={name === first} name={name} label={label} hint={hint} unit={unit} mistake={mistakes[name] ?? ""}
       value={draft[name]} onInput={(value) => onChange({ ...draft, [name]: value })} />
   );
   const firm = (most: number | null | undefined): string => (known(most) ? `0 to ${kw(most)}; empty: as it is` : "0 or more; empty: as it is");
@@ -36,7 +38,7 @@ export function CommandForm({ draft, room, mistakes, onChange, onSubmit }: Props
       {words.asks === "limits" && field("import_kw", "Import at most", firm(room.import_kw_max), "kW")}
       {words.asks === "limits" && field("export_kw", "Export at most", firm(room.export_kw_max), "kW")}
       {words.asks === "power" && field("p_kw", "Power", plate, "kW")}
-      {words.expires && field("hours", "For", expiry(draft.hours), "h")}
+      {words.expires && field("hours", "Ends after", expiry(draft.hours), "h")}
       {field("why", "Why", words.reason === "needed" ? "kept in the journal" : "may be empty; kept in the journal")}
       <button type="submit" class="quiet" tabIndex={-1} aria-hidden="true" />
     </form>
@@ -52,6 +54,8 @@ function expiry(hours: string): string {
 
 interface FieldProps {
   name: string;
+  /** Where the focus begins. */
+  first: boolean;
   label: string;
   hint: ComponentChildren;
   unit: string;
@@ -60,7 +64,7 @@ interface FieldProps {
   onInput: (value: string) => void;
 }
 
-function Field({ name, label, hint, unit, mistake, value, onInput }: FieldProps) {
+function Field({ name, first, label, hint, unit, mistake, value, onInput }: FieldProps) {
   const id = `command-${name}`;
   return (
     <div class="field">
@@ -72,6 +76,8 @@ function Field({ name, label, hint, unit, mistake, value, onInput }: FieldProps)
           inputMode={unit ? "decimal" : "text"}
           maxLength={unit ? 12 : 400}
           autocomplete="off"
+          autofocus={first}
+          ref={first ? takeFocus : null}
           class={unit ? "short" : ""}
           aria-invalid={mistake !== ""}
           aria-describedby={`${id}-hint`}

@@ -1,11 +1,11 @@
-import { acts } from "./acts";
+import { acts, actsFor } from "./acts";
 import { ActButtons } from "./menu";
 import { askCommand, listAsked } from "./asking";
 import { nameOf } from "./elements";
 import { Modal } from "./modal";
 import { Stepper } from "./stepper";
-import { tagsOf } from "./tags";
-import { area, commands, me } from "../store";
+import { holdsOf, tagsOf } from "./tags";
+import { area, commands, frame, me } from "../store";
 import { clock, when } from "../lib/say";
 import { WhyButton } from "../why/why";
 import type { CommandState } from "../api/nouns";
@@ -14,6 +14,8 @@ import type { CommandState } from "../api/nouns";
 export function CommandList() {
   if (!listAsked.value) return null;
   const states = commands.value;
+  const held = holdsOf(states, frame.value?.time ?? Date.now()).get("upstream");
+  const offered = actsFor("area", area.value?.acts ?? [], me.value.role).some((act) => act !== "default");
   const tags = [...tagsOf(states).values()];
   return (
     <Modal title="Commands" onClose={() => { listAsked.value = false; }}>
@@ -32,7 +34,11 @@ export function CommandList() {
           </ul>
         </section>
       )}
-      <ActButtons kind="area" element="upstream" without={["default"]} small />
+      {offered && <div class="upstream-acts">
+        <span>The connection upstream</span>
+        <ActButtons kind="area" element="upstream" without={held ? ["default"] : ["default", "free"]} />
+        {held && <span class="note">limited by {held.who} until {when(held.until, false)} UTC</span>}
+      </div>}
       {states.length === 0 && <p class="note">No command was given yet. Cells, ties and devices offer theirs where they are shown; above are those of the whole.</p>}
       <ul class="command-list">
         {states.map((state) => <One key={state.command.id} state={state} />)}
@@ -58,7 +64,7 @@ function One({ state }: { state: CommandState }) {
         <p class="note">
           by {who}{command.why && `: ${command.why}`}{command.until && ` · until ${when(command.until, false)} UTC`}
         </p>
-        {ended && <WhyButton subject="refusal" element={command.id} of={`${acts[command.act].label} was ${phase}`} />}
+        {ended && <WhyButton subject="refusal" element={command.id} said={state.text} of={`${acts[command.act].label} was ${phase}`} />}
       </details>
     </li>
   );

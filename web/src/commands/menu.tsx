@@ -7,6 +7,7 @@ interface Props {
   element: string;
   /** Acts that make no sense at this moment, such as opening what is open. */
   without?: Act[];
+  /** With short words, for a row of a table. */
   small?: boolean;
 }
 
@@ -17,8 +18,9 @@ export function ActButtons({ kind, element, without = [], small = false }: Props
   return (
     <div class="act-buttons" role="group" aria-label={`Commands for ${element === "upstream" ? "the connection upstream" : element}`}>
       {offered.map((act) => (
-        <button key={act} type="button" class={small ? "button small" : "button"} onClick={() => askCommand(act, element)}>
-          {acts[act].label}
+        <button key={act} type="button" class="button small" onClick={() => askCommand(act, element)}
+          aria-label={`${acts[act].label}: ${element}`}>
+          {small ? (acts[act].short ?? acts[act].label) : acts[act].label}
         </button>
       ))}
     </div>

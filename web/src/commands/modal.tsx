@@ -31,12 +31,12 @@ export function Modal({ title, onClose, side = false, children }: Props) {
       }}
     >
       <div class="modal-body">
-        <header class="modal-head">
+        <div class="modal-head">
           <h2>{title}</h2>
           <button type="button" class="button small" onClick={onClose} aria-label="Close">
             ×
           </button>
-        </header>
+        </div>
         {children}
       </div>
     </dialog>

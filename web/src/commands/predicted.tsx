@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Selection } from "../api/nouns";
 import { offset } from "../store";
 import { Reasons } from "../why/reasons";
+import { takeFocus } from "./focus";
 
 interface Props {
   selection: Selection;
@@ -27,13 +28,13 @@ export function Predicted({ selection, busy, onOperate, onAgain }: Props) {
           <span role="timer">{over ? "The selection has lapsed." : `${left} s left to operate`}</span>
         </p>
       )}
-      <footer class="modal-foot">
-        <button type="button" class="button" onClick={onAgain} autofocus={!selection.allowed}>Back</button>
+      <div class="modal-foot">
+        <button type="button" class="button" onClick={onAgain} ref={selection.allowed ? null : takeFocus}>Back</button>
         {selection.allowed && !over && (
-          <button type="button" class="button primary" onClick={onOperate} aria-busy={busy} disabled={busy} autofocus>Operate</button>
+          <button type="button" class="button primary" onClick={onOperate} aria-busy={busy} ref={takeFocus}>Operate</button>
         )}
-        {over && <button type="button" class="button primary" onClick={onAgain}>Select again</button>}
-      </footer>
+        {over && <button type="button" class="button primary" onClick={onAgain} ref={takeFocus}>Select again</button>}
+      </div>
     </section>
   );
 }

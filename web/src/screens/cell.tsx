@@ -3,7 +3,7 @@ import "./cell/cell.css";
 import { api } from "../api/client";
 import { ActButtons } from "../commands/menu";
 import type { Act } from "../commands/acts";
-import { tagsOf } from "../commands/tags";
+import { holdsOf, tagsOf } from "../commands/tags";
 import { useAsked } from "../lib/asked";
 import { Link, toCell } from "../lib/link";
 import { ago } from "../lib/say";
@@ -37,7 +37,7 @@ function One({ cell }: { cell: number }) {
           <Link to="/cell">Cells</Link>
           {chain(info.id).slice(0, -1).map((id) => <Link key={id} to={toCell(id)}>{id}</Link>)}
         </nav>
-        <h1>{info.id} <span class="note">{levelOfGrid(info.level)}</span></h1>
+        <h1>{info.id} {levelOfGrid(info.level) !== info.id.toLowerCase() && <span class="note">{levelOfGrid(info.level)}</span>}</h1>
         {old && <p class="stale">last measured {ago(cellAge(cell))} ago</p>}
         <ActButtons kind="cell" element={info.id} without={senseless(cell)} />
       </header>
@@ -94,6 +94,7 @@ function senseless(cell: number): Act[] {
   const level = frame.value?.cells.level?.[cell];
   const tagged = tagsOf(commands.value).has(area.value!.cells[cell]!.id);
   const without: Act[] = [tagged ? "tag" : "untag"];
+  if (!holdsOf(commands.value, frame.value?.time ?? 0).has(area.value!.cells[cell]!.id)) without.push("free");
   if (armed === 1) without.push("arm");
   if (armed === 0) without.push("disarm");
   if (mode === 0 || mode === 4) without.push("rejoin");

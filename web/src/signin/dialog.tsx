@@ -33,10 +33,10 @@ function Form({ onClose }: { onClose: () => void }) {
           aria-invalid={wrong !== ""} aria-describedby="signin-wrong" onInput={(event) => change(event.currentTarget.value)} />
         <p id="signin-wrong" class="hint bad" role="alert">{wrong}</p>
       </div>
-      <footer class="modal-foot">
+      <div class="modal-foot">
         <button type="button" class="button" onClick={onClose}>Cancel</button>
         <button type="submit" class="button primary" aria-busy={signingIn.value}>Sign in</button>
-      </footer>
+      </div>
     </form>
   );
 }

@@ -24,14 +24,16 @@ export function WhyPanel() {
 }
 
 function Body({ question }: { question: WhyAsked }) {
-  const { subject, element } = question;
+  const { subject, element, said } = question;
   const { value: answer, error: trouble } = useAsked(
     (signal) => api.why({ subject, element, ...asked.value }, signal), [subject, element],
   );
   return (
     <section class="why" aria-busy={!answer && !trouble}>
       <p class="why-element">{question.element}{answer && <> · {when(answer.time, false)} UTC</>}</p>
-      {trouble && <p class="bad" role="alert">{trouble}</p>}
+      {trouble && !said && <p class="bad" role="alert">{trouble}</p>}
+      {trouble && said && <p class="why-text">{said}</p>}
+      {trouble && said && <p class="note">No more than this is recorded.</p>}
       {answer && <p class="why-text">{answer.text}</p>}
       {answer && <Reasons reasons={answer.reasons} />}
       {answer && answer.reasons.length === 0 && <p class="note">Nothing else stood against it or for it.</p>}
@@ -40,9 +42,9 @@ function Body({ question }: { question: WhyAsked }) {
 }
 
 /** The small link beside a value. */
-export function WhyButton({ subject, element, of }: WhyAsked & { of: string }) {
+export function WhyButton({ of, ...question }: WhyAsked & { of: string }) {
   return (
-    <button type="button" class="why-button" onClick={() => askWhy(subject, element)} aria-label={`Why: ${of}`}>
+    <button type="button" class="why-button" onClick={() => askWhy(question)} aria-label={`Why: ${of}`}>
       why?
     </button>
   );

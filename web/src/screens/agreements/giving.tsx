@@ -36,7 +36,7 @@ export function Giving({ ties }: { ties: TieAgreement[] }) {
     return upper && lower ? [{ tie, upper, lower, across: lower.parent !== upper.id }] : [];
   });
   return (
-    <div ref={box} class="scroll" tabIndex={0} role="region" aria-label="Who gives whom">
+    <div ref={box} class="scroll" tabIndex={0} role="region" aria-label="Picture of who gives whom">
       <svg class="giving" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="The tree of cells and what flows">
         {flows.map(({ tie, upper, lower, across }) => (
           <Flow key={tie.tie} tie={tie} top={middle(upper)} low={middle(lower)} across={across} most={most} />

@@ -22,7 +22,7 @@ export function Ties({ ties }: { ties: TieAgreement[] }) {
   // What is true of all is said once.
   const common = ties.length > 1 && ties.every((tie) => !tie.since) && mostly(ties.map((tie) => tie.why));
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Agreements on every tie">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Table of agreements on every tie">
       <p class="note">Power is positive into the cell named first.{common && ` Nothing holds: ${common}.`}</p>
       <table class="ties">
         <thead>

@@ -3,7 +3,9 @@ import { useState } from "preact/hooks";
 import type { Area } from "../../api/nouns";
 import type { Frame } from "../../api/frame";
 import { ActButtons } from "../../commands/menu";
-import { known, kw, percent } from "../../lib/say";
+import { holdsOf, tagsOf, type Hold } from "../../commands/tags";
+import { clock, known, kw, percent } from "../../lib/say";
+import { commands } from "../../store";
 import { WhyButton } from "../../why/why";
 import { PAGE, sift, type Column, type DeviceRow, type Order } from "./sift";
 import { kindWord, uncontrolled } from "./words";
@@ -30,6 +32,8 @@ export function Devices({ area, frame, cell }: { area: Area; frame: Frame; cell:
   const pages = Math.max(1, Math.ceil(shown.length / PAGE));
   const at = Math.min(page, pages - 1);
   const first = at * PAGE;
+  const holds = holdsOf(commands.value, frame.time);
+  const tags = tagsOf(commands.value);
   const stored = rows.some((row) => known(row.soc));
   const columns = COLUMNS.filter((column) => column.by !== "soc" || stored);
   return (
@@ -50,7 +54,7 @@ export function Devices({ area, frame, cell }: { area: Area; frame: Frame; cell:
         <input type="text" class="find" placeholder="Find a device or node" aria-label="Find a device or node" value={words}
           onInput={(event) => { setWords(event.currentTarget.value); setPage(0); }} />
       </div>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Devices of this cell">
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of devices">
         <table>
           <thead>
             <tr>
@@ -67,7 +71,9 @@ export function Devices({ area, frame, cell }: { area: Area; frame: Frame; cell:
             </tr>
           </thead>
           <tbody>
-            {shown.slice(first, first + PAGE).map((row) => <One key={row.row} row={row} stored={stored} />)}
+            {shown.slice(first, first + PAGE).map((row) => (
+              <One key={row.row} row={row} stored={stored} hold={holds.get(row.id)} tagged={tags.has(row.id)} />
+            ))}
             {shown.length === 0 && <tr><td colSpan={8} class="note">No device is called so.</td></tr>}
           </tbody>
         </table>
@@ -95,7 +101,7 @@ function rowsIn(area: Area, frame: Frame, cell: number): DeviceRow[] {
   }]));
 }
 
-function One({ row, stored }: { row: DeviceRow; stored: boolean }) {
+function One({ row, stored, hold, tagged }: { row: DeviceRow; stored: boolean; hold: Hold | undefined; tagged: boolean }) {
   const leased = known(row.p_kw_set);
   const idle = uncontrolled.has(row.kind);
   return (
@@ -106,10 +112,14 @@ function One({ row, stored }: { row: DeviceRow; stored: boolean }) {
       <td class="n value">{kw(row.p_kw)}</td>
       <td class="n value">{leased ? kw(row.p_kw_set) : idle ? "" : "–"}</td>
       {stored && <td class="n">{known(row.soc) && <Charge soc={row.soc} />}</td>}
-      <td class="held">{leased ? "lease of its cell" : idle ? <span class="note">takes no setpoint</span> : "its local rule"}</td>
+      <td class="held">
+        {hold ? <b>{hold.who}, until {clock(hold.until, false)}</b>
+          : leased ? "lease of its cell" : idle ? <span class="note">takes no setpoint</span> : "its local rule"}
+        {tagged && <span class="is-binds"> tagged</span>}
+      </td>
       <td class="row-acts">
         {!idle && <WhyButton subject="setpoint" element={row.id} of={`the setpoint of ${row.id}`} />}
-        {!idle && <ActButtons kind="device" element={row.id} small />}
+        {!idle && <ActButtons kind="device" element={row.id} without={[hold ? "hold" : "free", tagged ? "tag" : "untag"]} small />}
       </td>
     </tr>
   );

@@ -1,6 +1,6 @@
 import type { Card } from "../../api/nouns";
-import { askCommand } from "../../commands/asking";
 import { actsFor } from "../../commands/acts";
+import { sendNow } from "../../commands/send";
 import { Sev } from "../../lib/marks";
 import { clock, when } from "../../lib/say";
 import { seek } from "../../replay";
@@ -34,8 +34,8 @@ export function CardGroup({ group }: { group: Group<Card> }) {
       <footer>
         {head.acknowledged_by
           ? <span class="note">acknowledged by {head.acknowledged_by}</span>
-          : mayAcknowledge && (
-            <button type="button" class="button small" onClick={() => askCommand("acknowledge", head.id)}>Acknowledge</button>
+          : mayAcknowledge && !head.ended && (
+            <button type="button" class="button small" onClick={() => void sendNow("acknowledge", head.id)}>Acknowledge</button>
           )}
       </footer>
     </article>

@@ -17,7 +17,7 @@ const WORDS = { alarm: "Alarm", action: "Action", compliant: "Compliant", inform
 /** The day of a moment: in replay all of it, live the last 24 h. */
 function dayOf(moment: number): { start: number; end: number } {
   const first = Date.parse(span.value!.start);
-  const last = Date.parse(span.value!.end);
+  const last = Math.max(Date.parse(span.value!.end), moment);
   if (at.value === null) return { start: Math.max(first, last - DAY_MS), end: last };
   const start = first + Math.floor((moment - first) / DAY_MS) * DAY_MS;
   return { start, end: Math.max(start + HOUR_MS, Math.min(start + DAY_MS, last)) };

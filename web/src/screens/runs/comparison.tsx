@@ -35,7 +35,7 @@ function nothingYet(error: unknown): Score {
 
 function Figures({ score }: { score: Score }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={score.title || "Strategies side by side"}>
+    <div class="scroll" tabIndex={0} role="region" aria-label="Table of the strategies">
       <table class="comparison">
         <thead>
           <tr>

@@ -6,7 +6,7 @@ import { when } from "../../lib/say";
 /** All runs, newest first: what they were, which one is compared, and how to show another. */
 export function RunTable({ runs, chosen, onChoose }: { runs: RunInfo[]; chosen: string; onChoose: (id: string) => void }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Finished runs">
+    <div class="scroll" tabIndex={0} role="region" aria-label="Table of finished runs">
       <table class="runs">
         <thead>
           <tr>

@@ -1,0 +1,47 @@
+// Measures drawing and age in one browser; started by drawing.py, which serves.
+import { createRequire } from "node:module";
+
+const require = createRequire(new URL("../web/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const url = process.env.ARCHIPEL_URL;
+const FRAMES = 240;
+const GL = ["--use-angle=swiftshader", "--use-gl=angle", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"];
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+const p95 = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length * 0.95)];
+
+for (const draw of ["webgl", "canvas"]) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-dev-shm-usage", ...(draw === "webgl" ? GL : ["--disable-gpu"])],
+  });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.addInitScript(() => {
+    // Age of every frame's values when the page has drawn them: wall clock of the same machine, two pictures later at most.
+    window.ages = [];
+    const Real = window.WebSocket;
+    window.WebSocket = class extends Real {
+      constructor(...how) {
+        super(...how);
+        this.addEventListener("message", (event) => {
+          if (!(event.data instanceof ArrayBuffer)) return;
+          const measured = new DataView(event.data).getFloat64(24, true) * 1000;
+          requestAnimationFrame(() => requestAnimationFrame(() => window.ages.push(Date.now() - measured)));
+        });
+      }
+    };
+  });
+  const began = performance.now();
+  await page.goto(`${url}/area?bench=1&draw=${draw}`);
+  await page.waitForFunction(() => (window.archipelDrawStats?.frames ?? 0) > 5, null, { timeout: 120_000 });
+  const first_ms = performance.now() - began;
+  await page.waitForFunction((n) => window.archipelDrawStats.frames > n, FRAMES, { timeout: 120_000 });
+  const said = await page.evaluate(() => {
+    const { renderer, script_ms, frames_per_s, frames } = window.archipelDrawStats;
+    return { renderer, script_ms, frames_per_s, frames, ages: window.ages };
+  });
+  const old = said.ages.length ? `age on the screen median ${median(said.ages).toFixed(0)} ms, p95 ${p95(said.ages).toFixed(0)} ms of ${said.ages.length} frames` : "no age";
+  console.log(`${draw} (drawn by ${said.renderer}): script ${said.script_ms.toFixed(2)} ms a frame (median of 60), ` +
+    `${said.frames_per_s.toFixed(1)} frames/s, first picture ${first_ms.toFixed(0)} ms after navigation; ${old}`);
+  await browser.close();
+}
