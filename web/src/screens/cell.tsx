@@ -37,7 +37,7 @@ function One({ cell }: { cell: number }) {
           <Link to="/cell">Cells</Link>
           {chain(info.id).slice(0, -1).map((id) => <Link key={id} to={toCell(id)}>{id}</Link>)}
         </nav>
-        <h1>{info.id} <span class="note">{levelOfGrid(info.level)}</span></h1>
+        <h1>{info.id} {levelOfGrid(info.level) !== info.id.toLowerCase() && <span class="note">{levelOfGrid(info.level)}</span>}</h1>
         {old && <p class="stale">last measured {ago(cellAge(cell))} ago</p>}
         <ActButtons kind="cell" element={info.id} without={senseless(cell)} />
       </header>

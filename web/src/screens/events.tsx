@@ -2,11 +2,13 @@ import "./events/events.css";
 
 import { useState } from "preact/hooks";
 
+import { api } from "../api/client";
 import type { Card } from "../api/nouns";
+import { useAsked } from "../lib/asked";
 import { Sev } from "../lib/marks";
 import { when } from "../lib/say";
 import type { ScreenProps } from "../routes";
-import { at, cards, frame, span, trouble } from "../store";
+import { asked, at, cards, frame, span } from "../store";
 import { CardGroup } from "./events/card";
 import { groupsOf, passes, severities, type Severity } from "./events/groups";
 import { Timeline } from "./events/timeline";
@@ -16,7 +18,9 @@ export function EventsScreen(_: ScreenProps) {
   const [shown, show] = useState<ReadonlySet<Severity>>(new Set(severities));
   const [onlyOpen, setOnlyOpen] = useState(false);
   const [words, setWords] = useState("");
-  const all = cards.value.map(asOf(at.value));
+  // Asked here as well: an empty list means that all is well only when it is the server's answer.
+  const { value: told, error } = useAsked((signal) => api.cards(asked.value, signal), [], 60_000);
+  const all = (at.value === null ? cards.value : (told ?? [])).map(asOf(at.value));
   const kept = all.filter((card) => passes(card, shown, onlyOpen, words));
   const groups = groupsOf(kept);
   const grave = all.some((card) => !card.ended && (card.severity === "alarm" || card.severity === "action"));
@@ -29,7 +33,7 @@ export function EventsScreen(_: ScreenProps) {
     <div class="events-screen">
       <header class="screen-head">
         <h1>Events</h1>
-        {!grave && all.length > 0 && <p><Sev severity="compliant">All is well again</Sev></p>}
+        {told && !grave && all.length > 0 && <p><Sev severity="compliant">All is well again</Sev></p>}
       </header>
       <section class="panel" aria-labelledby="day-title">
         <header>
@@ -42,7 +46,7 @@ export function EventsScreen(_: ScreenProps) {
         <div class="chips" role="group" aria-label="Severities shown">
           {severities.map((severity) => (
             <button key={severity} type="button" class="button small sev-toggle" aria-pressed={shown.has(severity)} onClick={() => toggle(severity)}>
-              <Sev severity={severity} /> {all.filter((card) => card.severity === severity).length}
+              <Sev severity={severity} /> {told && all.filter((card) => card.severity === severity).length}
             </button>
           ))}
           <button type="button" class="button small" aria-pressed={onlyOpen} onClick={() => setOnlyOpen(!onlyOpen)}>Open only</button>
@@ -53,7 +57,8 @@ export function EventsScreen(_: ScreenProps) {
       <ul class="cards" aria-label="Cards by cause" aria-live={at.value === null ? "polite" : "off"}>
         {groups.map((group) => <li key={group.cause}><CardGroup group={group} /></li>)}
       </ul>
-      {groups.length === 0 && <Empty any={all.length > 0} />}
+      {groups.length === 0 && told && <Empty any={all.length > 0} />}
+      {!told && <p class="panel empty" role="status">{error ? `Nobody knows yet whether all is well: ${error}` : "Asking …"}</p>}
     </div>
   );
 }
@@ -70,7 +75,6 @@ function Empty({ any }: { any: boolean }) {
     <div class="panel empty">
       <p><Sev severity="compliant">All is well</Sev></p>
       <p>Until {when(moment, false)} UTC no limit was broken, every cell answered, and nobody has to do anything.</p>
-      {trouble.value && <p class="note">The server did not answer at last: {trouble.value}</p>}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import type { Belief, Curve, NeighbourView } from "../../api/nouns";
 import { Link, toCell } from "../../lib/link";
 import { Plot } from "../../lib/plot";
 import { known, kw, price, when } from "../../lib/say";
-import { frame } from "../../store";
+import { area, frame } from "../../store";
 import { curveTitles } from "./words";
 
 /** Curves of what the cell believed at the shown moment, beside what was true. */
@@ -100,7 +100,7 @@ export function Neighbours({ belief }: { belief: Belief | null }) {
                 <span class={view.state === "agreed" ? "" : "is-binds"}>{STATES[view.state]}</span>
                 {view.why && <span class="note"> {view.why}</span>}
               </td>
-              <td class="n value">{at >= 0 && known(view.p_kw[at]) ? kw(view.p_kw[at]) : "–"}</td>
+              <td class="n value">{at >= 0 ? exchange(view, view.p_kw[at], belief.cell) : "–"}</td>
               <td class="n value">{at >= 0 && known(view.price_eur_per_kwh[at]) ? price(view.price_eur_per_kwh[at]) : "–"}</td>
               <td><Spark values={view.p_kw} /></td>
             </tr>
@@ -110,6 +110,14 @@ export function Neighbours({ belief }: { belief: Belief | null }) {
       </div>
     </section>
   );
+}
+
+/** What the cell would take or give over a tie; the power of a view is positive into the tie's lower cell. */
+function exchange(view: NeighbourView, p_kw: number | null | undefined, cell: string): string {
+  if (!known(p_kw)) return "–";
+  const into_kw = area.value?.ties.find((tie) => tie.id === view.tie)?.lower === cell ? p_kw : -p_kw;
+  if (Math.abs(into_kw) < 0.05) return kw(0);
+  return `${into_kw > 0 ? "takes" : "gives"} ${kw(Math.abs(into_kw))}`;
 }
 
 /** Powers over the plan, as a small step curve around nothing. */

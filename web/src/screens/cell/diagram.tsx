@@ -64,7 +64,7 @@ function Above({ area, frame, cell, head }: Props & { head: Placed }) {
       {tie && transformer && !closed && <path class="ol-line" transform={`translate(${x} 24)`} d={switchPath(false)} />}
       {tie ? <CellText x={x + 18} y={22} cell={tie.upper} /> : <text class="ol-name" x={x + 18} y={22}>upstream</text>}
       <text class={`ol-text ol-${look}`} x={x + 18} y={42}>{what}</text>
-      <Flow x={x + 18} y={62} p_kw={p_kw} after={known(agreed) ? ` (agreed ${kw(agreed)})` : ""} />
+      <Flow x={x + 18} y={62} p_kw={p_kw} after={known(agreed) ? `, agreed ${kw(Math.abs(agreed))} ${agreed < 0 ? "out" : "in"}` : ""} />
     </g>
   );
 }
@@ -95,7 +95,7 @@ function Flow({ x, y, p_kw, after = "" }: { x: number; y: number; p_kw: number |
   return (
     <>
       {!still && <path class="ol-arrow" transform={`translate(${x + 4} ${y - 4})`} d={p_kw! > 0 ? "M-4-4H4L0 4z" : "M-4 4H4L0-4z"} />}
-      <text class="ol-text ol-value" x={still ? x : x + 13} y={y}>{kw(still && known(size) ? 0 : size)}{after}</text>
+      <text class="ol-text ol-value" x={still ? x : x + 13} y={y}>{kw(still && known(size) ? 0 : size)}{after && !still ? (p_kw! > 0 ? " in" : " out") : ""}{after}</text>
     </>
   );
 }

@@ -30,7 +30,9 @@ export function Facts({ area, frame, cell }: { area: Area; frame: Frame; cell: n
       )}
       <Fact name="Safety tag" look={tag ? "binds" : ""}>{tag ? `${tag.why} (${tag.who}, ${when(tag.since, false)})` : "none"}</Fact>
       <Voltage area={area} frame={frame} cell={cell} />
-      <Fact name="Highest loading" look={ofLoading(of("loading_max"), 1)}>{percent(of("loading_max"))} of its limit</Fact>
+      {known(of("loading_max")) && (
+        <Fact name="Highest loading" look={ofLoading(of("loading_max"), 1)}>{percent(of("loading_max"), 1)} of its limit</Fact>
+      )}
       {known(of("stored_kwh")) && known(of("soc")) && <Fact name="Stored">{kwh(of("stored_kwh"))}, {percent(of("soc"))} of its room</Fact>}
       {known(of("available_kw")) && known(of("renewable_kw")) && of("available_kw")! - of("renewable_kw")! > 0.5 && (
         <Fact name="Sun and wind cut" look="binds">{kw(of("available_kw")! - of("renewable_kw")!)} of {kw(of("available_kw"))}</Fact>
@@ -53,7 +55,7 @@ function Voltage({ area, frame, cell }: { area: Area; frame: Frame; cell: number
   const most = area.nodes.v_pu_max[first] ?? 2;
   return (
     <Fact name="Voltage" look={worse(ofVoltage(low, least, most), ofVoltage(high, least, most))}>
-      {pu(low).split(" ")[0]} to {pu(high)} <span class="note">allowed {least} to {most}</span>
+      {pu(low) === pu(high) ? "" : `${pu(low).split(" ")[0]} to `}{pu(high)} <span class="note">allowed {least} to {most}</span>
     </Fact>
   );
 }

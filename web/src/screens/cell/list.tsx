@@ -11,7 +11,7 @@ export function CellList({ missing }: { missing: string }) {
   const row = new Map(whole.cells.map((cell, index) => [cell.id, index]));
   return (
     <>
-      <h1>Cells</h1>
+      <header class="screen-head"><h1>Cells</h1></header>
       {missing && <p role="alert">There is no cell {missing} here. These are:</p>}
       <div class="panel scroll" tabIndex={0} role="region" aria-label="All cells">
         <table>
@@ -31,8 +31,8 @@ export function CellList({ missing }: { missing: string }) {
                   <th scope="row"><span style={{ paddingLeft: `${depth * 18}px` }}><Link to={toCell(id)}>{id}</Link></span></th>
                   <td class="n">{Object.values(whole.cells[cell]!.devices).reduce((sum, count) => sum + count, 0) || "–"}</td>
                   <td class={`n ${stale}`}>{kw(of("p_kw"))}</td>
-                  <td class={stale}>{known(of("v_pu_min")) ? `${pu(of("v_pu_min")).split(" ")[0]} to ${pu(of("v_pu_max"))}` : "?"}</td>
-                  <td class={`n ${stale}`}><span class={`is-${ofLoading(of("loading_max"), 1)}`}>{percent(of("loading_max"))}</span></td>
+                  <td class={stale}>{known(of("v_pu_min")) ? `${pu(of("v_pu_min")) === pu(of("v_pu_max")) ? "" : `${pu(of("v_pu_min")).split(" ")[0]} to `}${pu(of("v_pu_max"))}` : "?"}</td>
+                  <td class={`n ${stale}`}>{known(of("loading_max")) ? <span class={`is-${ofLoading(of("loading_max"), 1)}`}>{percent(of("loading_max"), 1)}</span> : "–"}</td>
                   <td class={known(of("level")) && of("level")! >= 2 && shown?.live ? "is-binds" : ""}>{levelName(of("level"))}</td>
                   <td class={known(of("mode")) && of("mode") !== 0 ? "is-binds" : ""}>{modeName(of("mode"))}</td>
                 </tr>
