@@ -10,13 +10,14 @@ export const FAR = 2;
 export const UNKNOWN = 3;
 
 const HARD_V_PU = [0.9, 1.1] as const; // EN 50160
-const OVER_LOADING = 1.005; // the last half per cent is within what meters can tell
+const TOLERANCE_PU = 0.0005; // both tolerances as the server's kpis and cards have them
+const OVER_LOADING = 1.005;
 const FAR_LOADING = 1.2;
 
 export function voltageClass(v_pu: number | undefined, least: number, most: number): number {
   if (v_pu === undefined || Number.isNaN(v_pu)) return UNKNOWN;
-  if (v_pu < HARD_V_PU[0] || v_pu > HARD_V_PU[1]) return FAR;
-  return v_pu < least || v_pu > most ? OVER : NORMAL;
+  if (v_pu < HARD_V_PU[0] - TOLERANCE_PU || v_pu > HARD_V_PU[1] + TOLERANCE_PU) return FAR;
+  return v_pu < least - TOLERANCE_PU || v_pu > most + TOLERANCE_PU ? OVER : NORMAL;
 }
 
 export function loadingClass(loading: number | undefined, most: number): number {

@@ -97,6 +97,7 @@ export function drawWords(
     if (!at) return;
     const look = looks[i];
     const worst = look?.said[0];
+    if (at.r < NAME_FROM && i !== hovered && !worst) return;
     const lines = wordsOf(frame, i, look, cell.parent === "");
     const ink = look?.stale ? inks.faded : inks.text;
     if (at.open > 0.5) header(ctx, at, cell.id, lines, ink, inks);

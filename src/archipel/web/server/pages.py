@@ -60,7 +60,7 @@ class Pages:
     async def answer(self, request: Request) -> Response:
         """A file of the bundle, or the page itself."""
         path = request.path_params["path"]
-        is_file = Path(path).suffix in KINDS  # not every dot begins one: /cell/LV3.304 is a place in the page
+        is_file = Path(path).suffix in KINDS or ("." in path and "/" not in path)  # /cell/LV3.304 is a place
         file = await to_thread.run_sync(self._file, path if is_file else "index.html")
         if file is None:
             text = f"/{path}: there is no such file" if is_file else NO_PAGE.format(folder=self._folder.name)
