@@ -8,8 +8,17 @@ import { openness, type View } from "./view";
 
 interface CellPaths {
   lines: Path2D;
-  nodes: Path2D;
+  /** Rows of its nodes. */
+  rows: number[];
+  /** Dots of no size, to be stroked round: fine for few, slow for thousands. */
+  dots: Path2D;
+  /** Squares of `size` on the plane, to be filled: made again when the zoom has changed much. */
+  squares: Path2D;
+  size: number;
 }
+
+const ROUND_FROM = 4; // px from which a node is seen to be round
+const SIZE_SLACK = 1.3;
 
 const KINDS = [UNKNOWN, OVER, FAR];
 const DOT = 1e-5; // a line this short with round ends is a dot
@@ -18,21 +27,23 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
   const ctx = canvas.getContext("2d")!;
   const { from_node, to_node, cell: branchCell } = area.branches;
   const inner = innerBranches(area);
-  const paths: CellPaths[] = area.cells.map(() => ({ lines: new Path2D(), nodes: new Path2D() }));
+  const paths: CellPaths[] = area.cells.map(() => emptyPaths());
   for (const i of inner) {
     const path = paths[branchCell[i]!]!.lines;
     path.moveTo(layout.x[from_node[i]!]!, layout.y[from_node[i]!]!);
     path.lineTo(layout.x[to_node[i]!]!, layout.y[to_node[i]!]!);
   }
-  const whole: CellPaths = { lines: new Path2D(), nodes: new Path2D() };
+  const whole = emptyPaths();
   area.nodes.cell.forEach((c, i) => {
-    const path = paths[c]!.nodes;
-    path.moveTo(layout.x[i]!, layout.y[i]!);
-    path.lineTo(layout.x[i]! + DOT, layout.y[i]!);
+    const path = paths[c]!;
+    path.rows.push(i);
+    whole.rows.push(i);
+    path.dots.moveTo(layout.x[i]!, layout.y[i]!);
+    path.dots.lineTo(layout.x[i]! + DOT, layout.y[i]!);
   });
   for (const path of paths) {
     whole.lines.addPath(path.lines);
-    whole.nodes.addPath(path.nodes);
+    whole.dots.addPath(path.dots);
   }
   let palette: Palette = { line: "#888", node: "#444", over: "#c60", far: "#c00", unknown: "#bbb" };
   let oddNodes: number[] = [];
@@ -40,6 +51,23 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
   let classes: Classes | null = null;
 
   const color = (kind: number): string => (kind === FAR ? palette.far : kind === OVER ? palette.over : palette.unknown);
+
+  function drawNodes(path: CellPaths, dot: number, k: number): void {
+    if (dot >= ROUND_FROM) {
+      ctx.strokeStyle = palette.node;
+      ctx.lineWidth = dot / k;
+      ctx.stroke(path.dots);
+      return;
+    }
+    const size = dot / k;
+    if (size > path.size * SIZE_SLACK || size * SIZE_SLACK < path.size) {
+      path.size = size;
+      path.squares = new Path2D();
+      for (const i of path.rows) path.squares.rect(layout.x[i]! - size / 2, layout.y[i]! - size / 2, size, size);
+    }
+    ctx.fillStyle = palette.node;
+    ctx.fill(path.squares);
+  }
 
   /** What is not normal, per kind; made again when the classes or the islands in sight changed. */
   let odd: { key: string; lines: (Path2D | null)[]; nodes: (Path2D | null)[] } | null = null;
@@ -109,9 +137,7 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
         ctx.strokeStyle = palette.line;
         ctx.lineWidth = line / view.k;
         ctx.stroke(path.lines);
-        ctx.strokeStyle = palette.node;
-        ctx.lineWidth = dot / view.k;
-        ctx.stroke(path.nodes);
+        drawNodes(path, dot, view.k);
       }
       ctx.globalAlpha = 1;
       if (!classes) return;
@@ -130,6 +156,8 @@ export function canvasNet(canvas: HTMLCanvasElement, area: Area, layout: Layout)
     },
   };
 }
+
+const emptyPaths = (): CellPaths => ({ lines: new Path2D(), rows: [], dots: new Path2D(), squares: new Path2D(), size: 0 });
 
 export const lineWidth = (view: View): number => Math.min(2.6, 0.7 + view.k / 180);
 export const dotWidth = (view: View): number => Math.min(11, 1.6 + view.k / 34);

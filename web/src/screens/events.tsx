@@ -8,7 +8,7 @@ import { useAsked } from "../lib/asked";
 import { Sev } from "../lib/marks";
 import { when } from "../lib/say";
 import type { ScreenProps } from "../routes";
-import { asked, at, cards, frame, span } from "../store";
+import { asked, at, cards, frame, pageStale, span } from "../store";
 import { CardGroup } from "./events/card";
 import { groupsOf, passes, severities, type Severity } from "./events/groups";
 import { Timeline } from "./events/timeline";
@@ -20,7 +20,7 @@ export function EventsScreen(_: ScreenProps) {
   const [words, setWords] = useState("");
   // Asked here as well: an empty list means that all is well only when it is the server's answer.
   const { value: told, error } = useAsked((signal) => api.cards(asked.value, signal), [], 60_000);
-  const all = (at.value === null ? cards.value : (told ?? [])).map(asOf(at.value));
+  const all = (at.value === null ? cards.value : (told ?? [])).map(asOf(at.value ?? frame.value?.time ?? null));
   const kept = all.filter((card) => passes(card, shown, onlyOpen, words));
   const groups = groupsOf(kept);
   const grave = all.some((card) => !card.ended && (card.severity === "alarm" || card.severity === "action"));
@@ -33,7 +33,7 @@ export function EventsScreen(_: ScreenProps) {
     <div class="events-screen">
       <header class="screen-head">
         <h1>Events</h1>
-        {told && !grave && all.length > 0 && <p><Sev severity="compliant">All is well again</Sev></p>}
+        {told && !grave && !pageStale.value && all.length > 0 && <p><Sev severity="compliant">All is well</Sev></p>}
       </header>
       <section class="panel" aria-labelledby="day-title">
         <header>
@@ -63,7 +63,7 @@ export function EventsScreen(_: ScreenProps) {
   );
 }
 
-/** A card as it stood at a moment of replay: what ended later was still open. */
+/** A card as it stands at a moment: what ends later is still open. */
 function asOf(moment: number | null): (card: Card) => Card {
   return (card) => (moment !== null && card.ended !== null && Date.parse(card.ended) > moment ? { ...card, ended: null } : card);
 }

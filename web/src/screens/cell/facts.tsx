@@ -1,11 +1,10 @@
-import type { ComponentChildren } from "preact";
-
 import type { Area } from "../../api/nouns";
 import type { Frame } from "../../api/frame";
 import { tagsOf } from "../../commands/tags";
 import { ago, known, kw, kwh, percent, price, pu, when } from "../../lib/say";
 import { cellAge, cellStale, commands } from "../../store";
 import { WhyButton } from "../../why/why";
+import { Fact } from "../fact";
 import { ofLoading, ofVoltage, voltages, worse } from "./limits";
 import { levelWords, modeWords } from "./words";
 
@@ -23,12 +22,12 @@ export function Facts({ area, frame, cell }: { area: Area; frame: Frame; cell: n
   const age = cellAge(cell);
   return (
     <dl class="facts">
-      <Fact name="Level" look={lower ? "binds" : ""}>{known(level) ? levelWords[level] : "?"}</Fact>
-      <Fact name="Mode" look={known(mode) && mode !== 0 && mode !== 4 ? "binds" : ""}>{known(mode) ? modeWords[mode] : "?"}</Fact>
+      <Fact name="Level" look={lower ? "binds" : "normal"}>{known(level) ? levelWords[level] : "?"}</Fact>
+      <Fact name="Mode" look={known(mode) && mode !== 0 && mode !== 4 ? "binds" : "normal"}>{known(mode) ? modeWords[mode] : "?"}</Fact>
       {known(armed) && (
         <Fact name="Armed">{armed ? "yes: it may write setpoints" : "no: it only watches"}</Fact>
       )}
-      <Fact name="Safety tag" look={tag ? "binds" : ""}>{tag ? `${tag.why} (${tag.who}, ${when(tag.since, false)})` : "none"}</Fact>
+      <Fact name="Safety tag" look={tag ? "binds" : "normal"}>{tag ? `${tag.why} (${tag.who}, ${when(tag.since, false)})` : "none"}</Fact>
       <Voltage area={area} frame={frame} cell={cell} />
       {known(of("loading_max")) && (
         <Fact name="Highest loading" look={ofLoading(of("loading_max"), 1)}>{percent(of("loading_max"), 1)} of its limit</Fact>
@@ -41,7 +40,7 @@ export function Facts({ area, frame, cell }: { area: Area; frame: Frame; cell: n
         {known(of("price_eur_per_kwh")) ? price(of("price_eur_per_kwh")) : "none: nothing was agreed that has one"}{" "}
         {tie && known(of("price_eur_per_kwh")) && <WhyButton subject="price" element={tie.id} of={`the price of ${id}`} />}
       </Fact>
-      {frame.live && known(age) && <Fact name="Measured" look={cellStale(cell) ? "binds" : ""}>{ago(age)} ago</Fact>}
+      {frame.live && known(age) && <Fact name="Measured" look={cellStale(cell) ? "binds" : "normal"}>{ago(age)} ago</Fact>}
     </dl>
   );
 }
@@ -57,14 +56,5 @@ function Voltage({ area, frame, cell }: { area: Area; frame: Frame; cell: number
     <Fact name="Voltage" look={worse(ofVoltage(low, least, most), ofVoltage(high, least, most))}>
       {pu(low) === pu(high) ? "" : `${pu(low).split(" ")[0]} to `}{pu(high)} <span class="note">allowed {least} to {most}</span>
     </Fact>
-  );
-}
-
-function Fact({ name, look = "", children }: { name: string; look?: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd class={`value ${look ? `is-${look}` : ""}`}>{children}</dd>
-    </div>
   );
 }
