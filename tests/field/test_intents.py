@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commissioning_rig import WALL, a_cell
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "local"))
@@ -269,6 +269,7 @@ def test_arming_without_a_report_is_for_simulated_devices_only(rig: Rig) -> None
             carry_out(file, rig.journal, command, now=WALL, wall=WALL)
 
 
+@settings(max_examples=15, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["a", "b"]), st.floats(-9.0, 9.0)),
     st.none() | st.tuples(st.none() | st.floats(0.0, 1e6), st.none() | st.floats(0.0, 1e6)),

@@ -18,7 +18,6 @@ export const playing = signal(false);
 const kept = new Map<string, Frame>();
 const coming = new Set<string>();
 let newest = 0;
-let timer = 0;
 
 const step_ms = (): number => Math.max(1, (span.value?.step_s ?? 1) * 1000);
 const bytes = (): number => 32 + 4 * (area.value?.sections.reduce((sum, s) => sum + s.count, 0) ?? 0);
@@ -154,7 +153,5 @@ export function followReplay(): void {
     void strategy.value;
     if (time !== null && area.value) void show(time);
   });
-  timer = window.setInterval(tick, TICK_MS);
+  window.setInterval(tick, TICK_MS);
 }
-
-export const stopReplay = (): void => clearInterval(timer);

@@ -157,6 +157,13 @@ test("the headline says that all is well, who gives to whom and what it costs", 
   assert.equal(said.severity, null);
 });
 
+test("a connection beyond its firm limit is said as a trouble, by how much", () => {
+  const area = areaOf(1, 0);
+  const said = headline(area, frameOf({ cells: calm([130, 130]), area: { upstream_p_kw: [130] } }), () => false);
+  assert.equal(said.severity, "alarm");
+  assert.equal(said.well, "The connection carries 30 kW too much; 2 cells cooperate.");
+});
+
 test("what several cells have in common is said once, the worst first", () => {
   const area = areaOf(3, 0);
   const said = headline(area, frameOf({ cells: { ...calm([0, 0, 0, 0]), mode: [0, 7, 7, 2] } }), () => false);

@@ -218,8 +218,9 @@ class _Maker:
             bound.append(limit)
             price.append(cost)
             label.extend(names)
-            scale.append(one)
-            self.reads.append((0 * grid, sign * one, 0.0 * one, one))
+            each = np.ones(len(limit))
+            scale.append(each)
+            self.reads.append((np.zeros(len(limit), dtype=np.int64), sign * each, 0.0 * each, each))
 
         fee = site.tariff.mv_fee_eur_per_kwh
         if fee > 0:
@@ -272,15 +273,13 @@ class _Maker:
         site, horizon = self.site, self.what.horizon
         if site.connection is None:
             return
-        t_count, dt_h, grid = len(horizon), horizon.dt_h, np.arange(len(horizon))
-        one, zero = np.ones(t_count), np.zeros(t_count, dtype=np.int64)
-        firm = site.firm(t_count)
+        firm = site.firm(len(horizon))
         for sign, limit, what in ((1.0, firm.import_kw, "import limit"), (-1.0, firm.export_kw, "export limit")):
             at = np.flatnonzero(np.isfinite(limit))
             if len(at):
-                rows = self._affine(zero[at], grid[at], sign * one[at])
+                rows = self._affine(0 * at, at, np.full(len(at), sign))
                 keep = limit[at] * (1.0 - 0.2 * site.margin_loading)
-                hinge(rows, keep, LIMIT_EUR_PER_KWH * dt_h[at], [(what, name)] * len(at), sign)
+                hinge(rows, keep, LIMIT_EUR_PER_KWH * horizon.dt_h[at], [(what, name)] * len(at), sign)
 
     def _own_import(self) -> Outputs:
         """Boundary power less what passes on to child cells and to soft open points."""

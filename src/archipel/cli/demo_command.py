@@ -57,6 +57,7 @@ def demo_command(args: argparse.Namespace) -> int:
 
     source = DemoSource(args.scenario, seed=args.seed, speed=args.speed)
     try:
+        source.area()  # what cannot be shown is said before anything listens
         return _serve(args, source)
     finally:
         source.close()

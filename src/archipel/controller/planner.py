@@ -20,7 +20,7 @@ from archipel.controller.solo import SoloCell, SoloPlan
 from archipel.coordination.auto import DEFAULT
 from archipel.coordination.outcome import Method
 from archipel.devices.base import State
-from archipel.model import Connection, Diverged, Floats, Horizon
+from archipel.model import Diverged, FirmLimits, Floats, Horizon
 
 HELD_STEPS = 16
 """Quarter hours an agreement holds: four hours, so that three plans in a row may fail."""
@@ -143,7 +143,7 @@ class ExactPlanner:
     ) -> Generator[Any, Any, ExactPlan]:
         """The cell's side of a plan that holds from `start`, from the states its devices will have by then."""
         horizon = self.outlook.horizon(start)
-        site = _capped(self.site, devices.cap)
+        site = _capped(self.site, devices.cap, len(horizon))
         children = tuple(name for name in site.children if name in children)
         states = devices.states
         if now < start:
@@ -209,13 +209,13 @@ class ExactPlanner:
         return sum(held_kw.get(name, self.defaults_kw.get(name, 0.0)) for name in self.site.children)
 
 
-def _capped(site: Site, cap: Cap | None) -> Site:
+def _capped(site: Site, cap: Cap | None, intervals: int) -> Site:
     """The cell with an operator's cap on its boundary; limits it has anyway stay."""
     if cap is None:
         return site
-    own = site.connection or Connection()
-    imports, exports = min(own.import_kw_max, cap.import_kw_max), min(own.export_kw_max, cap.export_kw_max)
-    return replace(site, connection=Connection(imports, exports))
+    own = site.firm(intervals)
+    firm = FirmLimits(np.minimum(own.import_kw, cap.import_kw_max), np.minimum(own.export_kw, cap.export_kw_max))
+    return replace(site, connection=firm)
 
 
 def _orders(site: Site, chosen: Chosen, now: datetime, states: Mapping[str, State]) -> Orders:

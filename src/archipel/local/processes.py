@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Literal, final
 
 from archipel.local.errors import RehearsalError
@@ -30,6 +31,7 @@ GRACE_S = 10.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Those that this very process started and that have not ended, by pid."""
+_REAPING = Lock()
 State = Literal["running", "stopped", "dead"]
 
 
@@ -180,9 +182,10 @@ def _state(one: Started) -> State:
 
 def _reap(pid: int) -> None:
     """Take note of the end of a child of this very process, or it stays in the table of processes."""
-    child = _CHILDREN.get(pid)
-    if child is not None and child.poll() is not None:
-        del _CHILDREN[pid]
+    with _REAPING:  # of two threads that ask at once one would be told that it still runs
+        child = _CHILDREN.get(pid)
+        if child is not None and child.poll() is not None:
+            del _CHILDREN[pid]
 
 
 def _system(pid: int) -> tuple[str, str] | None:

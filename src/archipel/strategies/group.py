@@ -188,7 +188,7 @@ class RemoteGroup:
         """Whether its process is known to have died."""
         self.names = {c.site.id for c in controllers}
         context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=_serve, args=(there, controllers), daemon=True)
+        self._process = context.Process(target=_serve, args=(there, here, controllers), daemon=True)
         self._process.start()
         there.close()
 
@@ -249,7 +249,8 @@ class RemoteGroup:
         return used
 
 
-def _serve(pipe: Connection, controllers: list[CellController]) -> None:
+def _serve(pipe: Connection, other_end: Connection, controllers: list[CellController]) -> None:
+    other_end.close()  # else its host could die, and this would never hear of it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then closes us
     group = Group(controllers)
     begun = time.process_time()

@@ -4,8 +4,6 @@ import type { components } from "./types";
 type S = components["schemas"];
 
 export type Area = S["Area"];
-export type CellInfo = S["CellInfo"];
-export type TieInfo = S["TieInfo"];
 export type Section = S["Section"];
 export type Span = S["Span"];
 export type Agreements = S["Agreements"];

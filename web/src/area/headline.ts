@@ -53,9 +53,22 @@ function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): Tro
     else same.set(key, { severity: said.severity, cells: [cell.id], words: said.words });
   });
   const found = [...same.values()].map(({ severity, cells, words }): Trouble => ({ severity, words: phrase(cells, words) }));
+  const over = connectionOver(area, frame);
+  if (over) found.push(over);
   const unserved = frame.area.unserved_kw?.[0];
   if (known(unserved) && unserved > 0.05) found.push({ severity: "alarm", words: `${kw(unserved)} are not served` });
   return found.sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+}
+
+const OVER = 1.005; // both as the server's cards have them
+const FAR_OVER = 1.1;
+
+function connectionOver(area: Area, frame: Frame): Trouble | null {
+  const p = frame.area.upstream_p_kw?.[0];
+  const bound = known(p) && p < 0 ? area.export_kw_max : area.import_kw_max;
+  if (!known(p) || !bound || Math.abs(p) <= OVER * bound) return null;
+  const severity = Math.abs(p) > FAR_OVER * bound ? "alarm" : "action";
+  return { severity, words: `the connection carries ${kw(Math.abs(p) - bound)} too much` };
 }
 
 function phrase(cells: string[], words: string): string {
@@ -109,8 +122,9 @@ function costs(area: Area, frame: Frame): string {
 function limits(area: Area, frame: Frame): string {
   const found: string[] = [];
   const p = frame.area.upstream_p_kw?.[0];
-  if (known(p) && area.import_kw_max && p > 0.97 * area.import_kw_max) found.push("the connection is at its import limit");
-  if (known(p) && area.export_kw_max && -p > 0.97 * area.export_kw_max) found.push("the connection is at its export limit");
+  const binds = (flow_kw: number, bound: number | null): boolean => !!bound && flow_kw > 0.97 * bound && flow_kw <= OVER * bound;
+  if (known(p) && binds(p, area.import_kw_max)) found.push("the connection is at its import limit");
+  if (known(p) && binds(-p, area.export_kw_max)) found.push("the connection is at its export limit");
   area.ties.forEach((tie, i) => {
     const loading = frame.ties.loading?.[i];
     if (atLimit(loading)) found.push(`${tie.id} is ${percent(loading)} loaded`);

@@ -140,7 +140,9 @@ function inside(
   }
   ctx.font = inks.font11;
   ctx.fillStyle = worst && !look?.stale ? wordInk(worst, inks) : inks.text2;
-  ctx.fillText(short(ctx, lines[1] ?? "", room - 4), at.x, at.y + 17);
+  const how = lines[1] ?? "";
+  const fits = ctx.measureText(how).width <= room - 4;
+  ctx.fillText(short(ctx, fits ? how : how.replace(" loaded", ""), room - 4), at.x, at.y + 17);
 }
 
 /** Name and power, a triangle for the direction: up gives, down takes. */

@@ -78,7 +78,7 @@ export function ArchipelagoMap({ selected, select }: Props) {
         <button class="button" onClick={() => scene?.zoom(1 / 1.5)} aria-label="Further">−</button>
         <button class="button" onClick={() => scene?.showAll()}>All</button>
       </div>
-      {!one && <p class="map-legend">Grey gives, white takes; ring: stored; width of a tie: power. Not to scale.</p>}
+      {!one && <p class="map-legend">Filled gives, hollow takes; ring: stored; width of a tie: power. Not to scale.</p>}
       {one && (
         <div class="map-picked">
           <b>{one.id}</b>

@@ -1,7 +1,6 @@
 // What draws nodes and lines inside the islands: WebGL2 on a graphics card, Canvas 2D without one.
 import type { Area } from "../api/nouns";
 import type { Classes } from "./classes";
-import type { Layout } from "./layout";
 import type { View } from "./view";
 
 export interface Palette {
@@ -37,5 +36,3 @@ export function hasCard(): boolean {
   gl.getExtension("WEBGL_lose_context")?.loseContext();
   return !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
 }
-
-export type MakeNet = (canvas: HTMLCanvasElement, area: Area, layout: Layout) => NetDrawer;

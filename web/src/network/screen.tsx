@@ -33,7 +33,7 @@ export function NetworkScreen() {
         <Picture
           class="band" label={volts.sentence} draw={(ctx, room, inks) => drawBand(ctx, a, f, band, room, inks, pickedNode)}
           pick={(x, y, room) => {
-            const node = nodeUnder(a, f, band, room, x, y);
+            const node = nodeUnder(f, band, room, x, y);
             if (node >= 0) setParam("element", `nodes:${a.nodes.id[node]}`);
           }}
         />

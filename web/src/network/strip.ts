@@ -37,7 +37,7 @@ export function bandOf(area: Area): Band {
     seen[c] = rank + 1;
     return starts[c]! + (((rank + 0.5) / count[c]!) * width[c]!) / all;
   });
-  const least = Math.min(...area.nodes.v_pu_min.slice(0, 1), ...new Set(area.nodes.v_pu_min));
+  const least = Math.min(...new Set(area.nodes.v_pu_min));
   const most = Math.max(...new Set(area.nodes.v_pu_max));
   return { top: most + 0.015, bottom: least - 0.015, place, starts };
 }
@@ -48,7 +48,7 @@ export interface Room {
 }
 
 /** Node under a point of the band, -1 none. */
-export function nodeUnder(area: Area, frame: Frame, band: Band, room: Room, px: number, py: number): number {
+export function nodeUnder(frame: Frame, band: Band, room: Room, px: number, py: number): number {
   const w = room.width - LEFT;
   const h = room.height - BELOW;
   let best = -1;
@@ -59,7 +59,6 @@ export function nodeUnder(area: Area, frame: Frame, band: Band, room: Room, px: 
     const d = Math.hypot(LEFT + place * w - px, ((band.top - v) / (band.top - band.bottom)) * h - py);
     if (d < nearest) [best, nearest] = [i, d];
   });
-  void area;
   return best;
 }
 

@@ -20,11 +20,8 @@ from archipel.model import ArchipelError, Connection, GridError, IslandRules, Sc
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Truth
 from archipel.twin.course import Course
-from archipel.web.card_signals import CardFacts
-from archipel.web.cards import CardRules
 from archipel.web.columns import FrameBuilder
 from archipel.web.demo.orders import Orders
-from archipel.web.demo.plans import agreements_of, record_of
 from archipel.web.demo.stage import Cast, cast_of, shaded
 from archipel.web.demo.story import MINUTES, Story
 from archipel.web.demo.tick import ALONE, COOPERATING, Tick
@@ -36,6 +33,7 @@ if TYPE_CHECKING:  # they take half a second to load, and the first picture need
     from archipel.strategies.area_in_parts import AreaInParts
     from archipel.strategies.distributed import Distributed
     from archipel.strategies.leaving import Left
+    from archipel.web.cards import CardRules
     from archipel.web.demo.outage import Island
 
 BEGINS_H = 11
@@ -84,10 +82,7 @@ class Engine:
         self._parts: AreaInParts | None = None
         self._back: datetime | None = None
         self._said: list[Card] = []
-        self._card_rules = {
-            COOPERATING: CardRules(self.scenario, COOPERATING),
-            ALONE: CardRules(self.scenario, ALONE, normal_level=4),
-        }
+        self._card_rules: dict[str, CardRules] = {}
         self.plan = 0
         """Number of the last plan."""
         self._entry: dict[str, Any] | None = None
@@ -155,6 +150,8 @@ class Engine:
         frames = {COOPERATING: world.step(cells.dead), ALONE: self.alone.step()}
         agreements = {}
         if decides:
+            from archipel.web.demo.plans import agreements_of
+
             for entry in world.course.decision.agreements:
                 self.plan, self._entry = self.plan + 1, entry
             told = agreements_of(self.scenario, cells, world.course.decision, self._entry, self.plan, at)
@@ -185,6 +182,15 @@ class Engine:
 
     def _cards(self, at: datetime, frames: dict[str, NDArray[np.float32]]) -> dict[str, tuple[Card, ...]]:
         """What the rules for cards make of this minute, and what the story says."""
+        from archipel.web.card_signals import CardFacts
+        from archipel.web.cards import CardRules
+        from archipel.web.demo.plans import record_of
+
+        if not self._card_rules:
+            levels = {COOPERATING: 0, ALONE: 4}
+            self._card_rules = {
+                name: CardRules(self.scenario, name, normal_level=level) for name, level in levels.items()
+            }
         plan = None if self._entry is None else record_of(self._entry)
         facts = {COOPERATING: CardFacts(plan=plan, why=self._why_dark()), ALONE: CardFacts()}
         changed = {name: tuple(self._card_rules[name].see(at, frames[name], facts[name])) for name in frames}
@@ -259,8 +265,8 @@ class Engine:
             states = world.course.states
             before = Before(states, world.last)
             left = leave(
-                self._parts, world.now, away / timedelta(hours=1), rules=self._island_rules(), since=before, seed=self.seed,
-                closing_in_dynamics=False,
+                self._parts, world.now, away / timedelta(hours=1), rules=self._island_rules(), since=before,
+                seed=self.seed, closing_in_dynamics=False,
             )  # fmt: skip
             row = {cell.id: i for i, cell in enumerate(self.scenario.archipelago.cell)}
             islands = tuple(

@@ -13,10 +13,9 @@ from typing import Any, final
 
 from archipel.web.nouns import Command
 
-LEAD_S = 4.0
-"""Wall seconds the engine is ahead while the story plays: the loss of the main grid takes it two to three."""
-LATER_LEAD_S = 2.0
-"""Afterwards, when people want to see at once what they have ordered."""
+LEAD_S, LONG_LEAD_S = 2.5, 8.0
+"""Wall seconds the engine is ahead: little, so that people see soon what they have ordered; much in the quarter of a
+minute before the main grid is lost, which takes it two seconds, and more on a busy machine."""
 PATIENCE_S = 1.0
 """Wall seconds the engine may take to end by itself."""
 PREPARES_AT = 20
@@ -40,7 +39,7 @@ def _run(pipe: Connection, name: str, seed: int, factor: float) -> None:
     from archipel.formats.scenario import load_scenario
     from archipel.web.demo.engine import Engine
     from archipel.web.demo.shown import area_shown
-    from archipel.web.demo.story import MINUTES
+    from archipel.web.demo.story import LIMIT, LOSE
 
     engine = Engine(load_scenario(name), seed=seed, factor=factor)
     shown, prepared = -1, False
@@ -49,8 +48,8 @@ def _run(pipe: Connection, name: str, seed: int, factor: float) -> None:
         pipe.send(("area", area_shown(engine)))
         pipe.send(("tick", engine.first_look()))
         while True:
-            lead = per_s * (LEAD_S if engine.minute < MINUTES else LATER_LEAD_S)
-            full = engine.minute - shown > lead
+            lead = LONG_LEAD_S if LIMIT < engine.minute <= LOSE else LEAD_S
+            full = engine.minute - shown > per_s * lead
             if full and not prepared and engine.minute > PREPARES_AT:
                 engine.prepare()
                 prepared = True

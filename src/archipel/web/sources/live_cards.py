@@ -66,6 +66,9 @@ class LiveCards:
         now_s = time.monotonic()
         silent = [name for name, one in known.items() if one.silent(now_s) and not one.starts(now_s)]
         why = {name: _why(one) for name, one in known.items() if one.level(now_s) > 0}
+        if plan is not None:
+            # who took no part in a plan some time ago may answer again; what cells say now counts
+            plan = msgspec.structs.replace(plan, silent=[])
         facts = CardFacts(plan=plan, silent=silent, why={name: text for name, text in why.items() if text})
         values = frame.values.copy()
         level = self._rules.signals.builder.column(values, "cells", "level")

@@ -9,6 +9,7 @@ through `archipel.field.operator`. Disarming and the return to the default are n
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -38,6 +39,7 @@ MOST = 200
 LONGEST = timedelta(hours=24)
 ANSWER_S = 5.0
 """How long a cell may take to answer."""
+ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 NEVER_REFUSED: frozenset[Act] = frozenset({"disarm", "default"})
 
 
@@ -149,6 +151,8 @@ class LiveDesk:
             )
         if command.act in NEVER_REFUSED:
             return
+        if not ID.fullmatch(command.id):  # it becomes a file's name
+            raise CommandRefused(f"id: found {command.id[:80]!r}; expected 8 to 64 letters, digits, - or _")
         if command.act in {"limit", "hold"}:
             now = self._world.now()
             if command.until is None:
