@@ -27,10 +27,10 @@ export function Ties({ ties }: { ties: TieAgreement[] }) {
       <table class="ties">
         <thead>
           <tr>
-            <th scope="col">Into</th><th scope="col">from</th><th scope="col">Tie</th>
+            <th scope="col">Into</th><th scope="col" class="roomy">from</th><th scope="col" class="roomy">Tie</th>
             <th scope="col" class="n">Agreed</th><th scope="col" class="n">Metered</th><th scope="col" class="n">Difference</th>
             <th scope="col" class="n">Price <span class="note">ct/kWh</span></th><th scope="col" class="price-column">is made of</th>
-            <th scope="col">Holds</th><th scope="col">Plan</th><th scope="col"><span class="quiet">Commands</span></th>
+            <th scope="col">Holds</th><th scope="col" class="roomy">Plan</th><th scope="col"><span class="quiet">Commands</span></th>
           </tr>
         </thead>
         <tbody>
@@ -62,8 +62,8 @@ function One({ tie, depth, scale, common }: OneProps) {
   return (
     <tr>
       <th scope="row"><span style={{ paddingLeft: `${depth * 16}px` }}><Link to={toCell(tie.lower)}>{tie.lower}</Link></span></th>
-      <td><Link to={toCell(tie.upper)}>{tie.upper}</Link></td>
-      <td>{tie.tie}{!closed && <span class="note"> open</span>}{tagged && <span class="is-binds"> tagged</span>}</td>
+      <td class="roomy"><Link to={toCell(tie.upper)}>{tie.upper}</Link></td>
+      <td class="roomy">{tie.tie}{!closed && <span class="note"> open</span>}{tagged && <span class="is-binds"> tagged</span>}</td>
       <td class="n value">{known(tie.agreed_kw) ? kw(tie.agreed_kw) : <span class="note">default {kw(tie.default_kw)}</span>}</td>
       <td class="n value">{kw(tie.p_kw)}</td>
       <td class="n value">{apart === null ? "–" : <span class={far ? "is-binds" : ""}>{kw(apart)}</span>}</td>
@@ -73,8 +73,8 @@ function One({ tie, depth, scale, common }: OneProps) {
         ) : "–"}
       </td>
       <td class="price-column"><PriceBar tie={tie} scale={scale} /></td>
-      <td>{tie.since ? `${clock(tie.since, false)} to ${clock(tie.until, false)}` : <span class="note">{tie.why === common ? "–" : tie.why || "–"}</span>}</td>
-      <td>{tie.plan || "–"}</td>
+      <td class={tie.since ? "held" : ""}>{tie.since ? `${clock(tie.since, false)} to ${clock(tie.until, false)}` : <span class="note">{tie.why === common ? "–" : tie.why || "–"}</span>}</td>
+      <td class="roomy">{tie.plan || "–"}</td>
       <td class="row-acts"><ActButtons kind="tie" element={tie.tie} without={[closed ? "close" : "open", tagged ? "tag" : "untag"]} small /></td>
     </tr>
   );
