@@ -270,8 +270,6 @@ def test_a_frozen_cell_grows_old_and_is_one_card(source: LiveSource, standing: S
     finally:
         standing.processes.signal("lv", signal.SIGCONT)
     wait("it is young again", lambda: of(source, "cells", "age_s", "lv") < 3.0)
-    ended = wait("its card to end", lambda: (one := card(source, "silent lv")) and one.ended and one)
-    assert ended.severity == "compliant"
 
 
 def test_a_killed_cell_is_seen_and_started_again(source: LiveSource) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -120,3 +121,18 @@ def test_a_server_that_goes_ends_watching_with_an_error(tmp_path: Path) -> None:
 def test_times_without_a_zone_are_utc(area: Client) -> None:
     at = datetime(2016, 6, 9, 12, 0, 5)  # noqa: DTZ001
     assert area.frame(at).time == at.replace(tzinfo=UTC)
+
+
+def test_what_the_reference_page_says_to_type_does_what_it_says(
+    at: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/api.md").read_text("utf-8")
+    first, second = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    connect = archipel.web.connect
+    monkeypatch.setattr(archipel.web, "connect", lambda url: connect(at.url, at.tokens["operate"]))
+    names: dict[str, object] = {}
+    exec(first, names)
+    at.source.ended = True
+    exec(second.replace("tie/3", "MV-LV1"), names)
+    assert [command.act for command, _ in at.source.reached] == ["limit", "open"]
+    assert "5 kW would flow over it" in capsys.readouterr().out

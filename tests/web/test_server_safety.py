@@ -102,6 +102,23 @@ def test_taking_a_line_out_of_the_tokens_file_signs_out_whoever_used_it(closed: 
     assert closed.ask("me", "view").status == 200
 
 
+def test_two_servers_on_one_machine_do_not_sign_each_other_out(closed: Stand) -> None:
+    name = closed.sign_in(closed.tokens["view"]).headers["set-cookie"].partition("=")[0]
+    assert name == f"archipel_{closed.netloc.partition(':')[2]}"
+
+
+def test_a_tokens_file_that_was_lost_lets_nobody_in_and_tells_nobody_why(
+    closed: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = {"Cookie": closed.sign_in(closed.tokens["view"]).headers["set-cookie"].partition(";")[0]}
+    assert closed.settings.tokens is not None
+    closed.settings.tokens.path.unlink()
+    for answer in (closed.ask("me", headers=session), closed.ask("me", "view"), closed.sign_in(closed.tokens["view"])):
+        assert answer.status == 401
+        assert "tokens" not in answer.error.replace("with a token", "")
+    assert "No such file" in caplog.text
+
+
 def test_the_token_of_a_link_signs_in_once_and_within_five_minutes(tmp_path: Path) -> None:
     passed = [0.0]
     tokens = OneTimeTokens(lambda: passed[0])
@@ -294,6 +311,7 @@ def test_a_body_is_bounded(at: Stand) -> None:
         answer = at.ask("commands", "operate", method="POST", body=body)
         assert answer.status == 413
         assert answer.error
+        assert at.audit()[-1]["became"] == "refused"
     chunks = (b"x" * 1000 for _ in range(30))
     connection = http.client.HTTPConnection(at.netloc, timeout=20)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {at.tokens['operate']}"}
@@ -304,11 +322,13 @@ def test_a_body_is_bounded(at: Stand) -> None:
 
 def test_sign_ins_are_in_the_audit_with_address_and_role_and_never_with_the_token(at: Stand) -> None:
     at.sign_in("wrong-token-of-somebody")
-    at.sign_in(at.tokens["administer"])
+    cookie = at.sign_in(at.tokens["administer"]).headers["set-cookie"].partition(";")[0]
+    at.ask("session", method="DELETE", headers={"Cookie": cookie})
     entries = at.audit()
     assert [(one["who"], one["role"], one["became"], one["address"]) for one in entries] == [
         ("unknown", "view", "refused", "127.0.0.1"),
         ("administer", "administer", "signed in", "127.0.0.1"),
+        ("administer", "administer", "signed out", "127.0.0.1"),
     ]
     text = str(entries)
     assert "wrong-token-of-somebody" not in text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -54,6 +53,13 @@ def block(stream: HTTPResponse) -> dict[str, str]:
         name, _, value = line.partition(":")
         found[name] = value.strip()
     return found
+
+
+def until_known(at: Stand, number: int) -> None:
+    """Wait until the server has seen the happening with this number."""
+    with follow(at) as stream:
+        while block(stream).get("id") != str(number):
+            pass
 
 
 # ---------------------------------------------------------------- telemetry
@@ -191,6 +197,7 @@ def test_what_happens_is_told_as_it_happens_with_its_kind_and_number(at: Stand) 
 def test_whoever_comes_back_gets_what_was_missed_and_nothing_twice(at: Stand) -> None:
     for card in at.source.cards("", None) * 5:
         at.source.say("card", card)
+    until_known(at, 5)
     with follow(at, "2") as stream:
         block(stream)
         assert [block(stream)["id"] for _ in range(3)] == ["3", "4", "5"]
@@ -203,8 +210,7 @@ def test_whoever_comes_first_is_told_how_it_stands_and_where_to_go_on(at: Stand)
     at.source.say("story", scene)
     at.source.say("story", msgspec.structs.replace(scene, number=2))
     at.source.say("card", at.source.cards("", None)[0])
-    eventually(lambda: at.ask("span").status == 200)
-    time.sleep(0.1)  # the server looks every 0.02 s; later than that it would be told as news, which is as good
+    until_known(at, 3)
     with follow(at) as stream:
         block(stream)
         story = block(stream)
@@ -214,6 +220,7 @@ def test_whoever_comes_first_is_told_how_it_stands_and_where_to_go_on(at: Stand)
 
 def test_a_number_from_before_the_server_began_again_is_as_if_there_was_none(at: Stand) -> None:
     at.source.say("story", nouns.Scene(number=1, of=4, title="Evening", text="", begins_s=0.0))
+    until_known(at, 1)
     with follow(at, "900") as stream:
         block(stream)
         assert block(stream)["event"] == "story"

@@ -20,9 +20,8 @@ from archipel.web.server.desk import Desk
 from archipel.web.server.guard import Guard
 from archipel.web.server.hub import Hub
 from archipel.web.server.pages import Pages
-from archipel.web.server.paths import PATHS, PREFIX, Nothing
+from archipel.web.server.paths import PATHS, PREFIX
 from archipel.web.server.people import People
-from archipel.web.server.reading import read_body, read_query
 from archipel.web.server.refusals import AGAINST, MISSING, Json, Refusal, refused
 from archipel.web.server.settings import Settings
 from archipel.web.server.signing import Signing
@@ -40,15 +39,11 @@ def build_app(source: Source, settings: Settings) -> Starlette:
     streams, asking, signing = Streams(hub, people, settings), Asking(source, people, settings), Signing(people, audit)
 
     async def command(request: Request) -> Response:
-        person = people.who(request)
-        read_query(request.query_params, Nothing)
-        state, is_new = await desk.give(person, await read_body(request))
+        state, is_new = await desk.give(people.who(request), request)
         return Json(state, 202 if is_new else 200)
 
     async def selection(request: Request) -> Response:
-        person = people.who(request)
-        read_query(request.query_params, Nothing)
-        return Json(await desk.select(person, await read_body(request)))
+        return Json(await desk.select(people.who(request), request))
 
     own: dict[str, Answer] = {
         "command": command,

@@ -12,11 +12,14 @@ from typing import final
 
 from anyio import CapacityLimiter, to_thread
 from msgspec.structs import replace
+from starlette.requests import Request
 
 from archipel.model import ArchipelError
 from archipel.web.nouns import Command, CommandState, Selection
 from archipel.web.server.audit import Audit, AuditUnwritable, Became
+from archipel.web.server.paths import Nothing
 from archipel.web.server.people import Person
+from archipel.web.server.reading import read_body, read_query
 from archipel.web.server.refusals import AGAINST, BAD, Refusal
 from archipel.web.server.rules import ALWAYS, SWITCHING, check_reach, check_role, check_words, read_command
 from archipel.web.server.settings import Settings
@@ -61,22 +64,23 @@ class Desk:
         self._selected: OrderedDict[str, _Selected] = OrderedDict()
         self._threads, self._always = CapacityLimiter(16), CapacityLimiter(16)
 
-    async def give(self, person: Person, body: bytes) -> tuple[CommandState, bool]:
+    async def give(self, person: Person, request: Request) -> tuple[CommandState, bool]:
         """What became of a command, and whether it is new. Raises `Refusal`, `CommandRefused`, `NotShown`."""
-        command = self._read(person, body)
+        command = await self._read(person, request)
         threads = self._always if command.act in ALWAYS else self._threads
         return await to_thread.run_sync(self._give, person, command, limiter=threads)
 
-    async def select(self, person: Person, body: bytes) -> Selection:
+    async def select(self, person: Person, request: Request) -> Selection:
         """What a switching would do. Raises like `give`."""
-        command = self._read(person, body)
+        command = await self._read(person, request)
         return await to_thread.run_sync(self._select, person, command, limiter=self._threads)
 
-    def _read(self, person: Person, body: bytes) -> Command:
+    async def _read(self, person: Person, request: Request) -> Command:
         try:
-            return read_command(body, f"server-{secrets.token_hex(12)}")
+            read_query(request.query_params, Nothing)
+            return read_command(await read_body(request), f"server-{secrets.token_hex(12)}")
         except Refusal as refusal:
-            self._refused(person, refusal.text, None)
+            await to_thread.run_sync(self._refused, person, refusal.text, None, limiter=self._threads)
             raise
 
     def _give(self, person: Person, command: Command) -> tuple[CommandState, bool]:

@@ -44,7 +44,7 @@ def description() -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "archipel"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "archipel_PORT"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
         },

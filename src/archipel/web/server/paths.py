@@ -20,7 +20,7 @@ Tables = Annotated[
 ]
 Columns = Annotated[str, Meta(max_length=1000, pattern="^[a-z0-9_]+(,[a-z0-9_]+)*$", description="joined by commas")]
 StrategyName = Annotated[str, Meta(max_length=200, description="one of `Area.strategies`; empty for the first")]
-StepSeconds = Annotated[float, Meta(gt=0.0, le=86_400.0, description="between two frames; without it `Span.step_s`")]
+StepSeconds = Annotated[float, Meta(ge=0.001, le=86_400.0, description="between two frames; without it `Span.step_s`")]
 
 
 class Nothing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

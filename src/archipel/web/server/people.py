@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
 import secrets
 import threading
 from collections import OrderedDict, deque
@@ -16,9 +17,8 @@ from starlette.requests import HTTPConnection
 from archipel.web.nouns import Me, Role
 from archipel.web.server.refusals import NOBODY, TOO_MANY, Refusal
 from archipel.web.server.settings import Settings
-from archipel.web.server.tokens import ROLES, Entry
+from archipel.web.server.tokens import ROLES, Entry, TokensUnusable
 
-COOKIE = "archipel"
 SESSION_S = 12 * 3600.0
 SESSIONS = 1_000
 """More than that and the oldest is signed out."""
@@ -28,6 +28,7 @@ ADDRESSES = 10_000
 """Whose failures are remembered; more and the oldest are forgotten."""
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """Headers that only a proxy sends: then the peer's address says nothing."""
+logger = logging.getLogger("archipel.web")
 
 
 @final
@@ -65,6 +66,12 @@ def address_of(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client is not None else ""
 
 
+def cookie_of(connection: HTTPConnection) -> str:
+    """Name of the session's cookie: it holds the port, as two servers on one machine would sign each other out."""
+    _, _, port = connection.headers.get("host", "").rpartition(":")
+    return f"archipel_{port}" if port.isascii() and port.isdigit() else "archipel"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address can only be this machine."""
     name = host.strip("[]")
@@ -95,7 +102,7 @@ class People:
             if scheme.lower() != "bearer":
                 raise Refusal(NOBODY, f"Authorization: found {scheme[:20]!r}; expected 'Bearer' and a token")
             return self._bearer(token.strip(), address)
-        session = self._session(connection.cookies.get(COOKIE, ""))
+        session = self._session(connection.cookies.get(cookie_of(connection), ""))
         if session is not None:
             return Person(session.name, session.role, address, signed_in=True)
         if self._sees_without(connection, address):
@@ -106,9 +113,7 @@ class People:
         """The person and the id of a new session. Raises `Refusal` (401, 429)."""
         self._may_try(address)
         link = self._settings.one_time.redeem(token)
-        entry = None
-        if link is None and self._settings.tokens is not None:
-            entry = self._settings.tokens.find(token)
+        entry = self._entry(token) if link is None else None
         if entry is not None:
             link = (entry.name, entry.role)
         if link is None:
@@ -122,10 +127,11 @@ class People:
                 self._sessions.popitem(last=False)
         return Person(name, role, address, signed_in=True), key
 
-    def sign_out(self, connection: HTTPConnection) -> None:
-        """End the session of the cookie, if there is one."""
+    def sign_out(self, connection: HTTPConnection) -> Person | None:
+        """End the session of the cookie; whose it was."""
         with self._lock:
-            self._sessions.pop(_digest(connection.cookies.get(COOKIE, "")), None)
+            session = self._sessions.pop(_digest(connection.cookies.get(cookie_of(connection), "")), None)
+        return Person(session.name, session.role, address_of(connection), signed_in=True) if session else None
 
     def _session(self, key: str) -> _Session | None:
         if not key:
@@ -134,17 +140,32 @@ class People:
             session = self._sessions.get(_digest(key))
         if session is None:
             return None
-        tokens = self._settings.tokens
-        gone = session.entry is not None and (tokens is None or not tokens.holds(session.entry))
+        gone = session.entry is not None and not self._holds(session.entry)
         if gone or self._clock() > session.until:
             with self._lock:
                 self._sessions.pop(_digest(key), None)
             return None
         return session
 
+    def _entry(self, token: str) -> Entry | None:
+        """Whose token it is. A file that cannot be used lets nobody in; why is for who runs the server."""
+        try:
+            return self._settings.tokens.find(token) if self._settings.tokens is not None else None
+        except TokensUnusable as error:
+            logger.error("%s", error)
+            return None
+
+    def _holds(self, entry: Entry) -> bool:
+        """Whether a session's token is still one."""
+        try:
+            return self._settings.tokens is not None and self._settings.tokens.holds(entry)
+        except TokensUnusable as error:
+            logger.error("%s", error)
+            return False
+
     def _bearer(self, token: str, address: str) -> Person:
         """A right token passes whatever was tried before from there: who must act is never locked out by others."""
-        entry = self._settings.tokens.find(token) if self._settings.tokens is not None else None
+        entry = self._entry(token)
         if entry is not None:
             return Person(entry.name, entry.role, address, signed_in=True, by_bearer=True)
         self._may_try(address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import final
 
 from anyio import to_thread
@@ -10,9 +11,11 @@ from starlette.responses import Response
 
 from archipel.web.server.audit import Audit, AuditUnwritable
 from archipel.web.server.paths import Nothing, SignIn
-from archipel.web.server.people import COOKIE, SESSION_S, People, Person, address_of
+from archipel.web.server.people import SESSION_S, People, Person, address_of, cookie_of
 from archipel.web.server.reading import read_body, read_json, read_query
 from archipel.web.server.refusals import AGAINST, NOBODY, Json, Refusal
+
+logger = logging.getLogger("archipel.web")
 
 
 @final
@@ -29,15 +32,19 @@ class Signing:
         person, key = await to_thread.run_sync(self._sign_in, asked.token, address_of(request))
         answer = Json(person.me())
         is_tls = request.headers.get("origin", "").startswith("https:")
-        answer.set_cookie(COOKIE, key, int(SESSION_S), path="/", secure=is_tls, httponly=True, samesite="strict")
+        answer.set_cookie(
+            cookie_of(request), key, int(SESSION_S), path="/", secure=is_tls, httponly=True, samesite="strict"
+        )
         return answer
 
     async def sign_out(self, request: Request) -> Response:
         """Forget the session."""
         read_query(request.query_params, Nothing)
-        self._people.sign_out(request)
+        person = await to_thread.run_sync(self._people.sign_out, request)
+        if person is not None:
+            await to_thread.run_sync(self._left, person)
         answer = Response(status_code=204)
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        answer.delete_cookie(cookie_of(request), path="/", httponly=True, samesite="strict")
         return answer
 
     def _sign_in(self, token: str, address: str) -> tuple[Person, str]:
@@ -49,6 +56,13 @@ class Signing:
             raise
         self._write(person, "")
         return person, key
+
+    def _left(self, person: Person) -> None:
+        """Signing out is never refused."""
+        try:
+            self._audit.write(person, "signed out")
+        except AuditUnwritable:
+            logger.exception("that %s signed out is not in the audit", person.name)
 
     def _write(self, person: Person, refused: str) -> None:
         try:
