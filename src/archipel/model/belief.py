@@ -41,9 +41,9 @@ class View:
     """`agreed`, `stale` (the plan failed, what was agreed before holds) or `silent`."""
     why: str
     """Empty where something is agreed."""
-    p_kw: Floats
+    p_kw: NDArray[np.float32]
     """Into the lower cell, (T,); NaN where nothing is known."""
-    price_eur_per_kwh: Floats
+    price_eur_per_kwh: NDArray[np.float32]
     """(T,)."""
 
 

@@ -24,7 +24,7 @@ def recorded(
     """From what each cell told after a plan; `price_of` is the price at a cell's boundary, (T,), where one is known."""
     row = {site.id: i for i, site in enumerate(parts.sites)}
     tie = [parts.scenario.archipelago.tie[t].id if t >= 0 else "" for t in parts.tie_of]
-    unknown = np.full(len(horizon), np.nan)
+    unknown = np.full(len(horizon), np.nan, np.float32)
     cells, values, views = [], [], []
     for site in parts.sites:
         if (one := told.get(site.id)) is None:
@@ -42,8 +42,9 @@ def recorded(
                     tie=tie[row[lower]],
                     state=seen.state,
                     why=seen.why,
-                    p_kw=seen.p_kw,
-                    price_eur_per_kwh=unknown if price is None else price,
+                    # copies: a year of plans must not keep alive what these were cut from
+                    p_kw=np.array(seen.p_kw, np.float32),
+                    price_eur_per_kwh=unknown if price is None else np.array(price, np.float32),
                 )
             )
     return Believed(horizon.start, horizon.dt_h, tuple(cells), _stacked(values, len(horizon)), tuple(views))

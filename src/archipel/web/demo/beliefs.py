@@ -75,5 +75,5 @@ def belief_of(cell: str, time: datetime, made: Believed | None, level: int, room
     )
 
 
-def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+def _numbers(values: NDArray[np.float64] | NDArray[np.float32]) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
