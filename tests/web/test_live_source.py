@@ -148,7 +148,10 @@ def test_two_readers_see_whole_frames_of_growing_time_while_the_world_writes(sou
 
 
 def test_who_agreed_what_and_what_a_cell_believed_comes_from_the_journals(source: LiveSource) -> None:
-    wait("every tie agreed", lambda: np.isfinite(column(source, "ties", "agreed_kw")).all())
+    def everyone_cooperates() -> bool:
+        return all(source.belief("", cell, None).level == "cooperating" for cell in CELLS)
+
+    wait("every tie agreed", lambda: np.isfinite(column(source, "ties", "agreed_kw")).all() and everyone_cooperates())
     found = source.agreements("", None)
     assert found.plan is not None
     assert found.plan.accepted

@@ -148,6 +148,7 @@ class SwitchPost:
         return {
             "mode": "unknown" if at is None else str(at.mode),
             "switch": "unknown" if reading is None or reading.state is None else reading.state.value,
+            "cannot_form": [*self._cannot_form, *self._no_former()],
             "why_not": [] if at is None else list(at.why_not),
             "refused": self.refusal or self.unit.trouble,
             "shed": shed,

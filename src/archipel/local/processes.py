@@ -200,7 +200,9 @@ def _system(pid: int) -> tuple[str, str] | None:
         except (FileNotFoundError, ProcessLookupError):
             return None
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        return f"{boot}/{rest[19]}", rest[0]
+        # a main thread may have ended while others still do, and hold the journal until they have
+        ending = rest[0] == "Z" and int(rest[17]) > 1
+        return f"{boot}/{rest[19]}", "R" if ending else rest[0]
     told = subprocess.run(["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, began = told.stdout.strip().partition(" ")
     return (began.strip(), state[:1]) if began else None

@@ -79,6 +79,8 @@ class LiveSource:
         self._latest: Frame | None = None
         self._prices: dict[str, float] = {}
         self._looked_s, self._live = -1e9, True
+        self._failed: datetime | None = None
+        """Since when frames are not kept."""
         world.wait_for_physics(FIRST_S)
         self._take()
         switched = any(file.switch is not None for file in world.files.values())
@@ -162,7 +164,7 @@ class LiveSource:
     def cards(self, strategy: str, time: datetime | None) -> list[Card]:
         """Cards open at a time or begun in the 24 h before, newest first."""
         self._strategy(strategy)
-        return self._cards.cards(self._at(time), self._desk.cards())
+        return self._all_cards(self._at(time))
 
     def score(self) -> Score | None:
         """None: one life only."""
@@ -226,11 +228,24 @@ class LiveSource:
             return
         self._prices = self._agreements.prices(newest.time)
         self._cards.see(newest, self.world.knowledge.all(), self._agreements.plan(newest.time))
-        for card in self._cards.news(self._cards.cards(newest.time, self._desk.cards())):
+        for card in self._cards.news(self._all_cards(newest.time)):
             self._told.card(card)
         if (live := self.world.runs()) is not self._live:
             self._live = live
             self._told.span(self.span())
+
+    def _all_cards(self, at: datetime) -> list[Card]:
+        """What frames, journals and commands tell, and what is the matter with showing it."""
+        own = []
+        if trouble := self._past.trouble:
+            self._failed = self._failed or at
+            own = [
+                Card(
+                    id="recording", severity="action", title="The past is not kept any more", text=trouble,
+                    cause="recording", begun=self._failed, ended=None,
+                )
+            ]  # fmt: skip
+        return self._cards.cards(at, [*self._desk.cards(), *own])
 
     def _at(self, time: datetime | None) -> datetime:
         if time is not None:

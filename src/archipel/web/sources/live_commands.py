@@ -243,7 +243,12 @@ class LiveDesk:
             with self._lock:
                 waiting = dict(self._open)
             for name, one in waiting.items():
-                self._look(name, one)
+                try:
+                    self._look(name, one)
+                except ArchipelError as error:
+                    self._turn(name, "failed", f"what became of it cannot be seen: {error}")
+                    with self._lock:
+                        self._open.pop(name, None)
             self._end.wait(LOOK_S)
 
     def _look(self, name: str, one: _Open) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from archipel.model import Floats, Scenario
 from archipel.web.columns import FrameBuilder
 from archipel.web.nouns import Series
-from archipel.web.recording import Recorder, Recording
+from archipel.web.recording import Recorder, Recording, RecordingUnusable
 from archipel.web.source import Frame, NotShown
 
 FOLDER = "recording"
@@ -40,6 +40,8 @@ class LivePast:
         at.mkdir(exist_ok=True)
         self._guard = os.open(at / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         self._recorder: Recorder | None = None
+        self.trouble = ""
+        """Why frames are not kept; empty while they are."""
         try:
             fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._recorder = Recorder(at, builder.sections, every_s=every_s, keep_h=KEEP_H)
@@ -59,10 +61,14 @@ class LivePast:
         self._boundary = {c.id: above.get(c.id, int(grid.source.node)) for c in scenario.archipelago.cell}
 
     def take(self, frame: Frame) -> None:
-        """Keep a frame."""
+        """Keep a frame. A disk that takes none any more ends the keeping, never the showing: `trouble` says so."""
         with self._lock:
-            if self._recorder is not None:
+            if self._recorder is None:
+                return
+            try:
                 self._recorder.write(frame)
+            except (OSError, RecordingUnusable) as error:
+                self.trouble, self._recorder = f"Frames are kept no more: {error}", None
 
     def span(self) -> tuple[datetime, datetime] | None:
         """First and last time that is kept."""

@@ -45,15 +45,16 @@ def predicted(world: LiveWorld, command: Command) -> Selection:
     if known.silent(time.monotonic()):
         why_not.append(f"{command.element} does not answer")
     if command.act == "island":
+        why_not += [str(text) for text in at.get("cannot_form", [])]
         effects += _stored(world, command.element)
     if at.get("refused"):
         why_not.append(str(at["refused"]))
-    effects += [Reason(rule="limit", text=text, element=command.element) for text in why_not]
+    effects += [Reason(rule="limit", text=text, element=command.element) for text in dict.fromkeys(why_not)]
     return Selection(
         id=f"sel-{uuid.uuid4().hex[:16]}",
         command=command,
         allowed=not why_not,
-        text="; ".join(why_not) or f"{command.element} can {command.act} now.",
+        text="; ".join(dict.fromkeys(why_not)) or f"{command.element} can {command.act} now.",
         effects=effects,
         valid_until=wall_now() + VALID,
     )

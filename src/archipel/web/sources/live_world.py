@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,6 +23,7 @@ from archipel.local.telemetry import Seen, TelemetryReader
 from archipel.model import Floats, Scenario
 from archipel.web.sources.live_knowledge import Knowledge
 
+log = logging.getLogger("archipel.web")
 LOOK_S = 0.1
 """Between two looks at the physics."""
 
@@ -49,6 +51,8 @@ class LiveWorld:
         self.knowledge = Knowledge(self.layout, cells)
         self._reader = TelemetryReader(self.layout.telemetry)
         self._seen: Seen | None = None
+        self.trouble = ""
+        """Why the physics cannot be seen; empty while it can."""
         self._lock, self._end = Lock(), Event()
         self._thread = Thread(target=self._watch, name="physics", daemon=True)
         self._thread.start()
@@ -168,8 +172,14 @@ class LiveWorld:
     def _watch(self) -> None:
         last = 0
         while not self._end.is_set():
-            found = self._reader.latest(after=last)
+            try:
+                found = self._reader.latest(after=last)
+            except RehearsalError as error:  # what was seen last stays, and grows old for everyone to see
+                if not self.trouble:
+                    log.error("%s", error)
+                self.trouble, found = str(error), None
             if found is not None:
+                self.trouble = ""
                 last = found.seq
                 with self._lock:
                     self._seen = found
