@@ -4,7 +4,7 @@ import { events } from "./api/events";
 import { telemetry } from "./api/telemetry";
 import type { Card, CommandState } from "./api/nouns";
 import {
-  area, asked, at, cards, commands, heard, link, me, now, offset, replaying, score, span, story, strategy, trouble,
+  area, asked, at, cards, cardsKnown, commands, heard, link, me, now, offset, replaying, score, span, story, strategy, trouble,
 } from "./store";
 import { showLive } from "./live";
 import { followReplay } from "./replay";
@@ -40,6 +40,7 @@ export function takeCommand(state: CommandState): void {
 
 async function refreshCards(): Promise<void> {
   cards.value = await api.cards(asked.value);
+  cardsKnown.value = true;
 }
 
 function listen(): void {

@@ -16,6 +16,8 @@ export const at = signal<number | null>(null);
 export const strategy = signal("");
 export const me = signal<Me>({ name: "", role: "view", signed_in: false });
 export const cards = signal<Card[]>([]);
+/** Whether `cards` is what the server said; before, nothing is known of them. */
+export const cardsKnown = signal(false);
 /** Newest first. */
 export const commands = signal<CommandState[]>([]);
 export const story = signal<Scene | null>(null);

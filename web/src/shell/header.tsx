@@ -2,7 +2,7 @@ import { Link } from "../lib/link";
 import { ago, clock, when } from "../lib/say";
 import { Mark } from "../lib/marks";
 import { ROUTES, type Route } from "../routes";
-import { age_s, area, at, frame, link, openCards, pageStale, SEVERITIES, span, strategy } from "../store";
+import { age_s, area, at, cardsKnown, frame, link, openCards, pageStale, SEVERITIES, span, strategy } from "../store";
 import { SignIn } from "../signin/signin";
 
 const KINDS = { run: "Finished run", live: "Running system", demo: "Demonstration" } as const;
@@ -63,7 +63,7 @@ function CardCount() {
   const any = SEVERITIES.filter((s) => count[s] > 0);
   return (
     <Link to="/events" class="card-count" title="Open cards">
-      {any.length === 0 && <span class="note">No open cards</span>}
+      {any.length === 0 && <span class="note">{cardsKnown.value ? "No open cards" : "Cards ?"}</span>}
       {any.map((s) => (
         <span key={s} class={`sev ${s}`}>
           <Mark severity={s} />{count[s]}<span class="quiet"> {s}</span>
