@@ -31,11 +31,15 @@ for (const draw of ["webgl", "canvas"]) {
       }
     };
   });
+  page.on("pageerror", (error) => console.error(`the page fails: ${error.stack}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") console.error(`the page says: ${message.text()}`);
+  });
   const began = performance.now();
   await page.goto(`${url}/area?bench=1&draw=${draw}`);
-  await page.waitForFunction(() => (window.archipelDrawStats?.frames ?? 0) > 5, null, { timeout: 120_000 });
+  await page.waitForFunction(() => (window.archipelDrawStats?.frames ?? 0) > 5, null, { timeout: 60_000, polling: 100 });
   const first_ms = performance.now() - began;
-  await page.waitForFunction((n) => window.archipelDrawStats.frames > n, FRAMES, { timeout: 120_000 });
+  await page.waitForFunction((n) => window.archipelDrawStats.frames > n, FRAMES, { timeout: 60_000, polling: 100 });
   const said = await page.evaluate(() => {
     const { renderer, script_ms, frames_per_s, frames } = window.archipelDrawStats;
     return { renderer, script_ms, frames_per_s, frames, ages: window.ages };

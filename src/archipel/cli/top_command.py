@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archipel.web.glance import Looked
+    from archipel.web.source import Source
 
 
 def add_parsers(commands: Any) -> None:
@@ -69,16 +71,22 @@ def top_command(args: argparse.Namespace) -> int:
 
 def _opened(args: argparse.Namespace) -> tuple[Looked, Any]:
     """What to look at, and how to end looking."""
-    from archipel.web.glance import OfSource
+    from archipel.web.glance import OfClient, OfSource
 
     if args.what.startswith(("http://", "https://")):
-        raise NotImplementedError
-    if args.live:
-        raise NotImplementedError
-    from archipel.web.sources.run import open_run
+        from archipel.web.client import Client
 
-    run = open_run(args.what, args.runs)
-    return OfSource(run), run.close
+        return OfClient(Client(args.what, args.token)), lambda: None
+    source: Source
+    if args.live:
+        from archipel.web.sources.live import open_live
+
+        source = open_live(Path(args.live))
+    else:
+        from archipel.web.sources.run import open_run
+
+        source = open_run(args.what, args.runs)
+    return OfSource(source), source.close
 
 
 def _time(words: str) -> datetime:

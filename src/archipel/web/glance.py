@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Protocol, final
 
 import numpy as np
+from msgspec import structs
 
+from archipel.web.client import Client
 from archipel.web.nouns import Area, Card, Span
 from archipel.web.source import Frame, Source
 
@@ -17,6 +19,8 @@ MODES = (
     "connected", "islanding", "island", "resynchronising", "reconnected", "degraded", "black start", "dark",
 )  # fmt: skip
 """What the numbers in the columns `level` and `mode` mean; `silent` is a cell that does not answer."""
+GLANCED = ("area", "cells")
+"""Tables of a frame that a glance shows."""
 STALE_PERIODS, STALE_AT_LEAST_S = 3.0, 1.0
 """A value older than this many periods of its source, and than so many seconds, is old."""
 
@@ -66,6 +70,37 @@ class OfSource:
     def cards(self, strategy: str, time: datetime | None) -> list[Card]:
         """Cards open at a time or begun in the day before."""
         return self.source.cards(strategy, time)
+
+
+@final
+class OfClient:
+    """Look at a server elsewhere."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._tables = tuple(dict.fromkeys(s.table for s in client.area.sections if s.table in GLANCED))
+        sections = [section for section in client.area.sections if section.table in self._tables]
+        self._area = structs.replace(client.area, sections=sections)
+
+    def area(self) -> Area:
+        """Everything that does not change; of a frame only what a glance needs."""
+        return self._area
+
+    def span(self) -> Span:
+        """The time that can be shown."""
+        return self.client.span()
+
+    def frame(self, strategy: str, time: datetime | None) -> Frame | None:
+        """All values at a time; None for now, which of a recording is its end."""
+        span = self.client.span()
+        moment = time if time is not None or span.live else span.end
+        values = self.client.frame(moment, strategy, self._tables)
+        parts = [values[section.table][section.column] for section in self._area.sections]
+        return Frame(values.seq, values.time, values.measured, np.concatenate(parts).astype(np.float32))
+
+    def cards(self, strategy: str, time: datetime | None) -> list[Card]:
+        """Cards open at a time or begun in the day before."""
+        return self.client.cards(time, strategy)
 
 
 @final
