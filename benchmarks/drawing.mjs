@@ -5,15 +5,19 @@ const require = createRequire(new URL("../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 const url = process.env.ARCHIPEL_URL;
 const FRAMES = 240;
-const GL = ["--use-angle=swiftshader", "--use-gl=angle", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"];
+/** Without a graphics card WebGL2 is drawn by the processor, seconds a frame on a busy machine. */
+const FRAMES_WEBGL = 30;
+const LIMIT_MS = 110_000;
+const GL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const p95 = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length * 0.95)];
 
-for (const draw of ["webgl", "canvas"]) {
+for (const how of ["draw=webgl&bench=1", "draw=canvas&bench=1", "draw=canvas"]) {
+  const bench = how.includes("bench");
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-dev-shm-usage", ...(draw === "webgl" ? GL : ["--disable-gpu"])],
+    args: ["--no-sandbox", "--disable-dev-shm-usage", ...(how.includes("webgl") ? GL : ["--disable-gpu"])],
   });
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   await page.addInitScript(() => {
@@ -36,16 +40,21 @@ for (const draw of ["webgl", "canvas"]) {
     if (message.type() === "error") console.error(`the page says: ${message.text()}`);
   });
   const began = performance.now();
-  await page.goto(`${url}/area?bench=1&draw=${draw}`);
-  await page.waitForFunction(() => (window.archipelDrawStats?.frames ?? 0) > 5, null, { timeout: 60_000, polling: 100 });
-  const first_ms = performance.now() - began;
-  await page.waitForFunction((n) => window.archipelDrawStats.frames > n, FRAMES, { timeout: 60_000, polling: 100 });
-  const said = await page.evaluate(() => {
-    const { renderer, script_ms, frames_per_s, frames } = window.archipelDrawStats;
-    return { renderer, script_ms, frames_per_s, frames, ages: window.ages };
-  });
-  const old = said.ages.length ? `age on the screen median ${median(said.ages).toFixed(0)} ms, p95 ${p95(said.ages).toFixed(0)} ms of ${said.ages.length} frames` : "no age";
-  console.log(`${draw} (drawn by ${said.renderer}): script ${said.script_ms.toFixed(2)} ms a frame (median of 60), ` +
-    `${said.frames_per_s.toFixed(1)} frames/s, first picture ${first_ms.toFixed(0)} ms after navigation; ${old}`);
+  await page.goto(`${url}/area?${how}`);
+  try {
+    await page.waitForFunction(() => (window.archipelDrawStats?.frames ?? 0) > 5, null, { timeout: LIMIT_MS, polling: 100 });
+    const first_ms = performance.now() - began;
+    await page.waitForFunction((n) => window.archipelDrawStats.frames > n && window.ages.length > 20, how.includes("webgl") ? FRAMES_WEBGL : FRAMES, { timeout: LIMIT_MS, polling: 100 });
+    const said = await page.evaluate(() => {
+      const { renderer, script_ms, frames_per_s } = window.archipelDrawStats;
+      return { renderer, script_ms, frames_per_s, ages: window.ages.slice(5) };
+    });
+    const drawn = bench ? `script ${said.script_ms.toFixed(2)} ms a frame (median of 60), ${said.frames_per_s.toFixed(1)} frames/s, ` : "as it is used, ";
+    console.log(`${how} (drawn by ${said.renderer}): ${drawn}first picture ${first_ms.toFixed(0)} ms after navigation; ` +
+      `age on the screen median ${median(said.ages).toFixed(0)} ms, p95 ${p95(said.ages).toFixed(0)} ms of ${said.ages.length} frames`);
+  } catch (error) {
+    console.error(`${how}: not measured: ${error.message}; ${await page.evaluate(() => JSON.stringify(window.archipelDrawStats ?? null))}`);
+    process.exitCode = 1;
+  }
   await browser.close();
 }

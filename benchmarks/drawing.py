@@ -93,7 +93,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder, serving(source, Settings(audit=Path(folder))) as served:
             env = {**os.environ, "ARCHIPEL_URL": served.url}
             print(f"{len(source.area().nodes.id)} nodes, load {os.getloadavg()[0]:.1f}", flush=True)
-            return subprocess.run(["node", str(script)], env=env, check=False, timeout=300).returncode
+            return subprocess.run(["node", str(script)], env=env, check=False, timeout=600).returncode
     finally:
         source.close()
 

@@ -26,8 +26,15 @@ try {
   for (const [name, place, how] of PICTURES) {
     const page = await open(browser, `${server.url}/${place}`, how);
     await until("everything is there", async () => (await page.locator("main [aria-busy=true]").count()) === 0);
-    // Two frames of the page: what was asked last is drawn.
-    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    if (name.startsWith("area")) await page.waitForFunction(() => window.archipelDrawStats?.frames > 10);
+    let before = "";
+    await until("nothing changes any more", async () => {
+      const now = await page.locator("body").innerText();
+      const same = now === before;
+      before = now;
+      await page.evaluate(() => new Promise((drawn) => setTimeout(drawn, 600)));
+      return same;
+    });
     const path = join(folder, `${name}.png`);
     await page.screenshot({ path, animations: "disabled" });
     const { size } = await stat(path);

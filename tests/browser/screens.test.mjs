@@ -89,6 +89,25 @@ test("the first screen answers five questions without a click", async () => {
   await page.context().close();
 });
 
+test("the map is drawn: it has more than one colour", async () => {
+  const page = await open(browser, at("area"));
+  await page.waitForFunction(() => (window.archipelDrawStats?.frames ?? 0) > 3);
+  const colours = await page.evaluate(() => {
+    const found = new Set();
+    for (const canvas of document.querySelectorAll(".map-box canvas")) {
+      const seen = document.createElement("canvas");
+      [seen.width, seen.height] = [canvas.width, canvas.height];
+      const ctx = seen.getContext("2d");
+      ctx.drawImage(canvas, 0, 0);
+      const { data } = ctx.getImageData(0, 0, seen.width, seen.height);
+      for (let i = 0; i < data.length; i += 4 * 97) if (data[i + 3] > 200) found.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+    }
+    return found.size;
+  });
+  assert.ok(colours >= 3, `${colours} colours`);
+  await page.context().close();
+});
+
 test("every cell of the area is listed with the power the API says", async () => {
   const { tables } = await values();
   const page = await open(browser, at("area"));

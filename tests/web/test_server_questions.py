@@ -71,6 +71,14 @@ def test_without_a_time_a_live_source_shows_its_newest_frame_and_a_run_its_last(
     assert (flags, last.time) == (0, START + timedelta(hours=1))
 
 
+def test_the_newest_frame_of_another_strategy_is_its_own(live: Stand) -> None:
+    now, flags = from_bytes(live.ask("frame", headers=BYTES).body)
+    beside, flags_beside = from_bytes(live.ask("frame?strategy=alone", headers=BYTES).body)
+    assert (flags, flags_beside) == (LIVE, LIVE)
+    assert beside.time == now.time
+    assert np.array_equal(beside.values, -now.values, equal_nan=True)
+
+
 def test_frames_come_one_after_the_other(run: Stand) -> None:
     end = (START + timedelta(seconds=95)).isoformat()
     body = run.ask(

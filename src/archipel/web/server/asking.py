@@ -194,6 +194,8 @@ class Asking:
         if time is None and (newest := self._source.latest()) is not None:
             if strategy and strategy not in self._area.strategies:
                 raise NotShown(f"strategy: found {strategy!r}; expected one of {', '.join(self._area.strategies)}")
+            if strategy and strategy != self._area.strategies[0]:  # lived beside the one that is live
+                return self._source.frame(strategy, newest.time), span.live
             return newest, span.live
         return self._source.frame(strategy, span.end if time is None else time), False
 
