@@ -29,7 +29,7 @@ test("a command goes through requested, accepted, executed and measured, each sh
   const page = await open(browser, cell(), { token: server.tokens.operate });
   await offered(page).getByRole("button", { name: "Limit import and export" }).click();
   await dialog(page).getByLabel("Import at most").fill("40");
-  await dialog(page).getByLabel("For").fill("2");
+  await dialog(page).getByLabel("Ends after").fill("2");
   await dialog(page).getByLabel("Why").fill("cable works");
   await dialog(page).getByRole("button", { name: "Limit import and export" }).click();
   await done(page, "requested");
@@ -61,7 +61,7 @@ test("what cannot be is said beside its field and not sent", async () => {
 
 test("a switching is selected first, shows what it would do, and is operated once", async () => {
   const page = await open(browser, cell(), { token: server.tokens.operate });
-  await offered(page).getByRole("button", { name: "Island", exact: true }).click();
+  await offered(page).getByRole("button", { name: /^Island/ }).click();
   assert.equal(await dialog(page).getByRole("button", { name: "Operate" }).count(), 0);
   await dialog(page).getByRole("button", { name: /^Select/ }).click();
   await dialog(page).getByText("5 kW would flow over it").waitFor();
@@ -79,7 +79,7 @@ test("a switching is selected first, shows what it would do, and is operated onc
 
 test("a selection that says no cannot be operated", async () => {
   const page = await open(browser, `${server.url}/cell/MV`, { token: server.tokens.operate });
-  await page.getByRole("group", { name: "Commands for MV", exact: true }).getByRole("button", { name: "Island", exact: true }).click();
+  await page.getByRole("group", { name: "Commands for MV", exact: true }).getByRole("button", { name: /^Island/ }).click();
   await dialog(page).getByRole("button", { name: /^Select/ }).click();
   await dialog(page).getByText("nobody could hold the balance").waitFor();
   assert.equal(await dialog(page).getByRole("button", { name: "Operate" }).count(), 0);
@@ -89,9 +89,9 @@ test("a selection that says no cannot be operated", async () => {
 test("a refusal says why: the safety tag that stands on a device", async () => {
   const page = await open(browser, `${server.url}/cell/LV2`, { token: server.tokens.operate });
   const hold = page.getByRole("group", { name: "Commands for LV2.battery", exact: true });
-  await hold.getByRole("button", { name: "Hold at a power" }).click();
+  await hold.getByRole("button", { name: /^Hold/ }).click();
   await dialog(page).getByLabel("Power").fill("5");
-  await dialog(page).getByLabel("For").fill("1");
+  await dialog(page).getByLabel("Ends after").fill("1");
   await dialog(page).getByRole("button", { name: "Hold at a power" }).click();
   const alert = dialog(page).getByRole("alert");
   await alert.waitFor();
