@@ -74,7 +74,7 @@ def _serve(args: argparse.Namespace, source: DemoSource) -> int:
         settings = Settings(audit=Path(folder) / "audit")
 
         def ready(url: str) -> None:
-            link = sign_in_link(url, settings.one_time, "operator", "operate")
+            link = sign_in_link(url, settings.one_time, "operator", "administer")
             sys.stdout.write(f"archipel demo: {link}\n(the link signs in once; Ctrl-C ends everything)\n")
             sys.stdout.flush()
             if not args.no_browser:
