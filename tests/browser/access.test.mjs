@@ -52,7 +52,7 @@ test("axe has nothing serious to say of a command, its choice and its course", a
   await offered.getByRole("button", { name: "Limit import and export" }).click();
   assert.deepEqual(await grave(page), []);
   await page.keyboard.press("Escape");
-  await offered.getByRole("button", { name: "Island", exact: true }).click();
+  await offered.getByRole("button", { name: "Island: LV1", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: /^Select/ }).click();
   await page.getByRole("button", { name: "Operate" }).waitFor();
   assert.deepEqual(await grave(page), []);
