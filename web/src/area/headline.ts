@@ -28,7 +28,7 @@ export function headline(area: Area, frame: Frame, silent: (i: number) => boolea
   return {
     severity: found[0]?.severity ?? null,
     well: found.length ? `${capital(some(found.map((t) => t.words)))}${lives ? `. ${lives}` : `; ${together}`}.` : `All is well: ${together}.`,
-    helps: help(area, frame),
+    helps: lives ? "" : help(area, frame), // an island has nobody to give to
     costs: costs(area, frame),
     limited: limits(area, frame),
   };
