@@ -89,7 +89,7 @@ test("a selection that says no cannot be operated", async () => {
 test("a refusal says why: the safety tag that stands on a device", async () => {
   const page = await open(browser, `${server.url}/cell/LV2`, { token: server.tokens.operate });
   const hold = page.getByRole("group", { name: "Commands for LV2.battery", exact: true });
-  await hold.getByRole("button", { name: "Hold at a power" }).click();
+  await hold.getByRole("button", { name: "Hold: LV2.battery", exact: true }).click();
   await dialog(page).getByLabel("Power").fill("5");
   await dialog(page).getByLabel("For").fill("1");
   await dialog(page).getByRole("button", { name: "Hold at a power" }).click();

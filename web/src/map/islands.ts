@@ -17,6 +17,8 @@ interface Place {
   x: number;
   y: number;
   r: number;
+  /** Radius of what is free for words: inside the ring for what it stores. */
+  inner: number;
   open: number;
 }
 
@@ -24,9 +26,11 @@ const DARK = 7;
 const WORDS_FROM = 36; // px of radius from which a disc holds all its words
 const NAME_FROM = 18;
 
-function placeOf(layout: Layout, view: View, i: number): Place | null {
+function placeOf(layout: Layout, view: View, frame: Frame | null, i: number): Place | null {
   const island = layout.islands[i]!;
-  const place = { x: screenX(view, island.x), y: screenY(view, island.y), r: island.r * view.k, open: openness(island.r * view.k) };
+  const r = island.r * view.k;
+  const inner = known(frame?.cells.soc?.[i]) ? r - ringWidth(r) - 3 : r - 2;
+  const place = { x: screenX(view, island.x), y: screenY(view, island.y), r, inner, open: openness(r) };
   const out = place.x + place.r < 0 || place.x - place.r > view.width || place.y + place.r + 20 < 0
     || place.y - place.r - 60 > view.height;
   return out ? null : place;
@@ -38,7 +42,7 @@ export function drawGround(
   looks: Look[], selected: number, pointed: string[],
 ): void {
   area.cells.forEach((cell, i) => {
-    const at = placeOf(layout, view, i);
+    const at = placeOf(layout, view, frame, i);
     if (!at) return;
     const worst = looks[i]?.said[0];
     const give = gives(frame?.cells.p_kw?.[i]) === "gives";
@@ -68,9 +72,11 @@ function ring(ctx: CanvasRenderingContext2D, at: Place, r: number, ink: string, 
   ctx.stroke();
 }
 
+const ringWidth = (r: number): number => Math.min(6, Math.max(2.5, r * 0.09));
+
 /** Stored energy as an arc inside the edge, full at one whole turn from the top. */
 function drawStore(ctx: CanvasRenderingContext2D, at: Place, soc: number, inks: Inks): void {
-  const width = Math.min(6, Math.max(2.5, at.r * 0.09));
+  const width = ringWidth(at.r);
   const r = at.r - width / 2 - 2;
   ring(ctx, at, r, inks.line4, width);
   ctx.beginPath();
@@ -93,7 +99,7 @@ export function drawWords(
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   area.cells.forEach((cell, i) => {
-    const at = placeOf(layout, view, i);
+    const at = placeOf(layout, view, frame, i);
     if (!at) return;
     const look = looks[i];
     const worst = look?.said[0];
@@ -155,11 +161,10 @@ const bare = (power: string): string[] => [power, power.replace(/ kW$/, "")];
 
 const SMALLEST = 9; // px of type
 
-/** Room for a line of type `dy` off the middle of a disc, inside the ring for what it stores. */
+/** Room for a line of type `dy` off the middle of a disc. */
 function roomAt(at: Place, dy: number, size: number): number {
-  const r = at.r - Math.min(6, Math.max(2.5, at.r * 0.09)) - 3;
-  const far = Math.abs(dy) + 0.4 * size;
-  return far < r ? 2 * Math.sqrt(r * r - far * far) : 0;
+  const far = Math.abs(dy) + 0.3 * size;
+  return far < at.inner ? 2 * Math.sqrt(at.inner * at.inner - far * far) : 0;
 }
 
 function fits(ctx: CanvasRenderingContext2D, at: Place, dy: number, text: string, inks: Inks, size: number, weight = 400): boolean {

@@ -14,7 +14,7 @@ from typing import Any, final
 
 from archipel.web.nouns import Command
 
-LEAD_S, LONG_LEAD_S = 2.5, 12.0
+LEAD_S, LONG_LEAD_S = 2.5, 15.0
 """Wall seconds the engine is ahead, least and most: little, so that people see soon what they have ordered; much where
 plans take long because the machine is busy, and before the main grid is lost, which takes longer than any plan."""
 LEAD_IN_PLANS = 2.5
