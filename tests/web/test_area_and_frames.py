@@ -11,7 +11,7 @@ import short_district
 from short_district import NOON
 
 from archipel.formats.scenario import load_scenario
-from archipel.model import Scenario
+from archipel.model import Connection, Scenario
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Decision
 from archipel.twin.base import Truth
@@ -115,6 +115,21 @@ def test_one_frame_of_one_step_is_what_a_run_of_it_shows() -> None:
     more = {("cells", "level"): 4.0, ("cells", "mode"): 0.0, ("cells", "armed"): 1.0, ("cells", "age_s"): 0.0}
     values = builder.from_step(happened, decision, dt_h=0.25, price_eur_per_kwh=price, more=more)
     np.testing.assert_allclose(values, shown, rtol=1e-4, atol=2e-3)
+
+
+def test_a_frame_holds_the_limit_at_the_connection_that_is_in_force() -> None:
+    build = FrameBuilder(replace(short_district.district(), connection=Connection(export_kw_max=2600.0)))
+    ties = np.zeros((len(build.scenario.archipelago.tie), 2))
+    frame = build.values(build.from_ties(ties, ties, 0.0))
+
+    def limits() -> list[float]:
+        return [float(build.column(frame, "area", f"{way}_kw_max")[0]) for way in ("import", "export")]
+
+    np.testing.assert_equal(limits(), [np.nan, 2600.0])
+    build.put(frame, build.limited(Connection(import_kw_max=40.0, export_kw_max=600.0)))
+    assert limits() == [40.0, 600.0]
+    build.put(frame, build.limited(Connection(export_kw_max=9000.0)))  # nobody can tell more than the firm limit
+    np.testing.assert_equal(limits(), [np.nan, 2600.0])
 
 
 def test_what_is_not_given_is_not_known_and_a_sum_with_something_unknown_is_unknown() -> None:

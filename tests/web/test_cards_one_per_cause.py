@@ -247,6 +247,16 @@ def test_trips_of_a_run_are_found_where_the_twin_had_them() -> None:
     assert said == cells
 
 
+def test_a_limit_told_for_a_time_counts_like_the_firm_one_while_it_holds() -> None:
+    rules = TEMPLATE.afresh()
+    told = put(put(calm(), "area", "upstream_p_kw", 0, -700.0), "area", "export_kw_max", 0, 600.0)
+    rules.see(T0, told)
+    assert "600 kW" in all_of(rules)["connection"].text
+    free = put(calm(), "area", "upstream_p_kw", 0, -700.0)
+    (ended,) = [card for s in range(1, 8) for card in rules.see(T0 + s * SECOND, free)]
+    assert ended.severity == "compliant"
+
+
 @pytest.mark.parametrize("limit", [100.0, float("inf")])
 def test_no_limit_at_the_connection_is_none(limit: float) -> None:
     case = replace(short_district.district(), connection=Connection(import_kw_max=limit))

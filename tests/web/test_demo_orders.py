@@ -70,13 +70,16 @@ def test_what_a_device_cannot_do_is_told_as_failed_with_what_it_does(one: Engine
 
 
 def test_a_limit_at_the_connection_is_measured_and_ends(one: Engine) -> None:
+    firm = one.builder.column(one.step().frames[COOPERATING], "area", "export_kw_max").copy()
     one.orders.take(command("limit", "upstream", one.begin + timedelta(hours=1), export_kw_max=60.0))
     tick, measured = until_phase(one, "measured")
     assert measured.text.endswith("flow out")
     assert -one.builder.column(tick.frames[COOPERATING], "area", "upstream_p_kw")[0] <= 61.2
+    assert [one.builder.column(frame, "area", "export_kw_max")[0] for frame in tick.frames.values()] == [60.0, 60.0]
     while one.together.now <= one.begin + timedelta(hours=1):
         tick = one.step()
     assert one.limit is None
+    np.testing.assert_equal(one.builder.column(tick.frames[COOPERATING], "area", "export_kw_max"), firm)
     assert -one.builder.column(tick.frames[COOPERATING], "area", "upstream_p_kw")[0] > 61.2
 
 

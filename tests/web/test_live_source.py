@@ -258,6 +258,17 @@ def test_a_limit_shows_at_the_tie(source: LiveSource) -> None:
     assert became(source, give(source, 31, "free", "lv")).phase == "measured"
 
 
+def test_a_limit_told_to_the_head_of_the_area_is_in_frames_while_it_holds(source: LiveSource) -> None:
+    def limit() -> float:
+        return float(column(source, "area", "import_kw_max")[0])
+
+    firm = limit()
+    give(source, 32, "limit", "root", import_kw_max=55.0, until=later(source, 3.0))
+    wait("the limit to show", lambda: limit() == 55.0)
+    give(source, 33, "free", "root")
+    wait("the limit to be gone", lambda: np.array_equal([limit()], [firm], equal_nan=True))
+
+
 def test_a_frozen_cell_grows_old_and_is_one_card(source: LiveSource, standing: Standing) -> None:
     standing.processes.signal("lv", signal.SIGSTOP)
     try:

@@ -12,7 +12,6 @@ import short_district
 from short_district import NOON
 
 from archipel.model import BELIEVED
-from archipel.web.source import NotShown
 from archipel.web.sources.run import open_run
 
 QUARTER = timedelta(minutes=15)
@@ -102,8 +101,11 @@ def test_a_run_of_an_older_version_opens_and_says_that_it_kept_no_beliefs(tmp_pa
     source = open_run(old, tmp_path, short_district.district())
     assert np.isfinite(source.frame("distributed", NOON).values).any()
     assert source.why("distributed", "setpoint", source.area().devices.id[-1], NOON).text
-    with pytest.raises(NotShown, match="did not keep what cells believed"):
-        source.belief("distributed", "LV3.304", NOON)
+    told = source.belief("distributed", "LV3.304", NOON)
+    assert told.made is None
+    assert "did not keep what cells believed" in told.note
+    assert all(value is None for curve in told.curves for value in curve.believed)
+    assert any(value is not None for curve in told.curves for value in curve.true)
 
 
 def test_agreements_are_what_the_tables_say() -> None:

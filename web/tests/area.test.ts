@@ -164,11 +164,39 @@ test("a connection beyond its firm limit is said as a trouble, by how much", () 
   assert.equal(said.well, "The connection carries 30 kW too much; 2 cells cooperate.");
 });
 
+test("the limit that holds now is the frame's, and the area's where a frame tells none", () => {
+  const area = areaOf(1, 0);
+  const told = { upstream_p_kw: [-650], export_kw_max: [600] };
+  const said = headline(area, frameOf({ cells: calm([0, 0]), area: told }), () => false);
+  assert.equal(said.costs.split(",")[0], "Export 650 kW of 600 kW");
+  assert.match(said.well, /^The connection carries 50 kW too much/);
+  const none = headline(area, frameOf({ cells: calm([0, 0]), area: { upstream_p_kw: [60], import_kw_max: [NaN] } }), () => false);
+  assert.equal(none.costs.split(",")[0], "Import 60 kW of 100 kW");
+});
+
+test("without the main grid the headline names what lives on, up to three islands", () => {
+  const lost = (mode: number[], unserved: number[] = []) => {
+    const area = areaOf(mode.length - 1, 0);
+    const frame = frameOf({ cells: { ...calm(mode.map(() => 0)), level: mode.map(() => 4), mode }, area: { unserved_kw: unserved } });
+    return headline(area, frame, () => false).well;
+  };
+  assert.equal(lost([7, 7, 7, 2, 2], [392]), "3 cells are dark, 392 kW are not served. f2 and f3 live on as islands.");
+  assert.equal(lost([7, 2, 2, 2]), "root is dark. f0, f1 and f2 live on as islands.");
+  assert.equal(lost([7, 2, 2, 2, 2]), "root is dark. 4 islands live on.");
+  assert.equal(lost([7, 7, 7]), "3 cells are dark. No cell lives on.");
+});
+
+test("an island is named by its topmost cell", () => {
+  const area = areaOf(2, 1); // root, f0, f0l0, f1, f1l0
+  const frame = frameOf({ cells: calm([0, 0, 0, 0, 0], { mode: [7, 2, 2, 7, 7] }) });
+  assert.match(headline(area, frame, () => false).well, /\. f0 lives on as an island\.$/);
+});
+
 test("what several cells have in common is said once, the worst first", () => {
   const area = areaOf(3, 0);
   const said = headline(area, frameOf({ cells: { ...calm([0, 0, 0, 0]), mode: [0, 7, 7, 2] } }), () => false);
   assert.equal(said.severity, "alarm");
-  assert.match(said.well, /^f0 and f1 are dark, f2 is an island/);
+  assert.equal(said.well, "f0 and f1 are dark. f2 lives on as an island.");
   const silent = headline(area, frameOf({ cells: { ...calm([0, 0, 0, 0]), level: [0, 5, 0, 0] } }), () => false);
   assert.equal(silent.well, "f0 does not answer; 3 of 4 cells cooperate.");
 });

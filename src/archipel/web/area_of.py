@@ -32,6 +32,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "price_eur_per_kwh": "EUR/kWh",
         "f_hz": "Hz",
         "unserved_kw": "kW",
+        "import_kw_max": "kW",
+        "export_kw_max": "kW",
     },
     "cells": {
         "load_kw": "kW",

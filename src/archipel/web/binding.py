@@ -75,12 +75,14 @@ class Binding:
         return out
 
     def connection(self, values: NDArray[np.float32]) -> list[Reason]:
-        """The connection upstream at a firm limit."""
-        limit = self._scenario.connection
-        upstream = float(self._builder.column(values, "area", "upstream_p_kw")[0])
+        """The connection upstream at the limit that holds then."""
+        upstream, most_in, most_out = (
+            float(self._builder.column(values, "area", name)[0])
+            for name in ("upstream_p_kw", "import_kw_max", "export_kw_max")
+        )
         for value, bound, verb in (
-            (upstream, limit.import_kw_max, "take"),
-            (-upstream, limit.export_kw_max, "give"),
+            (upstream, most_in, "take"),
+            (-upstream, most_out, "give"),
         ):
             if np.isfinite(bound) and value > 0.0 and value >= bound * (1.0 - self._margin[0]):
                 text = f"The area may {verb} {bound:,.0f} kW at the connection upstream, and {verb}s {value:,.0f} kW."

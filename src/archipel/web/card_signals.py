@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -115,7 +115,7 @@ class SignalsOf:
         return Signals(
             voltage=self.voltage(get("nodes", "v_pu")),
             loading=self.loading(get("branches", "loading")),
-            connection=self.connection(upstream),
+            connection=self.connection(upstream, [get("area", f"{way}_kw_max")[0] for way in ("import", "export")]),
             unserved_kw=unserved if unserved > UNSERVED_KW else 0.0,
             tripped=self.trips(facts.tripped),
             curtailed=self.curtailed(get("cells", "available_kw"), get("cells", "renewable_kw")),
@@ -146,12 +146,17 @@ class SignalsOf:
         rows = np.flatnonzero(loading > 1.0 - EDGE_LOADING)
         return tuple(Found(int(r), float(loading[r]), 1.0, bool(loading[r] > 1.0 + LOADING_TOLERANCE)) for r in rows)
 
-    def connection(self, upstream_kw: float) -> Found | None:
-        """The connection upstream beyond a firm limit, or not well inside yet."""
+    def connection(self, upstream_kw: float, told_kw: Sequence[float] = (np.nan, np.nan)) -> Found | None:
+        """The connection upstream beyond a limit, firm or told for a time, or not well inside yet.
+
+        Args:
+            upstream_kw: Drawn from upstream.
+            told_kw: Limits of import and export that hold besides the firm ones; NaN: none.
+        """
         if self._off_grid or not np.isfinite(upstream_kw):
             return None
         for row, value in enumerate((upstream_kw, -upstream_kw)):
-            bound = self._firm[row]
+            bound = float(np.fmin(told_kw[row], self._firm[row]))
             if np.isfinite(bound) and value > bound * (1.0 - EDGE_SHARE) and value > 0.0:
                 return Found(row, value, bound, value > bound * (1.0 + CONNECTION_TOLERANCE))
         return None

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from archipel.model import Bools, Floats, Ints, Scenario
+from archipel.model import Bools, Connection, Floats, Ints, Scenario
 from archipel.report.tally import END_USE, RENEWABLE
 from archipel.twin.base import Decision
 from archipel.twin.plant import Happened
@@ -56,6 +56,8 @@ class FrameBuilder:
         self._tie_upper = np.array([cell[tie.upper] for tie in ties], dtype=np.int64)
         self._tie_lower = np.array([cell[tie.lower] for tie in ties], dtype=np.int64)
         self._meters: Meters | None = None
+        self.firm = self.limited()
+        """Limits at the connection that hold as long as nobody tells lower ones."""
 
     # ---------------------------------------------------------------- filling
 
@@ -73,6 +75,15 @@ class FrameBuilder:
     def column(self, values: NDArray[np.float32], table: str, column: str) -> NDArray[np.float32]:
         """One column of a frame's numbers; a view."""
         return values[self.at[table, column]]
+
+    def limited(self, told: Connection | None = None) -> dict[tuple[str, str], float]:
+        """Limits at the connection that hold while `told` does: the lower of each and the scenario's; NaN for none."""
+        firm, told = self.scenario.connection, told or Connection()
+        bounds = min(firm.import_kw_max, told.import_kw_max), min(firm.export_kw_max, told.export_kw_max)
+        return {
+            ("area", name): bound if np.isfinite(bound) else float("nan")
+            for name, bound in zip(("import_kw_max", "export_kw_max"), bounds, strict=True)
+        }
 
     # ---------------------------------------------------------------- what follows from what was measured
 
@@ -122,8 +133,8 @@ class FrameBuilder:
         upstream_p_kw: float,
         device_p_kw: Floats | None = None,
         closed: Floats | Bools | None = None,
-    ) -> dict[tuple[str, str], Floats]:
-        """Ties as metered, and what flows into every cell.
+    ) -> dict[tuple[str, str], Floats | float]:
+        """Ties as metered, what flows into every cell, and what the connection may carry.
 
         Args:
             p_kw: At both ends of all ties, positive into the end's cell, (ties, 2) as in `Seen`.
@@ -142,6 +153,7 @@ class FrameBuilder:
         if device_p_kw is not None and len(self._soft):
             own = own - self._sum(self._soft, device_p_kw[self._soft])
         return {
+            **self.firm,
             ("ties", "p_kw"): into,
             ("ties", "q_kvar"): q,
             ("ties", "closed"): shut,

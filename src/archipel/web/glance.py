@@ -182,8 +182,8 @@ def look(seen: Looked, strategy: str = "", time: datetime | None = None, now: da
         age_s=age_s,
         stale=age_s is not None and age_s > limit_s,
         upstream_p_kw=whole.get("upstream_p_kw"),
-        import_kw_max=area.import_kw_max,
-        export_kw_max=area.export_kw_max,
+        import_kw_max=_either(whole.get("import_kw_max"), area.import_kw_max),
+        export_kw_max=_either(whole.get("export_kw_max"), area.export_kw_max),
         price_eur_per_kwh=whole.get("price_eur_per_kwh"),
         losses_kw=whole.get("losses_kw"),
         f_hz=whole.get("f_hz"),
@@ -191,6 +191,11 @@ def look(seen: Looked, strategy: str = "", time: datetime | None = None, now: da
         cells=_cell_lines(area, values.get("cells", {}), age_s, limit_s),
         cards=_open(seen.cards(strategy, moment if not live else None), moment),
     )
+
+
+def _either(now: float | None, always: float | None) -> float | None:
+    """What holds now, else what holds always."""
+    return always if now is None else now
 
 
 def tables_of(area: Area, frame: Frame | None) -> dict[str, dict[str, np.ndarray]]:

@@ -247,6 +247,8 @@ class Belief(Struct, frozen=True, kw_only=True):
     neighbours: list[NeighbourView]
     level: str
     """Level of the ladder it acted on: cooperating, following, fallback, alone, rules."""
+    note: str = ""
+    """Why nothing is known of what it believed, where that is so."""
 
 
 class Series(Struct, frozen=True, kw_only=True):

@@ -543,6 +543,8 @@ export interface components {
             curves: components["schemas"]["Curve"][];
             neighbours: components["schemas"]["NeighbourView"][];
             level: string;
+            /** @default  */
+            note: string;
         };
         /**
          * Curve

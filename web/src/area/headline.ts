@@ -14,6 +14,9 @@ export interface Headline {
 }
 
 const LEAST_KW = 1;
+const PLAIN = 3; // what is listed in full
+const DARK = 7;
+const AS_ISLAND = [1, 2, 3]; // leaves, is one, comes back
 
 export function headline(area: Area, frame: Frame, silent: (i: number) => boolean): Headline {
   const found = troubles(area, frame, silent);
@@ -21,14 +24,35 @@ export function headline(area: Area, frame: Frame, silent: (i: number) => boolea
   const cooperate = frame.cells.level?.filter((l) => l === 0).length ?? 0;
   const together = cooperate === count ? `${count} cells cooperate` : cooperate === 0
     ? `${count} cells, each by its own rules` : `${cooperate} of ${count} cells cooperate`;
-  const words = found.slice(0, 2).map((t) => t.words).join(", ") + (found.length > 2 ? `, ${found.length - 2} more` : "");
+  const lives = livesOn(area, frame);
   return {
     severity: found[0]?.severity ?? null,
-    well: found.length ? `${capital(words)}; ${together}.` : `All is well: ${together}.`,
-    helps: help(area, frame),
+    well: found.length ? `${capital(some(found.map((t) => t.words)))}${lives ? `. ${lives}` : `; ${together}`}.` : `All is well: ${together}.`,
+    helps: lives ? "" : help(area, frame), // an island has nobody to give to
     costs: costs(area, frame),
     limited: limits(area, frame),
   };
+}
+
+/** All of at most three, else the first two and how many there are more. */
+const some = (words: string[]): string =>
+  words.length <= PLAIN ? words.join(", ") : `${words.slice(0, 2).join(", ")}, ${words.length - 2} more`;
+
+/** "A", "A and B", "A, B and C", and of more how many. */
+function names(ids: string[], what: string): string {
+  if (ids.length > PLAIN) return `${ids.length} ${what}`;
+  return ids.length < 2 ? ids.join("") : `${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`;
+}
+
+/** Which parts of the area have voltage where others are dark: islands by their topmost cells; empty where none is dark. */
+function livesOn(area: Area, frame: Frame): string {
+  const mode = frame.cells.mode;
+  if (!mode?.includes(DARK)) return "";
+  const row = new Map(area.cells.map((cell, i) => [cell.id, i]));
+  const apart = (i: number | undefined): boolean => i !== undefined && AS_ISLAND.includes(mode[i]!);
+  const tops = area.cells.filter((cell, i) => apart(i) && !apart(row.get(cell.parent))).map((cell) => cell.id);
+  if (tops.length === 0) return mode.every((m) => m === DARK) ? "No cell lives on" : "";
+  return `${names(tops, "islands")} ${tops.length === 1 ? "lives on as an island" : tops.length > PLAIN ? "live on" : "live on as islands"}`;
 }
 
 interface Trouble {
@@ -42,11 +66,12 @@ const capital = (text: string): string => text.replace(/^(the|sun)\b/, (word) =>
 /** What is wrong, the worst first; what is wrong with several cells in one word is said once. */
 function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): Trouble[] {
   const limit = cellLimits(area);
+  const dark = frame.cells.mode?.includes(DARK) ?? false;
   const same = new Map<string, { severity: Severity; cells: string[]; words: string }>();
   area.cells.forEach((cell, i) => {
     const said = silent(i) ? { severity: "action" as Severity, words: "does not answer" }
       : cellSaid(frame, limit, i).find((s) => s.severity === "alarm" || s.severity === "action");
-    if (!said) return;
+    if (!said || (dark && said.words === "island")) return; // it is said what lives on
     const key = said.severity + said.words.replace(/[\d.]+ /, "");
     const group = same.get(key);
     if (group) group.cells.push(cell.id);
@@ -63,10 +88,16 @@ function troubles(area: Area, frame: Frame, silent: (i: number) => boolean): Tro
 const OVER = 1.005; // both as the server's cards have them
 const FAR_OVER = 1.1;
 
+/** What the connection may carry at this moment; null: no limit. */
+function boundOf(area: Area, frame: Frame, way: "import_kw_max" | "export_kw_max"): number | null {
+  const now = frame.area[way]?.[0];
+  return known(now) ? now : area[way];
+}
+
 function connectionOver(area: Area, frame: Frame): Trouble | null {
   const p = frame.area.upstream_p_kw?.[0];
-  const bound = known(p) && p < 0 ? area.export_kw_max : area.import_kw_max;
-  if (!known(p) || !bound || Math.abs(p) <= OVER * bound) return null;
+  const bound = boundOf(area, frame, known(p) && p < 0 ? "export_kw_max" : "import_kw_max");
+  if (!known(p) || bound === null || Math.abs(p) <= OVER * bound) return null;
   const severity = Math.abs(p) > FAR_OVER * bound ? "alarm" : "action";
   return { severity, words: `the connection carries ${kw(Math.abs(p) - bound)} too much` };
 }
@@ -113,8 +144,8 @@ function mostGiven(area: Area, p: Float32Array | undefined): { id: string; p_kw:
 
 function costs(area: Area, frame: Frame): string {
   const p = frame.area.upstream_p_kw?.[0];
-  const bound = known(p) && p < 0 ? area.export_kw_max : area.import_kw_max;
-  const flow = !known(p) ? "Exchange with upstream ?" : `${p < 0 ? "Export" : "Import"} ${kw(Math.abs(p))}${bound ? ` of ${kw(bound)}` : ""}`;
+  const bound = boundOf(area, frame, known(p) && p < 0 ? "export_kw_max" : "import_kw_max");
+  const flow = !known(p) ? "Exchange with upstream ?" : `${p < 0 ? "Export" : "Import"} ${kw(Math.abs(p))}${bound !== null ? ` of ${kw(bound)}` : ""}`;
   return `${flow}, ${price(frame.area.price_eur_per_kwh?.[0])}`;
 }
 
@@ -122,9 +153,9 @@ function costs(area: Area, frame: Frame): string {
 function limits(area: Area, frame: Frame): string {
   const found: string[] = [];
   const p = frame.area.upstream_p_kw?.[0];
-  const binds = (flow_kw: number, bound: number | null): boolean => !!bound && flow_kw > 0.97 * bound && flow_kw <= OVER * bound;
-  if (known(p) && binds(p, area.import_kw_max)) found.push("the connection is at its import limit");
-  if (known(p) && binds(-p, area.export_kw_max)) found.push("the connection is at its export limit");
+  const binds = (flow_kw: number, bound: number | null): boolean => bound !== null && flow_kw > 0.97 * bound && flow_kw <= OVER * bound;
+  if (known(p) && binds(p, boundOf(area, frame, "import_kw_max"))) found.push("the connection is at its import limit");
+  if (known(p) && binds(-p, boundOf(area, frame, "export_kw_max"))) found.push("the connection is at its export limit");
   area.ties.forEach((tie, i) => {
     const loading = frame.ties.loading?.[i];
     if (atLimit(loading)) found.push(`${tie.id} is ${percent(loading)} loaded`);

@@ -28,6 +28,7 @@ export function AreaScreen() {
       </div>
       <section class="panel area-balance" aria-label="Balance of the area">
         <BalanceBar {...areaBalance(f)} stale={pageStale.value} />
+        {beside.value && <span class="note key" aria-hidden="true">(in brackets: uncoordinated)</span>}
         <Figures />
       </section>
       <section class="area-map" aria-label="Map"><ArchipelagoMap selected={selected} select={select} /></section>
@@ -62,7 +63,7 @@ function Figure({ name, value, ghost = "" }: { name: string; value: string; ghos
   return (
     <div>
       <dt>{name}</dt>
-      <dd class="value">{value}{ghost && <span class="note ghost"> uncoordinated {ghost}</span>}</dd>
+      <dd class="value">{value}{ghost && <span class="note ghost"> (<span class="quiet">uncoordinated </span>{ghost})</span>}</dd>
     </div>
   );
 }

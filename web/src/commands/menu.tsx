@@ -17,12 +17,15 @@ export function ActButtons({ kind, element, without = [], small = false }: Props
   if (offered.length === 0) return null;
   return (
     <div class="act-buttons" role="group" aria-label={`Commands for ${element === "upstream" ? "the connection upstream" : element}`}>
-      {offered.map((act) => (
-        <button key={act} type="button" class="button small" onClick={() => askCommand(act, element)}
-          aria-label={`${acts[act].label}: ${element}`}>
-          {small ? (acts[act].short ?? acts[act].label) : acts[act].label}
-        </button>
-      ))}
+      {offered.map((act) => {
+        const words = (small && acts[act].short) || acts[act].label;
+        return ( // its name begins with what is to be read on it, for who speaks to the page
+          <button key={act} type="button" class="button small" onClick={() => askCommand(act, element)}
+            aria-label={element ? `${words}: ${element}` : words}>
+            {words}
+          </button>
+        );
+      })}
     </div>
   );
 }

@@ -17,6 +17,8 @@ interface Place {
   x: number;
   y: number;
   r: number;
+  /** Radius of what is free for words: inside the ring for what it stores. */
+  inner: number;
   open: number;
 }
 
@@ -24,9 +26,11 @@ const DARK = 7;
 const WORDS_FROM = 36; // px of radius from which a disc holds all its words
 const NAME_FROM = 18;
 
-function placeOf(layout: Layout, view: View, i: number): Place | null {
+function placeOf(layout: Layout, view: View, frame: Frame | null, i: number): Place | null {
   const island = layout.islands[i]!;
-  const place = { x: screenX(view, island.x), y: screenY(view, island.y), r: island.r * view.k, open: openness(island.r * view.k) };
+  const r = island.r * view.k;
+  const inner = known(frame?.cells.soc?.[i]) ? r - ringWidth(r) - 3 : r - 2;
+  const place = { x: screenX(view, island.x), y: screenY(view, island.y), r, inner, open: openness(r) };
   const out = place.x + place.r < 0 || place.x - place.r > view.width || place.y + place.r + 20 < 0
     || place.y - place.r - 60 > view.height;
   return out ? null : place;
@@ -38,7 +42,7 @@ export function drawGround(
   looks: Look[], selected: number, pointed: string[],
 ): void {
   area.cells.forEach((cell, i) => {
-    const at = placeOf(layout, view, i);
+    const at = placeOf(layout, view, frame, i);
     if (!at) return;
     const worst = looks[i]?.said[0];
     const give = gives(frame?.cells.p_kw?.[i]) === "gives";
@@ -68,9 +72,11 @@ function ring(ctx: CanvasRenderingContext2D, at: Place, r: number, ink: string, 
   ctx.stroke();
 }
 
+const ringWidth = (r: number): number => Math.min(6, Math.max(2.5, r * 0.09));
+
 /** Stored energy as an arc inside the edge, full at one whole turn from the top. */
 function drawStore(ctx: CanvasRenderingContext2D, at: Place, soc: number, inks: Inks): void {
-  const width = Math.min(6, Math.max(2.5, at.r * 0.09));
+  const width = ringWidth(at.r);
   const r = at.r - width / 2 - 2;
   ring(ctx, at, r, inks.line4, width);
   ctx.beginPath();
@@ -93,7 +99,7 @@ export function drawWords(
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   area.cells.forEach((cell, i) => {
-    const at = placeOf(layout, view, i);
+    const at = placeOf(layout, view, frame, i);
     if (!at) return;
     const look = looks[i];
     const worst = look?.said[0];
@@ -124,34 +130,60 @@ function inside(
   ctx: CanvasRenderingContext2D, at: Place, name: string, lines: string[], ink: string, inks: Inks, look: Look | undefined,
 ): void {
   ctx.fillStyle = ink;
-  ctx.font = inks.bold12;
-  const room = 2 * at.r - 14;
-  ctx.fillText(short(ctx, name, room), at.x, at.y - 15);
-  ctx.font = inks.font12;
+  put(ctx, at, -15, [name], inks, 12, 600);
   const does = lines[0] ?? "";
   const worst = look?.said[0];
-  const cut = does.indexOf(" ");
-  if (ctx.measureText(does).width <= room) ctx.fillText(does, at.x, at.y + 1);
-  else if (worst || look?.stale) ctx.fillText(does.slice(cut + 1), at.x, at.y + 1);
+  const [verb, power] = cutAt(does, does.indexOf(" "));
+  if (fits(ctx, at, 1, does, inks, 12)) put(ctx, at, 1, [does], inks, 12);
+  else if (worst || look?.stale) put(ctx, at, 1, bare(power), inks, 12);
   else {
-    ctx.fillText(does.slice(0, cut), at.x, at.y + 1);
-    ctx.fillText(does.slice(cut + 1), at.x, at.y + 16);
+    put(ctx, at, 1, [verb], inks, 12);
+    put(ctx, at, 16, bare(power), inks, 12);
     return;
   }
-  ctx.font = inks.font11;
   ctx.fillStyle = worst && !look?.stale ? wordInk(worst, inks) : inks.text2;
   const how = lines[1] ?? "";
-  const fits = ctx.measureText(how).width <= room - 4;
-  ctx.fillText(short(ctx, fits ? how : how.replace(" loaded", ""), room - 4), at.x, at.y + 17);
+  put(ctx, at, 17, [how, how.replace(" loaded", "")], inks, 11);
 }
 
 /** Name and power, a triangle for the direction: up gives, down takes. */
 function compact(ctx: CanvasRenderingContext2D, at: Place, name: string, p_kw: number | undefined, ink: string, inks: Inks): void {
   const arrow = { gives: "▲ ", takes: "▼ ", "": "" }[gives(p_kw)];
   ctx.fillStyle = ink;
-  ctx.font = inks.font11;
-  ctx.fillText(name, at.x, at.y - 6);
-  ctx.fillText(arrow + kw(known(p_kw) ? Math.abs(p_kw) : p_kw), at.x, at.y + 8);
+  put(ctx, at, -6, [name], inks, 11);
+  put(ctx, at, 8, bare(arrow + kw(known(p_kw) ? Math.abs(p_kw) : p_kw)), inks, 11);
+}
+
+const cutAt = (text: string, at: number): [string, string] => [text.slice(0, at), text.slice(at + 1)];
+
+/** A power with its unit, and without where there is no room for it: kilowatts then. */
+const bare = (power: string): string[] => [power, power.replace(/ kW$/, "")];
+
+const SMALLEST = 9; // px of type
+
+/** Room for a line of type `dy` off the middle of a disc. */
+function roomAt(at: Place, dy: number, size: number): number {
+  const far = Math.abs(dy) + 0.3 * size;
+  return far < at.inner ? 2 * Math.sqrt(at.inner * at.inner - far * far) : 0;
+}
+
+function fits(ctx: CanvasRenderingContext2D, at: Place, dy: number, text: string, inks: Inks, size: number, weight = 400): boolean {
+  ctx.font = `${weight} ${size}px ${inks.family}`;
+  return ctx.measureText(text).width <= roomAt(at, dy, size);
+}
+
+/** One line inside a disc: the first of the words that fits, in smaller type where none does, and at last cut short. */
+function put(
+  ctx: CanvasRenderingContext2D, at: Place, dy: number, words: string[], inks: Inks, size: number, weight = 400,
+): void {
+  for (let px = size; px >= SMALLEST; px -= 1) {
+    const found = words.find((text) => fits(ctx, at, dy, text, inks, px, weight));
+    if (found !== undefined) {
+      ctx.fillText(found, at.x, at.y + dy);
+      return;
+    }
+  }
+  ctx.fillText(short(ctx, words.at(-1) ?? "", roomAt(at, dy, SMALLEST)), at.x, at.y + dy);
 }
 
 const wordInk = (said: Said, inks: Inks): string => (said.severity === "action" ? inks.action : inkOf(said, inks));

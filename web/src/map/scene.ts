@@ -5,7 +5,7 @@ import type { Frame } from "../api/frame";
 import { classify, noClasses } from "./classes";
 import { readInks, type Inks } from "./inks";
 import { drawGround, drawWords, type Look } from "./islands";
-import { layOut, type Layout } from "./layout";
+import { layOut, type Island, type Layout } from "./layout";
 import { hasCard, type NetDrawer } from "./net";
 import { canvasNet } from "./net_canvas";
 import { webglNet } from "./net_webgl";
@@ -31,7 +31,7 @@ export interface SceneOptions {
 
 const FRAME_MS = 1000 / 31;
 const NODE_REACH = 12; // px around a node that still hit it
-const TOP = 34; // px kept free above everything, for the connection upstream
+const TOP = 34; // px kept free above the root, for the connection upstream
 
 export class Scene {
   readonly layout: Layout;
@@ -115,7 +115,16 @@ export class Scene {
   }
 
   private fit(): View {
-    return fitted(this.layout.box, this.box.clientWidth || 1, this.box.clientHeight || 1, TOP);
+    const { box, turn } = this.layout;
+    const size: [number, number] = [this.box.clientWidth || 1, this.box.clientHeight || 1];
+    const root = this.rootIsland();
+    const whole = fitted(box, ...size);
+    const above = root && turn !== 0 ? screenY(whole, root.y - root.r) : 0; // free already
+    return above >= TOP ? whole : fitted(box, ...size, TOP - above);
+  }
+
+  private rootIsland(): Island | undefined {
+    return this.layout.islands[this.area.cells.findIndex((c) => c.parent === "")];
   }
 
   private resizeCanvas(canvas: HTMLCanvasElement): void {
@@ -219,20 +228,24 @@ export class Scene {
     const { frame, stale } = this.values;
     drawTies(
       this.ready(0), this.area, frame, this.lines, this.inks, this.still.matches ? 0.5 : phase_s, stale,
-      this.upstream(), frame?.area.upstream_p_kw?.[0] ?? NaN,
+      this.upstream(), frame?.area.upstream_p_kw?.[0] ?? NaN, (x, y) => this.free(x, y),
     );
   }
 
   /** The connection upstream: a short tie above the root. */
   private upstream(): TieLine | null {
-    const root = this.area.cells.findIndex((c) => c.parent === "");
-    const island = this.layout.islands[root];
+    const island = this.rootIsland();
     if (!island) return null;
     const [cos, sin] = [Math.cos(this.layout.turn), Math.sin(this.layout.turn)];
     const from = island.r * this.view.k + 3;
     const to = from + Math.max(TOP - 6, 0.6 * this.view.k);
     const [x, y] = [screenX(this.view, island.x), screenY(this.view, island.y)];
     return lineOf([x + to * cos, y + to * sin, x + from * cos, y + from * sin], island.r * this.view.k);
+  }
+
+  /** Whether no island is at a point of the screen [px]. */
+  private free(x: number, y: number): boolean {
+    return this.layout.islands.every((i) => Math.hypot(screenX(this.view, i.x) - x, screenY(this.view, i.y) - y) > i.r * this.view.k + 2);
   }
 
   dispose(): void {

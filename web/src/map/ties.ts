@@ -75,7 +75,7 @@ const along = (frame: Frame | null, i: number): number => frame?.ties.p_kw?.[i] 
 
 export function drawTies(
   ctx: CanvasRenderingContext2D, area: Area, frame: Frame | null, lines: TieLine[], inks: Inks, phase_s: number, stale: boolean,
-  stub: TieLine | null, stub_kw: number,
+  stub: TieLine | null, stub_kw: number, free: (x: number, y: number) => boolean,
 ): void {
   const p = lines.map((_, i) => along(frame, i));
   const most = Math.max(1, Math.abs(stub_kw) || 0, ...p.map((v) => Math.abs(v) || 0));
@@ -94,12 +94,28 @@ export function drawTies(
   });
   if (!stub) return;
   drawOne(ctx, stub, stub_kw, most, false, inks.line3, inks.line1, inks, phase_s, stale);
+  upstream(ctx, stub, inks, free);
+}
+
+/** The name of the connection upstream where it covers no island: beside its far end, else beyond it. */
+function upstream(ctx: CanvasRenderingContext2D, stub: TieLine, inks: Inks, free: (x: number, y: number) => boolean): void {
+  const [x, y, , last] = stub.points as [number, number, number, number];
+  const flat = y === last;
   ctx.fillStyle = inks.text2;
   ctx.font = inks.font11;
   ctx.textAlign = "left";
-  ctx.textBaseline = "bottom";
-  ctx.fillText("upstream", stub.points[0]! + 9, stub.points[1]! + (stub.points[1] === stub.points[3] ? -6 : 12));
+  ctx.textBaseline = "middle";
+  const wide = ctx.measureText(UPSTREAM).width;
+  const places = flat
+    ? [[x - wide, y - 14], [x - wide, y + 14]]
+    : [[x + 10, y + 6], [x - 10 - wide, y + 6], [x - wide / 2, y - 9]];
+  const clear = (at: number[]): boolean =>
+    [0, 0.5, 1].every((t) => free(at[0]! + t * wide, at[1]! - 6) && free(at[0]! + t * wide, at[1]! + 6));
+  const at = places.find(clear) ?? places[0]!;
+  ctx.fillText(UPSTREAM, at[0]!, at[1]!);
 }
+
+const UPSTREAM = "upstream";
 
 function drawOne(
   ctx: CanvasRenderingContext2D, line: TieLine, p_kw: number, most: number, open: boolean,

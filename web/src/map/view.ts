@@ -15,7 +15,7 @@ export interface View {
 const CLOSEST = 900; // px of an island's radius
 
 export function fitted(box: Layout["box"], width: number, height: number, top = 0): View {
-  const margin = width < 500 ? 10 : 22;
+  const margin = width < 500 ? 10 : 14;
   const k = Math.max(1e-6, Math.min(
     (width - 2 * margin) / (box.x1 - box.x0), (height - top - 2 * margin) / (box.y1 - box.y0),
   ));

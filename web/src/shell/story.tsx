@@ -9,7 +9,7 @@ export function StoryBanner() {
     <div class="story" role="status">
       <span class="story-count">{scene.number} of {scene.of}</span>
       <b>{scene.title}</b>
-      <span class="story-text">{scene.text}</span>
+      <span class="story-text" title={scene.text}>{scene.text}</span>
       {scene.number === scene.of && (
         <span class="story-end">
           {score.value && <button class="button small" onClick={openScore}>Score</button>}

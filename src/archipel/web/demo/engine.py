@@ -147,7 +147,8 @@ class Engine:
         phases = self.orders.act(at)
         self._end_what_is_over(at)
         decides = world.course.decides and world.outage is None
-        frames = {COOPERATING: world.step(cells.dead), ALONE: self.alone.step()}
+        limit = None if self.limit is None else self.limit[0]
+        frames = {COOPERATING: world.step(cells.dead, limit), ALONE: self.alone.step(limit=limit)}
         agreements = {}
         if decides:
             from archipel.web.demo.plans import agreements_of

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from multiprocessing.connection import Connection
 from typing import Any, final
 
 from archipel.web.nouns import Command
 
-LEAD_S, LONG_LEAD_S = 2.5, 8.0
-"""Wall seconds the engine is ahead: little, so that people see soon what they have ordered; much in the quarter of a
-minute before the main grid is lost, which takes it two seconds, and more on a busy machine."""
+LEAD_S, LONG_LEAD_S = 2.5, 15.0
+"""Wall seconds the engine is ahead, least and most: little, so that people see soon what they have ordered; much where
+plans take long because the machine is busy, and before the main grid is lost, which takes longer than any plan."""
+LEAD_IN_PLANS = 2.5
+"""The lead in lengths of the slowest minute of late: two plans in a row and a little more must not be waited for."""
+FORGETS = 0.995
+"""What is left of the slowest minute of late after another one: half of it after two hours and a quarter."""
 PATIENCE_S = 1.0
 """Wall seconds the engine may take to end by itself."""
 PREPARES_AT = 20
@@ -39,17 +44,17 @@ def _run(pipe: Connection, name: str, seed: int, factor: float) -> None:
     from archipel.formats.scenario import load_scenario
     from archipel.web.demo.engine import Engine
     from archipel.web.demo.shown import area_shown
-    from archipel.web.demo.story import LIMIT, LOSE
+    from archipel.web.demo.story import KILL, LOSE
 
     engine = Engine(load_scenario(name), seed=seed, factor=factor)
-    shown, prepared = -1, False
+    shown, prepared, slowest_s = -1, False, 0.0
     per_s = factor / 60.0
     try:
         pipe.send(("area", area_shown(engine)))
         pipe.send(("tick", engine.first_look()))
         while True:
-            lead = LONG_LEAD_S if LIMIT < engine.minute <= LOSE else LEAD_S
-            full = engine.minute - shown > per_s * lead
+            lead_s = LONG_LEAD_S if KILL < engine.minute <= LOSE else lead_for(slowest_s)
+            full = engine.minute - shown > per_s * lead_s
             if full and not prepared and engine.minute > PREPARES_AT:
                 engine.prepare()
                 prepared = True
@@ -62,9 +67,16 @@ def _run(pipe: Connection, name: str, seed: int, factor: float) -> None:
                 else:
                     engine.orders.take(said[1])
             elif not full:
+                begun_s = time.monotonic()
                 pipe.send(("tick", engine.step()))
+                slowest_s = max(FORGETS * slowest_s, time.monotonic() - begun_s)
     finally:
         engine.close()
+
+
+def lead_for(slowest_s: float) -> float:
+    """Wall seconds to be ahead where the slowest minute of late took so long."""
+    return min(max(LEAD_S, LEAD_IN_PLANS * slowest_s), LONG_LEAD_S)
 
 
 def _tell(pipe: Connection, said: tuple[Any, ...]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.devices import State
-from archipel.model import Floats, StrategyResult
+from archipel.model import Connection, Floats, StrategyResult
 from archipel.report.tally import day_ahead
 from archipel.twin import Decision, Seen, Strategy
 from archipel.twin.course import Course
@@ -89,8 +89,8 @@ class World:
         course.plant.states = before
         return self._frame(happened, course.now, frozenset())
 
-    def step(self, dead: frozenset[str] = frozenset()) -> NDArray[np.float32]:
-        """A minute passes; its frame. `dead` cells tell nothing any more."""
+    def step(self, dead: frozenset[str] = frozenset(), limit: Connection | None = None) -> NDArray[np.float32]:
+        """A minute passes; its frame. `dead` cells tell nothing any more; `limit` is what the connection may carry."""
         at = self.course.now
         if self.outage is None:
             happened = self.course.step()
@@ -98,15 +98,18 @@ class World:
             self.course.decision = Decision.free(len(self._device_cell), len(self.course.decision.price))
             happened = self.outage.step()
         self.last = happened
-        return self._frame(happened, at, dead)
+        return self._frame(happened, at, dead, limit)
 
-    def _frame(self, happened: Happened, at: datetime, dead: frozenset[str]) -> NDArray[np.float32]:
+    def _frame(
+        self, happened: Happened, at: datetime, dead: frozenset[str], limit: Connection | None = None
+    ) -> NDArray[np.float32]:
         price = float(day_ahead(self.course.scenario, np.array([at.replace(tzinfo=None)], "datetime64[s]"))[0])
         more: dict[tuple[str, str], Floats | float] = {
             ("cells", "level"): self._levels(dead),
             ("cells", "mode"): self._modes(at, happened),
             ("cells", "armed"): 1.0,
             ("cells", "age_s"): 0.0,
+            **self._build.limited(limit),
         }
         if self.outage is not None:
             shut = np.array([float(tie.closed) for tie in self.course.scenario.archipelago.tie])

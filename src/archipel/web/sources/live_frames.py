@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.local.telemetry import Moment, Seen
-from archipel.model import Floats, Scenario
+from archipel.model import Connection, Floats, Scenario
 from archipel.report.tally import day_ahead
 from archipel.web.columns import FrameBuilder
 from archipel.web.source import Frame
@@ -60,6 +61,7 @@ class LiveFrames:
                 ("devices", "soc"): moment.soc,
                 ("devices", "p_kw_set"): moment.p_kw_set,
                 **self._of_cells(known),
+                **build.limited(self._told(known)),
             }
         )
         return Frame(seen.seq, seen.time, seen.measured, values)
@@ -79,6 +81,14 @@ class LiveFrames:
             if held and all(one.get("agreed") for one in held) and len({one["p_kw"] for one in held}) == 1:
                 out[row] = held[0]["p_kw"]
         return out
+
+    def _told(self, known: Mapping[str, Known]) -> Connection | None:
+        """What the head of the area says it was limited to by an operator; None where it was not."""
+        said = known[self._cells[0]].said.get("limit")
+        if said is None:
+            return None
+        most = (math.inf if said[name] is None else float(said[name]) for name in ("import_kw_max", "export_kw_max"))
+        return Connection(*most)
 
     def _of_cells(self, known: Mapping[str, Known]) -> dict[tuple[str, str], NDArray[np.float64]]:
         now_s = time.monotonic()

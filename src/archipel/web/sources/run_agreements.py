@@ -13,7 +13,6 @@ from archipel.model import Floats
 from archipel.report.tables import utc
 from archipel.web.area_of import COLUMNS
 from archipel.web.nouns import Agreements, Belief, Curve, NeighbourView, PlanRecord, PriceParts, TieAgreement
-from archipel.web.source import NotShown
 from archipel.web.sources.run_plans import PlanOfCell, RunPlans
 from archipel.web.sources.run_values import RunValues
 
@@ -23,6 +22,7 @@ NOTHING_AGREED = {
     "alone": "cells keep to a fixed limit at their boundary and agree on nothing",
 }
 UNITS = {**COLUMNS["cells"], "v_pu": "pu"}
+NOT_KEPT = "This run was made by a version that did not keep what cells believed. Run the case again."
 AHEAD_H = 24
 
 
@@ -93,12 +93,8 @@ class RunAgreements:
         """What a cell believed at a time, beside what was true. Raises `NotShown`."""
         row = self._values.row("cells", cell)
         self._values.step_at(strategy, time)
-        if not self.plans.kept:
-            raise NotShown(
-                f"run {self._run.path.name}: found no tables plans and views; it was made by a version that did not "
-                "keep what cells believed. Run the case again."
-            )
-        plan = self.plans.plan(strategy, cell, time)
+        # a run made before beliefs were kept has none: what is true can still be told
+        plan = self.plans.plan(strategy, cell, time) if self.plans.kept else None
         if plan is None:
             return self._only_true(strategy, cell, row, time)
         curves = [
@@ -165,6 +161,7 @@ class RunAgreements:
             curves=curves,
             neighbours=[],
             level=LEVELS[self._values.level(strategy)],
+            note="" if self.plans.kept else NOT_KEPT,
         )
 
     def _with_soc(self, plan: PlanOfCell, row: int) -> dict[str, Floats]:

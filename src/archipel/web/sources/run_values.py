@@ -183,6 +183,8 @@ class RunValues:
         """One column of one element over all steps, (steps,). Raises `NotShown` for a column no frame has."""
         if column not in COLUMNS[table]:
             raise NotShown(f"{table} {column}: found no such column; expected one of {', '.join(COLUMNS[table])}")
+        if (table, column) in self.builder.firm:
+            return np.full(self.steps(strategy), self.builder.firm[table, column])
         values = self._series(strategy, table, column, row)
         return np.full(self.steps(strategy), np.nan) if values is None else np.asarray(values, dtype=np.float64)
 

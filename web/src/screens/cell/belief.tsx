@@ -15,7 +15,7 @@ export function BeliefPanel({ belief, error }: { belief: Belief | null; error: s
         <h2 id="belief-title">Belief beside truth</h2>
         {belief && <p class="note">{belief.made
           ? `Plan of ${when(belief.made, false)} UTC, ${belief.level}. Dashed: what it believed; solid: what happened.`
-          : `It had no plan then (${belief.level}). Solid: what happened.`}</p>}
+          : `${belief.note || `It had no plan then (${belief.level}).`} Solid: what happened.`}</p>}
       </header>
       {error && <p class="note" role="status">{error}</p>}
       {belief && belief.curves.length > 0 && <Curves belief={belief} />}
