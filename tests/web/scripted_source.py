@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -152,14 +152,13 @@ class ScriptedSource:
         span = self.span()
         if not span.start <= time <= span.end:
             raise NotShown(f"time: found {time.isoformat()}; expected one between {span.start} and {span.end}")
-        return self._frame(time.replace(microsecond=0), int((time - START).total_seconds()) + 1, strategy)
+        found = self._frame(time.replace(microsecond=0), int((time - START).total_seconds()) + 1)
+        return replace(found, values=-found.values) if strategy == "alone" else found
 
-    def _frame(self, time: datetime, seq: int, strategy: str = "") -> Frame:
+    def _frame(self, time: datetime, seq: int) -> Frame:
         count = sum(section.count for section in self._area.sections)
         values = np.sin(np.arange(count, dtype=np.float32) + seq / 10).astype(np.float32)
         values[3] = np.nan
-        if strategy == "alone":
-            values = -values
         return Frame(seq, time, datetime.now(UTC) if self.kind != "run" else time, values)
 
     def series(

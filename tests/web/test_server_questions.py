@@ -173,7 +173,7 @@ def test_too_many_numbers_at_once_are_refused(tmp_path: Path) -> None:
     source = ScriptedSource(kind="run", acts=())
     wide = nouns.Section(table="nodes", column="v_pu", unit="pu", count=100_000)
     source._area = msgspec.structs.replace(source.area(), sections=[wide])
-    source._frame = lambda time, seq, strategy="": Frame(seq, time, time, np.zeros(100_000, np.float32))  # type: ignore[method-assign]
+    source._frame = lambda time, seq: Frame(seq, time, time, np.zeros(100_000, np.float32))  # type: ignore[method-assign]
     with stand(tmp_path, source) as found:
         answer = found.ask("frames?start=2016-06-09T12:00:00Z&end=2016-06-09T12:03:00Z")
         assert answer.status == 413
