@@ -49,7 +49,8 @@ for (const how of ["draw=webgl&bench=1", "draw=canvas&bench=1", "draw=canvas"]) 
       const { renderer, script_ms, frames_per_s } = window.archipelDrawStats;
       return { renderer, script_ms, frames_per_s, ages: window.ages.slice(5) };
     });
-    const drawn = bench ? `script ${said.script_ms.toFixed(2)} ms a frame (median of 60), ${said.frames_per_s.toFixed(1)} frames/s, ` : "as it is used, ";
+    const script = `script ${said.script_ms.toFixed(2)} ms a frame (median of 60), ${said.frames_per_s.toFixed(1)} frames/s, `;
+    const drawn = bench ? script : `as it is used, ${script}`;
     console.log(`${how} (drawn by ${said.renderer}): ${drawn}first picture ${first_ms.toFixed(0)} ms after navigation; ` +
       `age on the screen median ${median(said.ages).toFixed(0)} ms, p95 ${p95(said.ages).toFixed(0)} ms of ${said.ages.length} frames`);
   } catch (error) {

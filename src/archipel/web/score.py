@@ -8,7 +8,7 @@ from typing import Any, Literal
 from archipel.web.nouns import Figure, Score
 
 FIGURES: tuple[tuple[str, str, str, Literal["low", "high", ""]], ...] = (
-    ("cost_eur", "Cost of the time shown", "EUR", "low"),
+    ("cost_eur", "Cost, with what was not served", "EUR", "low"),
     ("unserved_kwh", "Energy not served", "kWh", "low"),
     ("critical_unserved_kwh", "Critical energy not served", "kWh", "low"),
     ("voltage_violation_node_h", "Voltage beyond limits", "node h", "low"),

@@ -15,6 +15,7 @@ export const KEYS: [string, string][] = [
   ["+ and −", "Map: closer, further"],
   ["Arrow keys", "Map: move; tables and lists: scroll"],
   ["f", "Map: show everything"],
+  ["Shift D", "Return to default, for who may operate"],
   ["?", "This help"],
   ["Esc", "Close"],
 ];

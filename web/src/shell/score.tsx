@@ -3,11 +3,12 @@ import { useEffect, useRef } from "preact/hooks";
 
 import type { Score } from "../api/nouns";
 import { known, num } from "../lib/say";
-import { area, score } from "../store";
+import { area, score, story } from "../store";
 
 /** Whether the score card is open; `openScore()` opens it, the end of the demonstration too. */
 const open = signal(false);
-let shown = false;
+/** In this tab: the score has opened by itself once; it does not again when the page is loaded anew. */
+const SEEN = "archipel-score-seen";
 
 export function openScore(): void {
   open.value = true;
@@ -61,8 +62,10 @@ function bestOf(rule: "low" | "high" | "", values: (number | null | undefined)[]
 export function ScoreDialog() {
   const box = useRef<HTMLDialogElement>(null);
   const s = score.value;
-  if (s?.complete && area.value?.kind === "demo" && !shown) {
-    shown = true;
+  const scene = story.value;
+  if (scene && scene.number < scene.of) sessionStorage.removeItem(SEEN);
+  if (s?.complete && area.value?.kind === "demo" && !sessionStorage.getItem(SEEN)) {
+    sessionStorage.setItem(SEEN, "yes");
     open.value = true;
   }
   useEffect(() => {

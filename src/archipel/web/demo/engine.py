@@ -307,7 +307,7 @@ class Engine:
 
         results = [self.together.result, self.alone.result]
         figures = all_kpis(self.scenario, results, self.begin, 1, "naive", self.seed)
-        score = score_of(figures, "The same minute, with and without cooperation")
+        score = score_of(figures, "The same five hours, with and without cooperation")
         beyond = Figure(
             name="beyond_told_limit_kwh",
             title="Energy beyond the limit told for an hour",
@@ -315,7 +315,8 @@ class Engine:
             best="low",
             values={result.strategy: self._beyond(result.time, result.upstream_p_kw) for result in results},
         )
-        return replace_figures(score, [*score.figures, beyond] if self.limits else score.figures)
+        telling = [figure for figure in score.figures if len(set(figure.values.values())) > 1]
+        return replace_figures(score, [*telling, beyond] if self.limits else telling)
 
     def _beyond(self, time: NDArray[np.datetime64], upstream_p_kw: NDArray[np.float64]) -> float:
         total = 0.0

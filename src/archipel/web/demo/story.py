@@ -234,7 +234,7 @@ class Story:
         del engine, now
         text = (
             "The same five hours with and without cooperation: the same weather and events, every figure from AC power "
-            "flow. From here on it goes on, and you may act."
+            "flow. More sun held back means limits kept. From here on it goes on, and you may act."
         )
         return "The score", text, ()
 

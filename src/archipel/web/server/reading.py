@@ -33,6 +33,8 @@ def read_query(found: QueryParams, expected: type[T]) -> T:
         if name in values:
             raise Refusal(BAD, f"{name}: found twice; expected once")
         values[name] = _read(name, text, str(fields[name].type))
+    if missing := [name for name, field in fields.items() if field.required and name not in values]:
+        raise Refusal(BAD, f"{missing[0]}: found none; expected the parameter {missing[0]!r}")
     try:
         return msgspec.convert(values, expected)
     except msgspec.ValidationError as error:
