@@ -73,8 +73,10 @@ test("a picture of the past does not grow old, and the way back to now is one ke
   try {
     const page = await open(browser, `${server.url}/area`);
     await until("the page is live", async () => /Live/.test(await page.getByRole("banner").innerText()));
-    await page.keyboard.press(",");
-    await until("it is a replay", async () => /Replay/.test(await page.getByRole("banner").innerText()));
+    await until("it is a replay", async () => {
+      await page.keyboard.press(","); // in the first moment there is no step back yet
+      return /Replay/.test(await page.getByRole("banner").innerText());
+    });
     const shown = new URL(page.url()).searchParams.get("at");
     await server.say("freeze LV1");
     assert.equal(await stale(page, "LV2"), false);

@@ -22,7 +22,7 @@ from archipel.transport.trust import CertifiedTrust
 from archipel.transport.zenoh import zenoh_messenger
 
 HERE = Path(__file__).parent
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 @pytest.fixture
