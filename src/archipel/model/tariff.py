@@ -49,7 +49,7 @@ class Connection:
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class FirmLimits:
-    """Firm limits at the upstream connection in every interval of a plan; both non-negative, infinite where none."""
+    """Firm limits at a cell's boundary in every interval of a plan; non-negative, infinite where there is none."""
 
     import_kw: Floats
     export_kw: Floats
