@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from archipel.formats.cells import propose_cells
-from archipel.formats.pandapower_import import Imported, from_tables
+from archipel.formats.imported import Imported
+from archipel.formats.pandapower_import import from_tables
 from archipel.formats.pandapower_json import parse_tables
 from archipel.formats.scenario_write import write_scenario
 from archipel.model import Profiles

@@ -17,9 +17,7 @@ from archipel.formats.device_rows import DeviceRows
 from archipel.formats.findings import Findings
 from archipel.formats.fleets import load_series
 from archipel.formats.loss_report import LossReport
-from archipel.formats.pandapower_import import from_tables
-from archipel.formats.pandapower_json import read_tables
-from archipel.formats.referee import referee_there, voltage_difference
+from archipel.formats.networks import ReadOptions, reader_of
 from archipel.formats.scenario_write import write_scenario
 from archipel.formats.series import TIME, start_of
 from archipel.model import Archipelago, ImportRefused, Profiles
@@ -56,12 +54,15 @@ def import_scenario(
             f"{folder / name}.toml: found a scenario there already, maybe changed by hand; expected a new folder. "
             "Name another one with -o, or overwrite it with --force."
         )
-    tables = read_tables(source)
-    imported = from_tables(tables)
-    devices, profiles, notes = _series(source.parent, imported.devices, zone)
+    reader = reader_of(str(source))
+    imported = reader.read(str(source), ReadOptions(zone))
+    if imported.profiles is None:
+        devices, profiles, notes = _series(source.parent, imported.devices, zone)
+    else:
+        devices, profiles, notes = imported.devices, imported.profiles, []
     report = replace(imported.report, approximated=(*imported.report.approximated, *notes))
-    if compare and referee_there():
-        report = replace(report, dv_pu_max=voltage_difference(tables, imported))
+    if compare:
+        report = replace(report, dv_pu_max=reader.compare(str(source), imported))
     archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area)
     path = write_scenario(
         folder,
@@ -73,7 +74,11 @@ def import_scenario(
         profiles,
         profiles.start,
         notes=[str(report), "The cells are a proposal: change the column cell in nodes.csv and cells.csv as you like."],
+        more=imported.tables,
     )
+    for file, content in imported.files.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
     return Written(path, report, archipelago)
 
 

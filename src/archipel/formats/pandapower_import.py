@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import final
 
 import numpy as np
 
 from archipel.formats.device_rows import DeviceRows
+from archipel.formats.imported import Imported
 from archipel.formats.loss_report import LossReport
 from archipel.formats.pandapower_devices import read_devices
 from archipel.formats.pandapower_json import Table, Tables, read_tables
@@ -37,19 +37,6 @@ NOT_ELECTRICAL = {
     "controller": "controllers are code",
     "group": "groupings only",
 }
-
-
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Imported:
-    """A network and its devices as the source states them."""
-
-    grid: Grid
-    devices: DeviceRows
-    node_area: tuple[str, ...]
-    """Name of the part of the source's network each node belongs to; empty where unknown."""
-    line_area: tuple[str, ...]
-    report: LossReport
 
 
 def import_pandapower(path: Path) -> Imported:
@@ -309,5 +296,5 @@ def _total(values: Floats) -> float:
 
 
 def with_voltage_difference(imported: Imported, dv_pu_max: float) -> Imported:
-    """The same import whose report states the difference against pandapower."""
+    """The same import whose report states the difference against the source's own engine."""
     return replace(imported, report=replace(imported.report, dv_pu_max=dv_pu_max))

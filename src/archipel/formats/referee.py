@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from archipel.formats.pandapower_import import Imported
+from archipel.formats.imported import Imported
 from archipel.formats.pandapower_json import Table, Tables
 from archipel.grid.power_flow import PowerFlow
 from archipel.model import ExtraMissing, Floats

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from archipel.formats.cells import describe_cells, propose_cells
 from archipel.formats.device_rows import DeviceRows, DispatchableRows, pick
-from archipel.formats.pandapower_import import Imported, import_pandapower
+from archipel.formats.imported import Imported
+from archipel.formats.pandapower_import import import_pandapower
 from archipel.formats.scenario_cells import write_cells
 from archipel.formats.scenario_devices import write_devices
 from archipel.formats.scenario_network import write_network
