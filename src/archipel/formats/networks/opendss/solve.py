@@ -9,7 +9,6 @@ added as such.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -20,7 +19,8 @@ from archipel.formats.networks.opendss.terminals import Terminal, read_terminal,
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 TOLERANCE = 1e-8
-"""Change of voltage at which the engine's fixed point ends; its own default of 1e-4 is too coarse to compare steps."""
+"""Change of voltage [pu] at which the engine's fixed point ends. Controls act at the file's own tolerance (1e-4 unless
+it says otherwise), which is too coarse to compare steps; what they leave is solved once more."""
 ROUNDS = 200
 CONTROL_ROUNDS = 100
 OFF = -1
@@ -62,7 +62,7 @@ class CircuitSolver:
         """
         dss.Text.Command("set mode=snapshot")
         dss.Solution.LoadMult(1.0)
-        dss.Solution.Convergence(TOLERANCE)
+        self._coarse = float(dss.Solution.Convergence())
         dss.Solution.MaxIterations(ROUNDS)
         dss.Solution.MaxControlIterations(CONTROL_ROUNDS)
         self._mode = OFF if dss.Solution.ControlMode() == OFF else 0
@@ -103,8 +103,9 @@ class CircuitSolver:
         v = self._volts(dss)
         volts = np.where(self._node_index >= 0, v[self._node_index] / self._node_base[:, None], np.nan)
         power = np.asarray(dss.PDElements.AllPowers(), dtype=np.float64).view(np.complex128)
-        ends = np.bincount(self._end, power[self._at].real, 2 * self._branches), np.bincount(
-            self._end, power[self._at].imag, 2 * self._branches
+        ends = (
+            np.bincount(self._end, power[self._at].real, 2 * self._branches),
+            np.bincount(self._end, power[self._at].imag, 2 * self._branches),
         )
         current = np.asarray(dss.PDElements.AllMaxCurrents(), dtype=np.float64)
         losses, total = dss.Circuit.Losses(), dss.Circuit.TotalPower()
@@ -140,12 +141,11 @@ class CircuitSolver:
         extra: dict[Terminal, int] = {}
         load: list[int] = []
         self._terminals: list[Terminal] = []
-        for name, terminal, where, wires in zip(element, at, bus, phases, strict=True):
+        for name, found, where, wires in zip(element, at, bus, phases, strict=True):
             kind, _, short = name.lower().partition(".")
-            if terminal is None:
-                terminal = terminal_at(dss, where, wires, customers.get(where.lower(), set()))
-            elif kind != "load":
+            if found is not None and kind != "load":
                 dss.Text.Command(f'disable "{name}"')
+            terminal = found or terminal_at(dss, where, wires, customers.get(where.lower(), set()))
             self._terminals.append(terminal)
             if kind == "load":
                 load.append(kept[short])
@@ -154,14 +154,15 @@ class CircuitSolver:
                 extra[terminal] = len(kept) + len(extra) + 1
                 dss.Text.Command(terminal.new_load(f"archipel_{len(extra)}"))
             load.append(extra[terminal])
-        self._index, self._of_load = np.unique(np.array(load, dtype=np.int64), return_inverse=True)
+        index, self._of_load = np.unique(np.array(load, dtype=np.int64), return_inverse=True)
+        self._index = index.astype(np.int64)
         self._set_p = np.full(len(self._index), np.nan)
         self._set_q = self._set_p.copy()
 
     def _tell(self, dss: Any, p_kw: Floats, q_kvar: Floats) -> None:
         """Set the power of every load that changed."""
-        p = np.bincount(self._of_load, p_kw, len(self._index))
-        q = np.bincount(self._of_load, q_kvar, len(self._index))
+        p = np.asarray(np.bincount(self._of_load, p_kw, len(self._index)), dtype=np.float64)
+        q = np.asarray(np.bincount(self._of_load, q_kvar, len(self._index)), dtype=np.float64)
         loads = dss.Loads
         for i in np.flatnonzero((p != self._set_p) | (q != self._set_q)).tolist():
             loads.Idx(int(self._index[i]))
@@ -171,14 +172,20 @@ class CircuitSolver:
 
     def _solve(self, dss: Any, *, act: bool) -> bool:
         """Solve; true where controls did not come to rest."""
-        dss.Solution.ControlMode(self._mode if act else OFF)
-        try:
-            dss.Solution.Solve()
-        except Exception as error:
-            if str(error).startswith(f"(#{HUNTING})"):
-                return True
-            raise
-        return False
+        hunting = False
+        if act and self._mode != OFF and self._controls.names:
+            dss.Solution.ControlMode(self._mode)
+            dss.Solution.Convergence(self._coarse)
+            try:
+                dss.Solution.Solve()
+            except Exception as error:
+                if not str(error).startswith(f"(#{HUNTING})"):
+                    raise
+                hunting = True
+        dss.Solution.ControlMode(OFF)
+        dss.Solution.Convergence(TOLERANCE)
+        dss.Solution.Solve()
+        return hunting
 
     def _volts(self, dss: Any) -> NDArray[np.complex128]:
         """All node voltages [V], and 0 at the end, which index -1 means."""
@@ -212,7 +219,7 @@ class CircuitSolver:
         self._node_base = np.array([base[bus] for bus in buses])
 
     def _read_branches(self, dss: Any, elements: list[list[str]], from_bus: list[str]) -> None:
-        """Which powers of the engine's list of all elements make up both ends of every branch, and what it may carry."""
+        """Which of the powers the engine lists make up both ends of every branch, and what the branch may carry."""
         names = [name.lower() for name in dss.PDElements.AllNames()]
         self._element_row = {name: i for i, name in enumerate(names)}
         wires = np.asarray(dss.PDElements.AllNumConductors(), dtype=np.int64)
