@@ -31,8 +31,8 @@ class Physics(Protocol):
         ...
 
     @property
-    def acts(self) -> bool:
-        """Whether the network has controls of its own (tap changers, switched capacitors)."""
+    def controls(self) -> tuple[str, ...] | None:
+        """Tap changers and switched capacitors that act on their own; None where physics knows no phases either."""
         ...
 
     def solve(self, p_kw: Floats, q_kvar: Floats, *, act: bool) -> tuple[Terminals, bool]:
@@ -57,7 +57,7 @@ class PositiveSequence:
     """Balanced physics: `PowerFlow`, whose taps stand still."""
 
     name = "positive-sequence"
-    acts = False
+    controls: tuple[str, ...] | None = None
 
     def __init__(self, grid: Grid, node: Ints, scale_line_r: float = 1.0) -> None:
         """`node` is the node row of every device; `scale_line_r` multiplies the resistance of all lines."""

@@ -63,6 +63,8 @@ class Plant:
         self.fleets = tuple(_true_fleet(cast("DeviceFleet", fleet), truth) for fleet in scenario.fleets)
         self.states: list[State] = [fleet.initial(first_row) for fleet in self.fleets]
         node = scenario.device_node
+        if physics is not None and truth.line_resistance != 1.0:
+            raise ValueError("truth.line_resistance: only positive-sequence physics can have other lines than it says")
         self._physics = physics or PositiveSequence(scenario.grid, node, truth.line_resistance)
         self._nodes = len(scenario.grid.nodes)
         self._cell = scenario.device_cell
@@ -171,7 +173,7 @@ class Plant:
             if np.all((q >= low - SETTLED_KVAR) & (q <= high + SETTLED_KVAR)):
                 over = self._over_voltage(felt.v_pu_high, tripped)
                 if not over.any():
-                    if not since or moves == MOVES or not self._physics.acts:
+                    if not since or moves == MOVES or not self._physics.controls:
                         return p, q, tripped, felt
                     felt, moved = self._physics.solve(p, q, act=True)
                     if not moved:

@@ -68,15 +68,10 @@ class ThreePhaseFlow:
         self._limit = np.concatenate([np.ones(len(grid.lines)), grid.transformers.loading_max])
         self._child = OpenDssChild(kept.folder, kept.master)
         self._told = False
-        self.controls: tuple[str, ...] = ()
+        self.controls: tuple[str, ...] | None = ()
         """The circuit's own controls, in the order of `PhaseState.position`."""
         self.unmetered: tuple[str, ...] = ()
         """Some elements of branches that the circuit does not have; powers of their branches are 0."""
-
-    @property
-    def acts(self) -> bool:
-        """As promised by `Physics`."""
-        return bool(self.controls)
 
     @property
     def engine(self) -> str:
