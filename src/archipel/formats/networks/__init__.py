@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from archipel.formats.networks.base import Imported, NetworkReader, ReadOptions
+from archipel.formats.networks.opendss.reader import OpenDssReader
 from archipel.formats.networks.pandapower import PandapowerReader
 from archipel.model import ImportRefused
 
 __all__ = ["READERS", "Imported", "NetworkReader", "ReadOptions", "known_formats", "reader_of"]
 
-READERS: tuple[NetworkReader, ...] = (PandapowerReader(),)
+READERS: tuple[NetworkReader, ...] = (OpenDssReader(), PandapowerReader())
 """Asked in this order; the first that recognises a source reads it."""
 
 

@@ -5,6 +5,7 @@ Text columns are lists, numbers are arrays. Units are the engine's: kV, kW, kvar
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import numpy as np
 
 Table = dict[str, Any]
+ITERATIONS = 100
+HUNTING = 485
+"""The engine's number for controls that did not come to rest."""
 SHAPE_VALUES_MAX = 50_000_000
 """Values of all load shapes together."""
 
@@ -26,8 +30,27 @@ def compile_model(dss: Any, master: str) -> Table:
     # Without nominal voltages there are no per unit values: the engine chooses them from its list.
     if _bases_missing(dss):
         dss.Text.Command("calcvoltagebases")
-    dss.Solution.Solve()
-    return {"circuit": dss.Circuit.Name(), "converged": bool(dss.Solution.Converged())}
+    helped = _solve(dss)
+    return {"circuit": dss.Circuit.Name(), "converged": bool(dss.Solution.Converged()), "helped": helped}
+
+
+def _solve(dss: Any) -> bool:
+    """Solve; where the file's own limits on iterations are too tight, once more with wider ones (then True).
+
+    The engine raises where its controls did not come to rest; the second time that is only told.
+    """
+    try:
+        dss.Solution.Solve()
+        if dss.Solution.Converged():
+            return False
+    except Exception as error:
+        if f"#{HUNTING}" not in str(error):
+            raise
+    dss.Solution.MaxIterations(max(ITERATIONS, dss.Solution.MaxIterations()))
+    dss.Solution.MaxControlIterations(max(ITERATIONS, dss.Solution.MaxControlIterations()))
+    with contextlib.suppress(Exception):
+        dss.Solution.Solve()
+    return True
 
 
 def voltages(dss: Any) -> Table:
@@ -70,9 +93,9 @@ def buses(dss: Any) -> Table:
 
 
 def elements(dss: Any) -> Table:
-    """Every element of the circuit: class.name, buses and nodes of its terminals, power drawn at the first [kW, kvar].
+    """Every element of the circuit: class.name, buses and nodes of its terminals, power drawn at the first.
 
-    `nodes` are those of all its conductors, terminal after terminal; `open` says which terminals are open in all phases.
+    Powers are in kW and kvar. `nodes` are those of all its conductors, terminal after terminal; `open` says which terminals are open in all phases.
     """
     name: list[str] = []
     bus: list[list[str]] = []
@@ -235,7 +258,8 @@ def load_shapes(dss: Any) -> Table:
     """Load shapes: step [h], whether they are powers themselves, multipliers of P and of Q (empty where the same)."""
     names: list[str] = []
     hours, actual = [], []
-    p, q = [], []
+    p: list[np.ndarray[Any, Any]] = []
+    q: list[np.ndarray[Any, Any]] = []
     total = 0
     for name in _each(dss.LoadShape):
         names.append(name)
