@@ -95,7 +95,8 @@ def buses(dss: Any) -> Table:
 def elements(dss: Any) -> Table:
     """Every element of the circuit: class.name, buses and nodes of its terminals, power drawn at the first.
 
-    Powers are in kW and kvar. `nodes` are those of all its conductors, terminal after terminal; `open` says which terminals are open in all phases.
+    Powers are in kW and kvar. `nodes` are those of all its conductors, terminal after terminal; `open` says which
+    terminals are open in all phases.
     """
     name: list[str] = []
     bus: list[list[str]] = []
