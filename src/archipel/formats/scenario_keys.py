@@ -84,6 +84,13 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "v_pu": Key("number", 1.0, low=0.5, high=1.5),
         "sk_mva": Key("number", math.inf, above=0.0, infinite=True),
     },
+    "network.three_phase": {
+        "folder": Key("text"),
+        "master": Key("text"),
+        "devices": Key("file"),
+        "nodes": Key("file"),
+        "branches": Key("file", optional=True),
+    },
     "cells": {"cells": Key("file"), "ties": Key("file", optional=True)},
     "devices": {
         "loads": Key("file", optional=True),

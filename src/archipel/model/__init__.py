@@ -24,6 +24,7 @@ from archipel.model.portfolio import PRODUCTS, SPLITS, Contract, Owner, Ownershi
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, FirmLimits, Tariff
+from archipel.model.three_phase import Place, ThreePhase
 
 __all__ = [
     "BELIEVED",
@@ -55,6 +56,7 @@ __all__ = [
     "Owner",
     "Ownership",
     "Payment",
+    "Place",
     "Portfolio",
     "Problem",
     "Product",
@@ -70,6 +72,7 @@ __all__ = [
     "Switches",
     "Tariff",
     "Terms",
+    "ThreePhase",
     "Tie",
     "Transformers",
     "View",

@@ -22,9 +22,10 @@ Command = Callable[..., dict[str, Any]]
 def commands() -> dict[str, Command]:
     """What the child can be asked."""
     from archipel.formats.networks.opendss.extract import COMMANDS as EXTRACT
+    from archipel.formats.networks.opendss.solve import CircuitSolver
 
-    # One line per file of commands; `solve.COMMANDS` of the three-phase physics goes here.
-    return {**EXTRACT}
+    # One line per file of commands.
+    return {**EXTRACT, **CircuitSolver().commands}
 
 
 def main() -> None:
