@@ -6,20 +6,18 @@ pandapower counts in MW, MVAr, kV and kA and gives generators and loads positive
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from archipel.formats.device_rows import DeviceRows
 from archipel.formats.imported import Imported
-from archipel.formats.loss_report import LossReport
+from archipel.formats.loss_report import Totals
 from archipel.formats.pandapower_devices import read_devices
 from archipel.formats.pandapower_json import Table, Tables, read_tables
 from archipel.formats.source_columns import Notes, flags, names, numbers, rows_of, whole
 from archipel.grid.topology import live
-from archipel.model import Bools, Floats, Grid, ImportRefused, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model import Bools, Grid, ImportRefused, Ints, Lines, Nodes, Source, Switches, Transformers
 
 V_PU_MIN, V_PU_MAX = 0.9, 1.1
 """Voltage limits where the source gives none [pu] (EN 50160)."""
@@ -63,7 +61,13 @@ def from_tables(source: Tables) -> Imported:
     _unmodelled(source, notes)
     area = names(source["bus"], "subnet")
     node_area = tuple(area[i] for i in np.flatnonzero(flags(source["bus"], "in_service", True)))
-    return Imported(grid, devices, node_area, line_area, _report(source, grid, devices, notes))
+    return Imported(
+        grid,
+        devices,
+        node_area,
+        line_area,
+        notes.report("pandapower", _before(source), grid, devices, _in_source(source)),
+    )
 
 
 def _nodes(table: Table, notes: Notes) -> tuple[Nodes, dict[int, int]]:
@@ -260,39 +264,26 @@ def _unmodelled(source: Tables, notes: Notes) -> None:
             notes.drop(name, len(table), NOT_ELECTRICAL.get(name, "not modelled; its effect on the network is missing"))
 
 
-def _report(source: Tables, grid: Grid, devices: DeviceRows, notes: Notes) -> LossReport:
-    before = {name: len(table) for name, table in source.table.items() if len(table)}
-    after = Counter(
-        i.split("/")[0]
-        for ids in (
-            grid.nodes.id,
-            grid.lines.id,
-            grid.transformers.id,
-            grid.switches.id,
-            (grid.source.id,),
-            devices.load.id,
-            devices.pv.id,
-            devices.generator.id,
-            devices.battery.id,
-        )
-        for i in ids
-    )
-    return LossReport(
-        source.source,
-        before,
-        dict(after),
-        tuple(notes.dropped),
-        tuple(notes.merged),
-        tuple(notes.approximated),
-        _total(devices.load.p_kw),
-        _total(devices.load.q_kvar),
-        _total(devices.pv.p_kw_peak) + _total(devices.generator.p_kw),
-        _total(devices.battery.e_kwh),
+def _before(source: Tables) -> dict[str, int]:
+    return {name: len(table) for name, table in source.table.items() if len(table)}
+
+
+def _in_source(source: Tables) -> Totals:
+    """Sums over all that is in service, whether it is kept or not."""
+    load, unbalanced, sgen, gen = (source[name] for name in ("load", "asymmetric_load", "sgen", "gen"))
+    phases = [_kilo(unbalanced, f"{letter}_{phase}_{unit}") for letter, unit in (("p", "mw"), ("q", "mvar"))
+              for phase in "abc"]  # fmt: skip
+    return Totals(
+        _kilo(load, "p_mw") + sum(phases[:3]),
+        _kilo(load, "q_mvar") + sum(phases[3:]),
+        _kilo(sgen, "p_mw") + _kilo(gen, "p_mw"),
+        _kilo(source["storage"], "max_e_mwh"),
     )
 
 
-def _total(values: Floats) -> float:
-    return float(np.sum(values))
+def _kilo(table: Table, column: str) -> float:
+    service = flags(table, "in_service", True)
+    return float(np.sum((numbers(table, column, 0.0) * numbers(table, "scaling", 1.0))[service]) * 1000.0)
 
 
 def with_voltage_difference(imported: Imported, dv_pu_max: float) -> Imported:

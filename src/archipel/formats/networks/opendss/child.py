@@ -62,7 +62,7 @@ class OpenDssChild:
 
     def __enter__(self) -> Self:
         if find_spec("opendssdirect") is None:
-            raise ExtraMissing("opendss", "reading OpenDSS files")
+            raise ExtraMissing("opendssdirect.py", "opendss", "reading OpenDSS files")
         self._place = Path(tempfile.mkdtemp(prefix="archipel-opendss-")).resolve()
         try:
             for name, data in self.closure.copies.items():

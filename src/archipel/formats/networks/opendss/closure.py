@@ -1,7 +1,8 @@
 """The files an OpenDSS master needs, found by reading it, and their copies that are safe to run.
 
 OpenDSS files are scripts. They are followed as text: what a script redirects to or reads values from is taken along
-if it lies under one stated folder, and the copies given to the engine keep only the commands an import needs. A line that is left out becomes a comment, so that line numbers in messages of the engine stay right.
+if it lies under one stated folder, and the copies given to the engine keep only the commands an import needs. A line
+that is left out becomes a comment, so that line numbers in messages of the engine stay right.
 """
 
 from __future__ import annotations
