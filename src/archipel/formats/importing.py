@@ -96,7 +96,7 @@ def import_scenario(
     else:
         report = replace(report, not_compared="as asked")
     say("proposing cells")
-    archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area)
+    archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area, imported.customers)
     say("writing and checking the scenario")
     with staged(folder) as staging:
         path = write_scenario(

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
+import numpy as np
+
 from archipel.formats.networks.base import Imported, ReadOptions, path_of
 from archipel.formats.networks.opendss.account import account
 from archipel.formats.networks.opendss.child import OpenDssChild
@@ -61,7 +63,15 @@ class OpenDssReader:
         if not options.reduce:
             files, tables = kept(model, reduced, placed, closure)
         return Imported(
-            reduced.grid, rows, none, ("",) * len(reduced.grid.lines), report, profiles, files=files, tables=tables
+            reduced.grid,
+            rows,
+            none,
+            ("",) * len(reduced.grid.lines),
+            report,
+            customers=np.bincount(rows.load.node[rows.load.p_kw > 0.0], minlength=len(model.bus)),
+            profiles=profiles,
+            files=files,
+            tables=tables,
         )
 
     def compare(self, source: str, imported: Imported) -> float | None:
@@ -78,11 +88,18 @@ def kept(
     files[DEVICES] = _csv(("id", "element"), list(placed.element.items()))
     files[NODES] = _csv(
         ("node", "bus", "phases"),
-        [(f"bus/{bus}", bus, ".".join(map(str, nodes))) for bus, nodes in zip(model.bus, model.nodes, strict=True)],
+        [(f"bus/{bus}", bus, _phases(nodes)) for bus, nodes in zip(model.bus, model.nodes, strict=True)],
     )
-    files[BRANCHES] = _csv(("branch", "elements"), [(i, " ".join(names)) for i, names in reduced.elements.items()])
+    branch = set(reduced.grid.branch_id)
+    files[BRANCHES] = _csv(
+        ("id", "element"), [(i, " ".join(names)) for i, names in reduced.elements.items() if i in branch]
+    )
     table = {"folder": FOLDER, "master": closure.master, "devices": DEVICES, "nodes": NODES, "branches": BRANCHES}
     return files, {"network.three_phase": table}
+
+
+def _phases(nodes: tuple[int, ...]) -> str:
+    return ".".join(str(n) for n in nodes if n in {1, 2, 3}) or "1"
 
 
 def _csv(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:
