@@ -28,6 +28,8 @@ class ControlsHunting(UserWarning):
 class ThreePhaseFlow:
     """`Physics` of a scenario whose source is a three-phase circuit. Use it in a `with` block.
 
+    Until something is solved `flow` is that of the circuit as its file leaves it.
+
     Devices that the circuit has keep their place and load model in it: a load that the file calls a constant impedance
     draws what the twin asks for at its rated voltage only. Other devices draw constant power, on the phase of the
     customers at their node where these agree, otherwise on all phases of the node.
@@ -61,6 +63,7 @@ class ThreePhaseFlow:
             "device_bus": [place[node].bus for node in scenario.device_node],
             "device_phases": [list(place[node].phases) for node in scenario.device_node],
             "node_bus": [one.bus for one in place],
+            "node_kv": grid.nodes.vn_kv.tolist(),
             "branch_element": [list(kept.branch.get(branch, ())) for branch in grid.branch_id],
             "branch_bus": [place[node].bus for node in begin],
         }
@@ -70,6 +73,11 @@ class ThreePhaseFlow:
         self._told = False
         self.controls: tuple[str, ...] | None = ()
         """The circuit's own controls, in the order of `PhaseState.position`."""
+        self.filed: NDArray[np.complex128] = np.zeros(0, dtype=np.complex128)
+        """Power of every device as the circuit's file has it [kW, kvar], shape (devices,); 0 for those it lacks."""
+        self.alone: dict[str, Any] = {}
+        """The circuit as its file leaves it, before any device was told a power: voltages [V] by node of the engine
+        (`v`, `node`), power of its sources (`total`), `losses` [kW, kvar], `converged`, `rounds`."""
         self.unmetered: tuple[str, ...] = ()
         """Some elements of branches that the circuit does not have; powers of their branches are 0."""
 
@@ -135,7 +143,9 @@ class ThreePhaseFlow:
         )
 
     def _prepare(self) -> None:
+        self.alone = self._ask("alone")
         answer = self._ask("prepare", **self._where)
+        self.filed = answer["filed"]
         self.controls, self.unmetered = tuple(answer["controls"]), tuple(answer["missing"])
 
     def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:

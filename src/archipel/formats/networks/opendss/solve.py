@@ -43,7 +43,13 @@ class CircuitSolver:
     @property
     def commands(self) -> dict[str, Callable[..., dict[str, Any]]]:
         """By name."""
-        return {"prepare": self.prepare, "place": self.place, "solve": self.solve, "flow": self.flow}
+        return {
+            "alone": alone,
+            "prepare": self.prepare,
+            "place": self.place,
+            "solve": self.solve,
+            "flow": self.flow,
+        }
 
     def prepare(
         self,
@@ -52,14 +58,17 @@ class CircuitSolver:
         device_bus: list[str],
         device_phases: list[list[int]],
         node_bus: list[str],
+        node_kv: list[float],
         branch_element: list[list[str]],
         branch_bus: list[str],
     ) -> dict[str, Any]:
         """Get ready to be told the powers of devices.
 
         `element` is the element of every device in the circuit, empty where it has none; `device_bus`, `device_phases`
-        say where its node is. `branch_bus` is the bus at the from or HV end of every branch.
+        say where its node is. `node_kv` is the nominal voltage between phases of every node. `branch_bus` is the bus at
+        the from or HV end of every branch. Answers with the powers the file gives devices, as solved.
         """
+        filed = np.array([_drawn(dss, name) if name else 0.0 for name in element], dtype=np.complex128)
         dss.Text.Command("set mode=snapshot")
         dss.Solution.LoadMult(1.0)
         self._coarse = float(dss.Solution.Convergence())
@@ -67,13 +76,18 @@ class CircuitSolver:
         dss.Solution.MaxControlIterations(CONTROL_ROUNDS)
         self._mode = OFF if dss.Solution.ControlMode() == OFF else 0
         self._disable(dss, REPLACED[3:])
-        self._place_devices(dss, element, device_bus, device_phases)
+        self._place_devices(dss, element, device_bus, device_phases, filed)
         self._controls = _Controls(dss)
         self._solve(dss, act=False)
-        self._read_layout(dss, node_bus)
+        self._read_layout(dss, node_bus, node_kv)
         self._read_branches(dss, branch_element, branch_bus)
         missing = [name for names in branch_element for name in names if name.lower() not in self._element_row]
-        return {"controls": self._controls.names, "position": self._controls.position(dss), "missing": missing[:20]}
+        return {
+            "controls": self._controls.names,
+            "position": self._controls.position(dss),
+            "missing": missing[:20],
+            "filed": filed,
+        }
 
     def place(self, dss: Any, position: Floats) -> dict[str, Any]:
         """Put the network's own controls into these positions."""
@@ -126,8 +140,13 @@ class CircuitSolver:
             if name.split(".")[0].lower() in classes:
                 dss.Text.Command(f'disable "{name}"')
 
-    def _place_devices(self, dss: Any, element: list[str], bus: list[str], phases: list[list[int]]) -> None:
-        """The load of the circuit that carries every device, and its terminals; loads are added where there is none."""
+    def _place_devices(
+        self, dss: Any, element: list[str], bus: list[str], phases: list[list[int]], filed: NDArray[np.complex128]
+    ) -> None:
+        """The load of the circuit that carries every device, and its terminals; loads are added where there is none.
+
+        What is added for an element that is disabled begins with the power of that one.
+        """
         own = {name.lower() for name in dss.Circuit.AllElementNames()}
         unknown = [name for name in element if name and name.lower() not in own]
         if unknown:
@@ -141,7 +160,8 @@ class CircuitSolver:
         extra: dict[Terminal, int] = {}
         load: list[int] = []
         self._terminals: list[Terminal] = []
-        for name, found, where, wires in zip(element, at, bus, phases, strict=True):
+        begin: dict[int, complex] = {}
+        for name, found, where, wires, power in zip(element, at, bus, phases, filed.tolist(), strict=True):
             kind, _, short = name.lower().partition(".")
             if found is not None and kind != "load":
                 dss.Text.Command(f'disable "{name}"')
@@ -154,6 +174,11 @@ class CircuitSolver:
                 extra[terminal] = len(kept) + len(extra) + 1
                 dss.Text.Command(terminal.new_load(f"archipel_{len(extra)}"))
             load.append(extra[terminal])
+            begin[load[-1]] = begin.get(load[-1], 0j) + power
+        for i, power in begin.items():
+            dss.Loads.Idx(i)
+            dss.Loads.kW(power.real)
+            dss.Loads.kvar(power.imag)
         index, self._of_load = np.unique(np.array(load, dtype=np.int64), return_inverse=True)
         self._index = index.astype(np.int64)
         self._set_p = np.full(len(self._index), np.nan)
@@ -191,12 +216,13 @@ class CircuitSolver:
         """All node voltages [V], and 0 at the end, which index -1 means."""
         return np.append(np.asarray(dss.Circuit.AllBusVolts(), dtype=np.float64).view(np.complex128), 0.0)
 
-    def _read_layout(self, dss: Any, node_bus: list[str]) -> None:
+    def _read_layout(self, dss: Any, node_bus: list[str], node_kv: list[float]) -> None:
         row = {name.lower(): i for i, name in enumerate(dss.Circuit.AllNodeNames())}
-        base = {}
-        for i, name in enumerate(dss.Circuit.AllBusNames()):
-            dss.Circuit.SetActiveBusi(i)
-            base[name.lower()] = dss.Bus.kVBase() * 1e3
+        buses = [bus.lower() for bus in node_bus]
+        base = dict(zip(buses, (np.array(node_kv) * 1e3 / 3.0**0.5).tolist(), strict=True))
+        for bus in {terminal.bus for terminal in self._terminals} - set(base):
+            dss.Circuit.SetActiveBus(bus)
+            base[bus] = dss.Bus.kVBase() * 1e3
         v = self._volts(dss)
         plus, minus, bases, first = [], [], [], [0]
         for terminal in self._terminals:
@@ -214,7 +240,6 @@ class CircuitSolver:
         self._base = np.array(bases)
         self._device_first = np.array(first[:-1], dtype=np.int64)
         self._phases = np.diff(first).astype(np.float64)
-        buses = [bus.lower() for bus in node_bus]
         self._node_index = np.array([[row.get(f"{bus}.{k}", -1) for k in (1, 2, 3)] for bus in buses]).reshape(-1, 3)
         self._node_base = np.array([base[bus] for bus in buses])
 
@@ -244,6 +269,25 @@ class CircuitSolver:
         self._at, self._end = np.array(at, dtype=np.int64), np.array(end, dtype=np.int64)
         self._carrier, self._carried = np.array(carrier, dtype=np.int64), np.array(carried, dtype=np.int64)
         self._rated = np.array(rated)
+
+
+def alone(dss: Any) -> dict[str, Any]:
+    """The circuit as its file leaves it: node voltages [V] by `bus.phase`, power of the sources [kW, kvar], losses."""
+    return {
+        "node": list(dss.Circuit.AllNodeNames()),
+        "v": np.asarray(dss.Circuit.AllBusVolts(), dtype=np.float64).view(np.complex128),
+        "total": np.asarray(dss.Circuit.TotalPower(), dtype=np.float64),
+        "losses": np.asarray(dss.Circuit.Losses(), dtype=np.float64) * 1e-3,
+        "converged": bool(dss.Solution.Converged()),
+        "rounds": int(dss.Solution.Iterations()),
+    }
+
+
+def _drawn(dss: Any, name: str) -> complex:
+    """What an element draws in the last solution [kW, kvar]; 0 where the circuit has none of that name."""
+    if dss.Circuit.SetActiveElement(name) < 0:
+        return 0j
+    return complex(np.asarray(dss.CktElement.Powers(), dtype=np.float64).view(np.complex128).sum())
 
 
 def _rated_a(dss: Any, name: str) -> float:
