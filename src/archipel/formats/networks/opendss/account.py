@@ -46,7 +46,6 @@ def account(model: Model, reduced: Reduced, placed: Placed, left_out: Mapping[st
     cost, worst = _cost(model, reduced, placed)
     notes.approximated += cost
     rows = placed.rows
-    own = np.array([placed.element[name].startswith("load.") for name in rows.load.id], dtype=np.bool_)
     return LossReport(
         model.source,
         {"bus": len(model.bus), **before},
@@ -54,8 +53,8 @@ def account(model: Model, reduced: Reduced, placed: Placed, left_out: Mapping[st
         tuple(notes.dropped),
         tuple(notes.merged),
         tuple(notes.approximated),
-        float(rows.load.p_kw[own].sum()),
-        float(rows.load.q_kvar[own].sum()),
+        float(rows.load.p_kw.sum()),
+        float(rows.load.q_kvar.sum()),
         float(rows.pv.p_kw_peak.sum() + rows.generator.p_kw.sum()),
         float(rows.battery.e_kwh.sum()),
         dv_pu_max=worst,

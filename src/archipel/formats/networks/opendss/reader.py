@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -52,6 +52,7 @@ class OpenDssReader:
         reduced = reduce_model(model, notes)
         shapes = read_shapes(model.tables["shapes"])
         placed = place(model, reduced, shapes, notes)
+        reduced = replace(reduced, grid=replace(reduced.grid, shunts=placed.shunts))
         rows = placed.rows
         profiles = profiles_of(
             shapes, rows.load.profile, [*rows.pv.profile, *rows.generator.profile], options.zone, notes
