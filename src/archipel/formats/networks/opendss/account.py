@@ -70,7 +70,7 @@ def _after(model: Model, reduced: Reduced, placed: Placed) -> dict[str, int]:
     after: Counter[str] = Counter({"bus": len(reduced.grid.nodes), "vsource": 1, **placed.kept})
     after.update(members[0].split(".", 1)[0] for members in reduced.elements.values())
     used = {*placed.rows.load.profile, *placed.rows.pv.profile, *placed.rows.generator.profile}
-    known = {name.lower() for name in model.tables["shapes"]["name"]}
+    known = {name.lower() for name in model.tables["shapes"]["name"]} - {"default"}
     after["loadshape"] = len(used & known)
     return {name: count for name, count in after.items() if count}
 

@@ -114,7 +114,7 @@ class _Placing:
 
     def _loads(self) -> list[tuple[str, int, float, float, str]]:
         table, found = self.model.tables["loads"], []
-        moved: Counter[str] = Counter()
+        moved: Counter[tuple[str, str]] = Counter()
         negative, short = [], []
         for i, name in enumerate(table["name"]):
             if name not in self.model.element or not self.model.of(name)["enabled"]:
@@ -124,11 +124,12 @@ class _Placing:
                 continue
             solved_p, solved_q = self._feeds(name)
             p, q = float(table["kw"][i]), float(table["kvar"][i])
-            if abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
-                moved[_MODELS.get(int(table["model"][i]), f"model {int(table['model'][i])}")] += 1
-                p, q = solved_p, solved_q
             yearly, daily = table["yearly"][i], table["daily"][i]
             profile = self.shapes.of(yearly, daily)
+            if abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
+                kind = _MODELS.get(int(table["model"][i]), f"model {int(table['model'][i])}")
+                moved[kind, "nominal power times its shape" if profile else "that of the engine's snapshot"] += 1
+                p, q = (p, q) if profile else (solved_p, solved_q)
             if self.shapes.too_short(yearly, daily):
                 short.append(name)
             if profile in self.shapes.peak:
@@ -141,8 +142,8 @@ class _Placing:
                 self.kept["load"] -= 1
                 continue
             found.append((*place, p, q, profile))
-        for kind, count in moved.items():
-            self.notes.approximate(count, f"loads ({kind}): constant power, that of the engine's snapshot")
+        for (kind, power), count in moved.items():
+            self.notes.approximate(count, f"loads ({kind}): constant power, {power}")
         self.notes.drop(
             "load", len(negative), "negative loads are generation without a kind; name them in pv.csv", negative
         )

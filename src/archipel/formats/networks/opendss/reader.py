@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -44,7 +45,7 @@ class OpenDssReader:
         path = path_of(source)
         if not path.is_file():
             raise ImportRefused(f"{source}: found no such file; expected the master of an OpenDSS model (*.dss).")
-        root = root_of(path)
+        root = _root(path, options.root)
         with OpenDssChild(root, str(path.resolve().relative_to(root))) as child:
             closure = child.closure
             model = Model(child.ask("everything"), path.name)
@@ -79,6 +80,15 @@ class OpenDssReader:
         """Against the engine's positive-sequence voltages, measured while reading."""
         del source
         return imported.report.dv_pu_max
+
+
+def _root(master: Path, named: Path | None) -> Path:
+    """The folder nothing leaves: the one named, else the master's own or one above it."""
+    if named is None:
+        return root_of(master)
+    if not named.is_dir() or not master.resolve().is_relative_to(named.resolve()):
+        raise ImportRefused(f"--root {named}: found no folder above {master}; expected one that holds it.")
+    return named.resolve()
 
 
 def kept(
