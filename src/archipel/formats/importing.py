@@ -61,6 +61,7 @@ def import_scenario(
     *,
     door: str = "",
     reduce: bool = False,
+    root: Path | None = None,
     say: Say = silent,
 ) -> Written:
     """Import a network (a file, a folder, or a name such as a SimBench code) into a new scenario in `folder`.
@@ -68,7 +69,8 @@ def import_scenario(
     The first door that knows the source reads it, or the one called `door`. Series are those of the source, else
     SimBench's profile tables beside it, where there are any; `zone` is the zone of their time stamps if those have
     none. With `compare` the voltages are checked against the source's own engine where that is installed. `reduce`
-    keeps only the positive sequence of three-phase sources. `say` hears of every step as it begins.
+    keeps only the positive sequence of three-phase sources; `root` is the folder an OpenDSS master may read. `say`
+    hears of every step as it begins.
 
     A scenario that is there already is overwritten with `force` only: people change what was proposed. Everything is
     written beside the folder first and moved in when it is whole and was checked, so that a refused source leaves
@@ -84,7 +86,7 @@ def import_scenario(
         )
     reader = reader_of(str(source), door)
     say(f"reading {Path(source).name} ({reader.name})")
-    imported = reader.read(str(source), ReadOptions(zone, reduce))
+    imported = reader.read(str(source), ReadOptions(zone, reduce, root))
     if imported.profiles is None:
         devices, profiles, notes = _series(Path(source).expanduser().parent, imported.devices, zone)
     else:
@@ -96,7 +98,7 @@ def import_scenario(
     else:
         report = replace(report, not_compared="as asked")
     say("proposing cells")
-    archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area)
+    archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area, imported.customers)
     say("writing and checking the scenario")
     with staged(folder) as staging:
         path = write_scenario(

@@ -16,13 +16,14 @@ from archipel.formats.loss_report import Totals
 from archipel.formats.pandapower_devices import read_devices
 from archipel.formats.pandapower_json import Table, Tables, read_tables
 from archipel.formats.source_columns import Notes, flags, names, numbers, rows_of, whole
+from archipel.formats.source_joins import Joins, join_sources, with_joins
 from archipel.grid.topology import live
-from archipel.model import Bools, Grid, ImportRefused, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model import Bools, Grid, ImportRefused, Ints, Lines, Nodes, Shunts, Source, Switches, Transformers
 
 V_PU_MIN, V_PU_MAX = 0.9, 1.1
 """Voltage limits where the source gives none [pu] (EN 50160)."""
 
-MODELLED = ("bus", "line", "trafo", "switch", "ext_grid")
+MODELLED = ("bus", "line", "trafo", "switch", "ext_grid", "shunt")
 DEVICES = ("load", "asymmetric_load", "sgen", "gen", "storage")
 NOT_ELECTRICAL = {
     "measurement": "measurements are not part of a network model",
@@ -49,13 +50,15 @@ def from_tables(source: Tables) -> Imported:
     end_open = _ends_opened(source["switch"])
     lines, line_area = _lines(source["line"], row, end_open, source.f_hz, notes)
     transformers = _transformers(source["trafo"], row, end_open, notes)
+    upstream, joined = _source(source, row, nodes, notes)
     grid = Grid(
         nodes,
         lines,
         transformers,
-        _switches(source["switch"], row, lines, transformers, notes),
-        _source(source, row, notes),
+        with_joins(_switches(source["switch"], row, lines, transformers, notes), joined, nodes),
+        upstream,
         source.f_hz,
+        _shunts(source["shunt"], row, nodes, notes),
     )
     devices = read_devices(source, row, live(grid), notes)
     _unmodelled(source, notes)
@@ -241,7 +244,8 @@ def _switches(table: Table, row: dict[int, int], lines: Lines, transformers: Tra
     )
 
 
-def _source(source: Tables, row: dict[int, int], notes: Notes) -> Source:
+def _source(source: Tables, row: dict[int, int], nodes: Nodes, notes: Notes) -> tuple[Source, Joins]:
+    """The upstream grid, and further ones of the same voltage to be joined with it."""
     table = source["ext_grid"]
     node = rows_of(table, "bus", row)
     usable = np.flatnonzero(flags(table, "in_service", True) & (node >= 0))
@@ -250,12 +254,35 @@ def _source(source: Tables, row: dict[int, int], notes: Notes) -> Source:
             f"{source.source} has no upstream grid in service (table ext_grid); add one where the network is fed."
         )
     notes.drop("ext_grid", len(table) - len(usable), "out of service")
-    notes.drop("ext_grid", len(usable) - 1, "only the first upstream grid is kept; a second source is not modelled")
+    v_pu, angle = numbers(table, "vm_pu", 1.0), numbers(table, "va_degree", 0.0)
     k = int(usable[0])
-    notes.approximate(
-        int(numbers(table, "va_degree", 0.0)[k] != 0.0), "voltage angle of the upstream grid: set to zero"
+    alike = [
+        i for i in usable[1:] if (v_pu[i], angle[i], nodes.vn_kv[node[i]]) == (v_pu[k], angle[k], nodes.vn_kv[node[k]])
+    ]
+    joined = join_sources(f"ext_grid/{table.index[k]}", int(node[k]),
+                          [(f"ext_grid/{table.index[i]}", int(node[i])) for i in alike], notes)  # fmt: skip
+    notes.drop("ext_grid", len(usable) - 1 - len(alike), "a further upstream grid of another voltage is not modelled",
+               [f"ext_grid/{table.index[i]}" for i in usable[1:] if i not in alike])  # fmt: skip
+    notes.approximate(int(angle[k] != 0.0), "voltage angle of the upstream grid: set to zero")
+    return Source(f"ext_grid/{table.index[k]}", int(node[k]), float(v_pu[k])), joined
+
+
+def _shunts(table: Table, row: dict[int, int], nodes: Nodes, notes: Notes) -> Shunts:
+    service, node = flags(table, "in_service", True), rows_of(table, "bus", row)
+    notes.drop("shunt", int((~service).sum()), "out of service")
+    notes.drop("shunt", int((service & (node < 0)).sum()), "at a node that is out of service or missing")
+    keep = np.flatnonzero(service & (node >= 0)).astype(np.int64)
+    vn_kv = nodes.vn_kv[node[keep]]
+    rated = numbers(table, "vn_kv", np.nan)[keep]
+    kilo = 1e3 * numbers(table, "step", 1.0)[keep] * np.square(vn_kv / np.where(rated > 0.0, rated, vn_kv))
+    name = names(table, "name")
+    return Shunts(
+        tuple(f"shunt/{table.index[i]}" for i in keep),
+        tuple(name[i] for i in keep),
+        node[keep],
+        numbers(table, "p_mw", 0.0)[keep] * kilo,
+        numbers(table, "q_mvar", 0.0)[keep] * kilo,
     )
-    return Source(f"ext_grid/{table.index[k]}", int(node[k]), float(numbers(table, "vm_pu", 1.0)[k]))
 
 
 def _unmodelled(source: Tables, notes: Notes) -> None:

@@ -76,6 +76,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "lines": Key("file", optional=True),
         "transformers": Key("file", optional=True),
         "switches": Key("file", optional=True),
+        "shunts": Key("file", optional=True),
         "f_hz": Key("number", 50.0, low=1.0, high=1000.0),
     },
     "network.source": {

@@ -55,6 +55,7 @@ class Notes:
                 grid.lines.id,
                 grid.transformers.id,
                 grid.switches.id,
+                grid.shunts.id,
                 (grid.source.id,),
                 devices.load.id,
                 devices.pv.id,

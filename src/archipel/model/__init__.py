@@ -16,7 +16,7 @@ from archipel.model.errors import (
 )
 from archipel.model.fleet import Fleet
 from archipel.model.flexibility import Flexibility
-from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Shunts, Source, Switches, Transformers
 from archipel.model.horizon import Horizon
 from archipel.model.island import IslandRules, Stage
 from archipel.model.money import Payment
@@ -64,6 +64,7 @@ __all__ = [
     "RunNotFound",
     "Scenario",
     "ScenarioInvalid",
+    "Shunts",
     "SolverFailed",
     "Source",
     "Split",

@@ -146,6 +146,8 @@ def pandapower_net(pandapower: Any, grid: Grid) -> Any:
             # Any other type, or none, is silently ignored by pandapower 3.
             tap_changer_type="Ratio",
         )
+    for node, p_kw, q_kvar in zip(grid.shunts.node, grid.shunts.p_kw, grid.shunts.q_kvar, strict=True):
+        pandapower.create_shunt(net, int(node), p_mw=float(p_kw) / 1e3, q_mvar=float(q_kvar) / 1e3)
     _switches(pandapower, net, grid)
     return net
 

@@ -20,6 +20,8 @@ class ReadOptions:
     """Time zone of naive time stamps in its series."""
     reduce: bool = False
     """Whether three-phase data are only reduced to positive sequence, and not kept beside it."""
+    root: Path | None = None
+    """Folder that a source of several files may read; None for its own and what the format allows by itself."""
 
 
 class NetworkReader(Protocol):

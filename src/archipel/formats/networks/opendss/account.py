@@ -26,6 +26,8 @@ LIBRARY = frozenset(_LIBRARY.split())
 def account(model: Model, reduced: Reduced, placed: Placed, left_out: Mapping[str, int], notes: Notes) -> LossReport:
     """The report; solves the reduced network with the powers of the engine's snapshot."""
     before = {name: count for name, count in model.summary["classes"].items() if name not in LIBRARY}
+    before["loadshape"] = before.get("loadshape", 1) - 1  # one is the engine's own
+    before = {name: count for name, count in before.items() if count}
     for name, count in before.items():
         if name in CONTROLS:
             notes.drop(name, count, CONTROLS[name])
@@ -68,7 +70,7 @@ def _after(model: Model, reduced: Reduced, placed: Placed) -> dict[str, int]:
     after: Counter[str] = Counter({"bus": len(reduced.grid.nodes), "vsource": 1, **placed.kept})
     after.update(members[0].split(".", 1)[0] for members in reduced.elements.values())
     used = {*placed.rows.load.profile, *placed.rows.pv.profile, *placed.rows.generator.profile}
-    known = {name.lower() for name in model.tables["shapes"]["name"]}
+    known = {name.lower() for name in model.tables["shapes"]["name"]} - {"default"}
     after["loadshape"] = len(used & known)
     return {name: count for name, count in after.items() if count}
 

@@ -70,6 +70,8 @@ def branches_of(model: Model, notes: Notes) -> Branches:
     found.wires = _side_by_side(found.wires, notes)
     found.units = _banks(found.units, notes)
     _beside_regulators(found, notes)
+    closed = sum(joint.closed for joint in found.joints)
+    notes.approximate(closed, "closed switches and lines without impedance: switches without impedance")
     return found
 
 
@@ -123,9 +125,6 @@ def _series(model: Model, found: Branches, notes: Notes) -> None:
     notes.drop("line or reactor", len(neutral), "only a neutral or earth conductor is connected", neutral)
     reactors = [wire.name for wire in found.wires if wire.name.startswith("reactor.")]
     notes.approximate(len(reactors), "series reactors: lines without a current limit", reactors)
-    if found.joints:
-        closed = sum(joint.closed for joint in found.joints)
-        notes.approximate(closed, "closed switches and lines without impedance: switches without impedance")
 
 
 def _transformers(model: Model, found: Branches, notes: Notes) -> None:

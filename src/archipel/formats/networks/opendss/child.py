@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from archipel.formats.networks.opendss.closure import Closure, closure_of
 from archipel.formats.networks.opendss.wire import FrameTooLongError, read_frame, write_frame
 from archipel.model import ExtraMissing, ImportRefused
 
+_PLACE = re.compile(r"\[file: \"?([^\"\]]+?)\"?, line: (\d+)\]")
 PACKAGE = Path(__file__).resolve().parents[4]
 """The folder that holds the package `archipel`."""
 
@@ -87,7 +90,7 @@ class OpenDssChild:
             self._process.kill()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
-                    with _quietly():
+                    with contextlib.suppress(OSError):  # its other end is gone
                         stream.close()
             self._process.wait()
             self._process = None
@@ -159,6 +162,8 @@ class OpenDssChild:
         finally:
             watch.cancel()
         if answer is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2.0)
             code = process.poll()
             self.close()
             raise ImportRefused(self._ended(late.is_set(), code, command))
@@ -178,8 +183,8 @@ class OpenDssChild:
                 "expected one snapshot. Of a script that runs days or years, import the master it compiles."
             )
         return (
-            f"{self._master}: the OpenDSS engine ended without an answer ({command}, exit code {code}), most likely "
-            f"over its memory ({self.limits.memory >> 20} MiB); expected the model of one feeder."
+            f"{self._master}: the OpenDSS engine ended without an answer ({command}, exit code {code}): it broke down, "
+            f"or needed more than {self.limits.memory >> 20} MiB; expected the model of one feeder."
         )
 
     def _words(self, kind: str, message: str, command: str) -> str:
@@ -188,17 +193,12 @@ class OpenDssChild:
         if kind == "memory":
             return f"{self._master}: the OpenDSS engine needs more than {self.limits.memory >> 20} MiB; expected less."
         if kind == "engine":
-            return f"{self._master}: OpenDSS refuses the model: {text}"
+            # "... [file: "x.dss", line: 12]" at the end of the engine's words; the last one is where it happened.
+            places = _PLACE.findall(text)
+            place = f"{places[0][0]}, line {places[0][1]}" if places else f"{self._master}"
+            words = " ".join(_PLACE.sub("", text).split())
+            return (
+                f"{place}: found a model OpenDSS refuses: {words}; expected one it can compile and solve. "
+                "Correct that line, or see whether OpenDSS itself runs the file."
+            )
         return f"{self._master}: the OpenDSS model could not be read ({command}): {text}"
-
-
-class _quietly:  # noqa: N801
-    """A pipe whose other end is gone cannot be flushed, and need not be."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return kind is not None and issubclass(kind, OSError)

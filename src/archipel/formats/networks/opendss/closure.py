@@ -26,7 +26,8 @@ _FILE = re.compile(
     r"(?:\"(?P<a>[^\"]*)\"|'(?P<b>[^']*)'|\[(?P<c>[^\]]*)\]|\((?P<d>[^)]*)\)|\{(?P<e>[^}]*)\}|(?P<f>[^\s,)\]}]+))",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"(?<![\w.])(user\w*|dll\w*|shaftmodel|shaftdata|[.\w]*usermodel)\s*=\s*[^\s]", re.IGNORECASE)
+_CODE = re.compile(r"(?<![\w.])((?:[\w.]*\.)?(?:user\w*|\w*dll\w*|shaft(?:model|data)))\s*=\s*\S+", re.IGNORECASE)
+_PROGRAMS = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 @final
@@ -75,12 +76,12 @@ def closure_of(root: Path, master: str) -> Closure:
     copies: dict[str, bytes] = {}
     left_out: dict[str, int] = {}
     problems: list[str] = []
-    queue: list[tuple[Path, str, bool, Path]] = [
-        (start, str(PurePosixPath(start.relative_to(root))), True, start.parent)
+    queue: list[tuple[Path, str, bool, Path, tuple[Path, ...]]] = [
+        (start, str(PurePosixPath(start.relative_to(root))), True, start.parent, ())
     ]
     total = 0
     while queue:
-        path, at, script, home = queue.pop()
+        path, at, script, home, before = queue.pop()
         if at in files:
             continue
         if len(files) >= FILES_MAX:
@@ -89,6 +90,8 @@ def closure_of(root: Path, master: str) -> Closure:
         if total > BYTES_MAX:
             raise ImportRefused(f"{start}: its files are larger than {BYTES_MAX // 1024**2} MiB in all; expected less.")
         data = path.read_bytes()
+        if data.startswith(_PROGRAMS):
+            raise ImportRefused(f"{path}: found a program or library; expected OpenDSS scripts and numbers.")
         files[at] = copies[at] = data
         if not script:
             continue
@@ -113,8 +116,13 @@ def closure_of(root: Path, master: str) -> Closure:
             if wanted is None or not wanted.is_relative_to(root):
                 problems.append(f"{place}: found {name!r}, which leaves {root} on its way; expected a plain path.")
                 continue
+            if is_script and found in (*before, path):
+                problems.append(
+                    f"{place}: found {name!r}, which leads back here; expected scripts that come to an end."
+                )
+                continue
             below = found.parent if is_script else home
-            queue.append((found, str(PurePosixPath(wanted.relative_to(root))), is_script, below))
+            queue.append((found, str(PurePosixPath(wanted.relative_to(root))), is_script, below, (*before, path)))
     if problems:
         raise ImportRefused("\n".join(problems))
     return Closure(str(PurePosixPath(start.relative_to(root))), files, copies, left_out)
@@ -135,11 +143,11 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 def _command(line: str) -> str:
     """The engine's command a line begins with; empty where it is none (a property, for instance)."""
-    word = _WORD.split(line, maxsplit=1)[0].lower()
+    first = _WORD.split(line, maxsplit=1)[0]
+    word = first.strip("\"'()[]{}").lower()
     if word in COMMANDS:
         return word
-    rest = line[len(word) :].lstrip()
-    if "." in word or rest.startswith("=") or not word:
+    if "." in word or line[len(first) :].lstrip().startswith("=") or not word:
         return ""
     return next((command for command in COMMANDS if command.startswith(word)), "")
 
@@ -173,8 +181,10 @@ def _references(text: str, name: str) -> list[tuple[int, str, bool]]:
 
 
 def _safe(text: str, path: Path, left_out: dict[str, int], problems: list[str]) -> str:
-    lines = text.splitlines()
+    given = text.splitlines()
+    lines = ["!"] * len(given)  # comments go: what the engine takes for one is not always what we do
     for number, line in _lines(text):
+        lines[number - 1] = given[number - 1]
         command = _command(line)
         code = _CODE.search(line.split("!", 1)[0])
         if code:
@@ -182,14 +192,23 @@ def _safe(text: str, path: Path, left_out: dict[str, int], problems: list[str]) 
                 f"{path}, line {number}: found {code.group(0)!r}, a program library to be loaded; expected a model of "
                 "OpenDSS itself: files are data here, and nothing named in them is run."
             )
-        options = command == "set" and any(re.search(rf"\b{word[:5]}\w*\s*=", line.lower()) for word in OPTIONS_OUT)
-        if (command and command not in KEPT) or options:
-            what = f"set {next(w for w in OPTIONS_OUT if w[:5] in line.lower())}" if options else command
+        option = _option_out(line) if command == "set" else ""
+        if (command and command not in KEPT) or option:
+            what = f"set {option}" if option else command
             left_out[what] = left_out.get(what, 0) + 1
             lines[number - 1] = "! " + lines[number - 1]
         elif command in SCRIPTS or command in COORDINATES or "\\" in line:
             lines[number - 1] = _slashes(lines[number - 1])
     return "\n".join(lines) + "\n"
+
+
+def _option_out(line: str) -> str:
+    """The option of a `set` line that steers files or programs, abbreviated or not; empty where there is none."""
+    for word in re.findall(r"([\w%]+)\s*=", line.lower()):
+        for option in OPTIONS_OUT:
+            if len(word) >= 2 and option.startswith(word):
+                return option
+    return ""
 
 
 def _slashes(line: str) -> str:
@@ -237,6 +256,6 @@ def _read(path: Path) -> str:
 def _text(data: bytes, path: Path) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
-    if data.startswith((b"\x7fELF", b"MZ", b"PK", b"\x1f\x8b")) or data[:65536].count(0) > len(data) / 100:
+    if data.startswith((*_PROGRAMS, b"PK", b"\x1f\x8b")) or data[:65536].count(0) > len(data) / 100:
         raise ImportRefused(f"{path}: found binary data; expected an OpenDSS script (text).")
     return data.decode("utf-8-sig", errors="replace")

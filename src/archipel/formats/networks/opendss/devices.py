@@ -11,10 +11,11 @@ import numpy as np
 from archipel.formats.device_rows import BatteryRows, DeviceRows, GeneratorRows, LoadRows, PvRows
 from archipel.formats.networks.opendss.model import Model
 from archipel.formats.networks.opendss.reduce import Reduced
+from archipel.formats.networks.opendss.sequence import NEUTRAL_PU
 from archipel.formats.networks.opendss.shapes import Shapes
 from archipel.formats.source_columns import Notes
 from archipel.grid.topology import live
-from archipel.model import Floats
+from archipel.model import Floats, Shunts
 
 SERIES = ("line", "transformer", "autotrans", "reactor")
 CONTROLS = {
@@ -46,11 +47,12 @@ class Placed:
     """The devices, and what of the engine became which of them."""
 
     rows: DeviceRows
+    shunts: Shunts
     element: dict[str, str]
     """Engine name by device id."""
     p_kw: Floats
     q_kvar: Floats
-    """Power drawn at every node in the engine's snapshot, by all that is no branch and no source."""
+    """Power drawn at every node in the engine's snapshot, by all that is no branch, no shunt and no source."""
     kept: Counter[str]
     """Devices kept, by the engine's class."""
 
@@ -73,7 +75,6 @@ class _Placing:
 
     def all(self) -> Placed:
         loads = self._loads()
-        loads += self._shunts()
         loads += self._others()
         load = LoadRows(
             tuple(row[0] for row in loads),
@@ -83,10 +84,9 @@ class _Placing:
             tuple(row[4] for row in loads),
         )
         rows = DeviceRows(load=load, pv=self._pv(), generator=self._generators(), battery=self._batteries())
+        shunts = self._shunts()
         self.notes.drop("device", len(self.dead), "its node is not connected to the source", self.dead)
-        for name in [*self.model.of_class("vsource")][:1]:
-            self._feeds(name, sign=0.0)
-        return Placed(rows, self.element, self.p_kw, self.q_kvar, self.kept)
+        return Placed(rows, shunts, self.element, self.p_kw, self.q_kvar, self.kept)
 
     def _at(self, name: str, prefix: str) -> tuple[str, int] | None:
         """Id and node of an element; None where its node is dead."""
@@ -103,18 +103,18 @@ class _Placing:
         self.kept[kind] += 1
         return device, row
 
-    def _feeds(self, name: str, sign: float = 1.0) -> tuple[float, float]:
+    def _feeds(self, name: str) -> tuple[float, float]:
         """Solved power of an element, entered at its node."""
         element = self.model.of(name)
         p, q = element["p_kw"], element["q_kvar"]
         row = self.model.row[element["bus"][0]]
-        self.p_kw[row] += sign * p
-        self.q_kvar[row] += sign * q
+        self.p_kw[row] += p
+        self.q_kvar[row] += q
         return p, q
 
     def _loads(self) -> list[tuple[str, int, float, float, str]]:
         table, found = self.model.tables["loads"], []
-        moved: Counter[str] = Counter()
+        moved: Counter[tuple[str, str]] = Counter()
         negative, short = [], []
         for i, name in enumerate(table["name"]):
             if name not in self.model.element or not self.model.of(name)["enabled"]:
@@ -124,11 +124,12 @@ class _Placing:
                 continue
             solved_p, solved_q = self._feeds(name)
             p, q = float(table["kw"][i]), float(table["kvar"][i])
-            if abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
-                moved[_MODELS.get(int(table["model"][i]), f"model {int(table['model'][i])}")] += 1
-                p, q = solved_p, solved_q
             yearly, daily = table["yearly"][i], table["daily"][i]
             profile = self.shapes.of(yearly, daily)
+            if abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
+                kind = _MODELS.get(int(table["model"][i]), f"model {int(table['model'][i])}")
+                moved[kind, "nominal power times its shape" if profile else "that of the engine's snapshot"] += 1
+                p, q = (p, q) if profile else (solved_p, solved_q)
             if self.shapes.too_short(yearly, daily):
                 short.append(name)
             if profile in self.shapes.peak:
@@ -141,36 +142,44 @@ class _Placing:
                 self.kept["load"] -= 1
                 continue
             found.append((*place, p, q, profile))
-        for kind, count in moved.items():
-            self.notes.approximate(count, f"loads ({kind}): constant power, that of the engine's snapshot")
+        for (kind, power), count in moved.items():
+            self.notes.approximate(count, f"loads ({kind}): constant power, {power}")
         self.notes.drop(
             "load", len(negative), "negative loads are generation without a kind; name them in pv.csv", negative
         )
         self.notes.approximate(len(short), "loads whose load shape covers less than a day: constant power", short)
         return found
 
-    def _shunts(self) -> list[tuple[str, int, float, float, str]]:
-        found, series = [], []
-        names = self.model.of_class("capacitor") + [name for name in self.shunts if self.model.of(name)["enabled"]]
-        for name in names:
+    def _shunts(self) -> Shunts:
+        """Capacitors and reactors to earth: admittances by what they draw in the snapshot, at their own voltage."""
+        found: list[tuple[str, str, int, float, float]] = []
+        series = []
+        for name in self.model.of_class("capacitor") + [n for n in self.shunts if self.model.of(n)["enabled"]]:
             element = self.model.of(name)
-            if len(element["bus"]) > 1 and element["bus"][1] != element["bus"][0] and any(element["nodes"][1]):
+            bus = element["bus"][0]
+            if len(element["bus"]) > 1 and element["bus"][1] != bus and any(element["nodes"][1]):
                 series.append(name)
                 continue
-            p, q = self._feeds(name)
-            if abs(complex(p, q)) < 1e-6:
-                if name.startswith("capacitor."):
-                    found.extend(self._shunt(name, 0.0, 0.0))
+            row = self.model.row[bus]
+            v = np.abs(self.model.v_pu(bus, tuple(n for n in element["nodes"][0] if n)))
+            if not self.live[row]:
+                self.dead.append(name)
                 continue
-            found.extend(self._shunt(name, max(p, 0.0), q))
-        self.notes.approximate(len(found), "capacitors and shunt reactors: constant reactive power, as solved",
-                               [row[0].split("/", 1)[1] for row in found])  # fmt: skip
+            square = float(np.mean(v[v > NEUTRAL_PU] ** 2)) if np.any(v > NEUTRAL_PU) else 0.0
+            if square == 0.0:
+                continue  # earths a neutral
+            kind, _, rest = name.partition(".")
+            self.kept[kind] += 1
+            p, q = element["p_kw"] / square, element["q_kvar"] / square
+            found.append((f"shunt/{kind}_{rest}", name, row, max(p, 0.0), q))
         self.notes.drop("capacitor", len(series), "series capacitors have no counterpart", series)
-        return found
-
-    def _shunt(self, name: str, p: float, q: float) -> list[tuple[str, int, float, float, str]]:
-        place = self._at(name, "load")
-        return [] if place is None else [(*place, p, q, "")]
+        return Shunts(
+            tuple(row[0] for row in found),
+            tuple(row[1] for row in found),
+            np.array([row[2] for row in found], dtype=np.int64),
+            np.array([row[3] for row in found], dtype=np.float64),
+            np.array([row[4] for row in found], dtype=np.float64),
+        )
 
     def _others(self) -> list[tuple[str, int, float, float, str]]:
         """Further sources and whatever else draws power: constant power as solved."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
+
+import numpy as np
 
 from archipel.formats.networks.base import Imported, ReadOptions, path_of
 from archipel.formats.networks.opendss.account import account
@@ -42,7 +45,7 @@ class OpenDssReader:
         path = path_of(source)
         if not path.is_file():
             raise ImportRefused(f"{source}: found no such file; expected the master of an OpenDSS model (*.dss).")
-        root = root_of(path)
+        root = _root(path, options.root)
         with OpenDssChild(root, str(path.resolve().relative_to(root))) as child:
             closure = child.closure
             model = Model(child.ask("everything"), path.name)
@@ -50,6 +53,7 @@ class OpenDssReader:
         reduced = reduce_model(model, notes)
         shapes = read_shapes(model.tables["shapes"])
         placed = place(model, reduced, shapes, notes)
+        reduced = replace(reduced, grid=replace(reduced.grid, shunts=placed.shunts))
         rows = placed.rows
         profiles = profiles_of(
             shapes, rows.load.profile, [*rows.pv.profile, *rows.generator.profile], options.zone, notes
@@ -61,13 +65,30 @@ class OpenDssReader:
         if not options.reduce:
             files, tables = kept(model, reduced, placed, closure)
         return Imported(
-            reduced.grid, rows, none, ("",) * len(reduced.grid.lines), report, profiles, files=files, tables=tables
+            reduced.grid,
+            rows,
+            none,
+            ("",) * len(reduced.grid.lines),
+            report,
+            customers=np.bincount(rows.load.node[rows.load.p_kw > 0.0], minlength=len(model.bus)),
+            profiles=profiles,
+            files=files,
+            tables=tables,
         )
 
     def compare(self, source: str, imported: Imported) -> float | None:
         """Against the engine's positive-sequence voltages, measured while reading."""
         del source
         return imported.report.dv_pu_max
+
+
+def _root(master: Path, named: Path | None) -> Path:
+    """The folder nothing leaves: the one named, else the master's own or one above it."""
+    if named is None:
+        return root_of(master)
+    if not named.is_dir() or not master.resolve().is_relative_to(named.resolve()):
+        raise ImportRefused(f"--root {named}: found no folder above {master}; expected one that holds it.")
+    return named.resolve()
 
 
 def kept(
@@ -78,11 +99,18 @@ def kept(
     files[DEVICES] = _csv(("id", "element"), list(placed.element.items()))
     files[NODES] = _csv(
         ("node", "bus", "phases"),
-        [(f"bus/{bus}", bus, ".".join(map(str, nodes))) for bus, nodes in zip(model.bus, model.nodes, strict=True)],
+        [(f"bus/{bus}", bus, _phases(nodes)) for bus, nodes in zip(model.bus, model.nodes, strict=True)],
     )
-    files[BRANCHES] = _csv(("branch", "elements"), [(i, " ".join(names)) for i, names in reduced.elements.items()])
+    branch = set(reduced.grid.branch_id)
+    files[BRANCHES] = _csv(
+        ("id", "element"), [(i, " ".join(names)) for i, names in reduced.elements.items() if i in branch]
+    )
     table = {"folder": FOLDER, "master": closure.master, "devices": DEVICES, "nodes": NODES, "branches": BRANCHES}
     return files, {"network.three_phase": table}
+
+
+def _phases(nodes: tuple[int, ...]) -> str:
+    return ".".join(str(n) for n in nodes if n in {1, 2, 3}) or "1"
 
 
 def _csv(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> bytes:

@@ -160,7 +160,7 @@ def _lines(model: Model, branches: Branches, elements: dict[str, tuple[str, ...]
         tuple(wire.name for wire in wires),
         a,
         b,
-        z.real.copy(),
+        np.maximum(z.real, 0.0),  # a reactance alone leaves a trace of either sign
         z.imag.copy(),
         np.where(c_nf > 1e-6, c_nf, 0.0),
         g_us,
