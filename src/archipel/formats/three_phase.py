@@ -13,7 +13,7 @@ from archipel.model import Grid, Place, ThreePhase
 TABLE = "[network.three_phase]"
 DEVICES = (Column("id", "id"), Column("element", "text"))
 NODES = (Column("node", "id"), Column("bus", "text"), Column("phases", "text"))
-BRANCHES = (Column("branch", "id"), Column("elements", "text"))
+BRANCHES = (Column("id", "id"), Column("element", "text"))
 FILES_MAX, BYTES_MAX = 2_000, 256 << 20
 OWN_CLASSES = {"line": "Line", "trafo": "Transformer", "transformer": "Transformer"}
 """Class of the element that a branch is, by the first part of its id, where no table of branches says it."""
@@ -121,8 +121,8 @@ def _groups(sheet: Sheet, grid: Grid, findings: Findings) -> dict[str, tuple[str
     wrong = [one for one in sheet.id if one not in known]
     findings.add_each(sheet.file, sheet.name, [(one, "a branch the network does not have") for one in wrong],
                       "ids of lines, transformers and switches", "Correct the id, or take the row out.")  # fmt: skip
-    out = {one: tuple(names.split()) for one, names in zip(sheet.id, sheet.text["elements"], strict=True)}
-    bad = [(one, f"elements = {' '.join(names)!r}") for one, names in out.items() if not all(map(_element, names))]
+    out = {one: tuple(names.split()) for one, names in zip(sheet.id, sheet.text["element"], strict=True)}
+    bad = [(one, f"element = {' '.join(names)!r}") for one, names in out.items() if not all(map(_element, names))]
     findings.add_each(sheet.file, sheet.name, bad, "class and name of elements, such as Line.l115", "Correct it.")
     return out
 
