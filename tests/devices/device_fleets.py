@@ -15,18 +15,22 @@ from archipel.devices import (
     PvFleet,
     SheddableFleet,
     SoftOpenPointFleet,
+    WindFleet,
 )
 from archipel.model import Floats
 
-COLUMNS = 4
+COLUMNS = 5
 N = 6
 
 
 def profiles(seed: int, rows: int = 400) -> Floats:
-    """Columns 0 and 1 lie in 0.1..1, column 2 is a sun with nights, column 3 is heat."""
+    """Columns 0 and 1 lie in 0.1..1, column 2 is a sun with nights, column 3 is heat,
+    column 4 is a wind in m/s.
+    """
     rng = np.random.default_rng(seed)
     value = rng.uniform(0.1, 1.0, (rows, COLUMNS))
     value[:, 2] *= np.maximum(np.sin(2 * np.pi * (np.arange(rows) / 96 - 0.25)), 0.0)
+    value[:, 4] *= 30.0
     return value
 
 
@@ -52,6 +56,21 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
             ids, node, draw(1, 6), rng.choice([-1, 3], N), draw(1, 9), draw(2, 4), draw(0.5, 9), draw(0.5, 3)
         ),
         "dispatchable": DispatchableFleet(ids, node, draw(1, 50), draw(0, 90), draw(0, 0.2), ("biomass",) * N),
+        "wind": WindFleet(
+            ids,
+            node,
+            draw(1, 50),
+            draw(1, 50),
+            np.full(N, 4),
+            draw(10, 80),
+            draw(20, 140),
+            draw(0, 0.4),
+            draw(2, 4),
+            draw(9, 15),
+            draw(18, 30),
+            draw(1, 1.3),
+            rng.random(N) < 0.5,
+        ),
         # each the end in one cell of a point whose other end is elsewhere
         "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
         "ev_charger": chargers(ids, node, draw(3, 22), rng),

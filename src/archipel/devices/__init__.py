@@ -16,6 +16,7 @@ from archipel.devices.load import LoadFleet
 from archipel.devices.pv import PvFleet
 from archipel.devices.sheddable import SheddableFleet
 from archipel.devices.soft_open_point import SoftOpenPointFleet
+from archipel.devices.wind import WindFleet
 from archipel.model import Bools
 
 KINDS: dict[str, type] = {
@@ -28,6 +29,7 @@ KINDS: dict[str, type] = {
     "heat_pump": HeatPumpFleet,
     "soft_open_point": SoftOpenPointFleet,
     "dispatchable": DispatchableFleet,
+    "wind": WindFleet,
 }
 """The registry: one line per kind."""
 
@@ -63,6 +65,7 @@ __all__ = [
     "SoftOpenPointFleet",
     "State",
     "Weather",
+    "WindFleet",
     "wear_eur",
     "weather_driven",
 ]

@@ -145,6 +145,26 @@ class DispatchableRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class WindRows:
+    """Wind turbines. `profile` names the series of wind speed [m/s] at the height `measured_m`."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    s_kva: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    measured_m: Floats = field(default_factory=_none)
+    hub_m: Floats = field(default_factory=_none)
+    shear: Floats = field(default_factory=_none)
+    speed_m_per_s_in: Floats = field(default_factory=_none)
+    speed_m_per_s_rated: Floats = field(default_factory=_none)
+    speed_m_per_s_out: Floats = field(default_factory=_none)
+    density_kg_per_m3: Floats = field(default_factory=_none)
+    volt_var: Bools = field(default_factory=_none_flag)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -157,6 +177,7 @@ class DeviceRows:
     sheddable: SheddableRows = field(default_factory=SheddableRows)
     soft_open_point: SoftOpenPointRows = field(default_factory=SoftOpenPointRows)
     dispatchable: DispatchableRows = field(default_factory=DispatchableRows)
+    wind: WindRows = field(default_factory=WindRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from archipel.formats.device_checks import check_rows
 from archipel.formats.device_rows import (
     BatteryRows,
     ChargerRows,
@@ -21,6 +22,7 @@ from archipel.formats.device_rows import (
     PvRows,
     SheddableRows,
     SoftOpenPointRows,
+    WindRows,
 )
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import load_series
@@ -81,6 +83,21 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("cost_eur_per_kwh", default=0.08, low=0.0),
         Column("source", "text", default="biomass", one_of=("biomass", "biogas")),
     ),
+    "wind": (
+        ID,
+        NODE,
+        P_KW,
+        Column("s_kva", above=0.0, unit="kVA"),
+        Column("profile", "text"),
+        Column("measured_m", default=10.0, above=0.0, unit="m"),
+        Column("hub_m", above=0.0, unit="m"),
+        Column("shear", default=1.0 / 7.0, low=0.0, high=1.0),
+        Column("speed_m_per_s_in", default=3.0, low=0.0, unit="m/s"),
+        Column("speed_m_per_s_rated", default=12.0, above=0.0, unit="m/s"),
+        Column("speed_m_per_s_out", default=25.0, above=0.0, unit="m/s"),
+        Column("density_kg_per_m3", default=1.225, low=0.5, high=1.6),
+        Column("volt_var", "flag", default=False),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -104,6 +121,7 @@ KIND = {
     "sheddable": ("sheddable", SheddableRows),
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
     "dispatchable": ("dispatchable", DispatchableRows),
+    "wind": ("wind", WindRows),
 }
 
 
@@ -131,6 +149,7 @@ def read_devices(
         else:
             if table == "soft_open_points":
                 _check_ends(sheet, node, findings)
+            check_rows(table, sheet, profiles, findings)
             kind, record = KIND[table]
             found[kind] = record(**_values(record, sheet, node))
     if files.get("ev_sessions") and not files.get("ev_chargers"):

@@ -96,6 +96,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "sheddable": Key("file", optional=True),
         "soft_open_points": Key("file", optional=True),
         "dispatchable": Key("file", optional=True),
+        "wind": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

@@ -33,6 +33,7 @@ MANY = {
     "heat_pump": "heat pumps",
     "sheddable": "loads that can be shed",
     "dispatchable": "generators with a stock of fuel",
+    "wind": "wind turbines",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""

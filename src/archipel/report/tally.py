@@ -11,10 +11,9 @@ from scipy import sparse
 
 from archipel.market.tariff import SETTLEMENT_H, metered_into_lower, own_net_import, settled
 from archipel.model import Floats, Ints, Scenario, StrategyResult
+from archipel.model.kinds import END_USE, RENEWABLE
 
-END_USE = {"load": "load", "sheddable": "load", "ev_charger": "vehicles", "heat_pump": "heat"}
-"""What the power of a kind of device is for."""
-RENEWABLE = ("pv", "generator", "dispatchable")
+__all__ = ["END_USE", "RENEWABLE", "Tally", "day_ahead", "tally"]
 
 
 @final

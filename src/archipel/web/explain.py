@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model import Scenario
+from archipel.model.kinds import RENEWABLE
 from archipel.web.area_of import nameplates
 from archipel.web.binding import Binding
 from archipel.web.columns import FrameBuilder
@@ -27,8 +28,9 @@ LOCAL_RULE = {
     "heat_pump": "its thermostat decides",
     "soft_open_point": "it moves nothing unless both ends ask for it",
     "dispatchable": "it stands still until it is asked",
+    "wind": "it gives what the wind offers",
 }
-GIVES = {"pv", "generator", "dispatchable"}
+GIVES = set(RENEWABLE)
 NEAR_KW, NEAR_SHARE = 0.05, 0.01
 FULL, EMPTY = 0.995, 0.005
 NOTHING_EUR = 5e-5

@@ -1,0 +1,23 @@
+"""What kinds of device have in common for those who sum them up, steer them or leave them alone, said once."""
+
+from __future__ import annotations
+
+END_USE = {
+    "load": "load",
+    "sheddable": "load",
+    "ev_charger": "vehicles",
+    "heat_pump": "heat",
+}
+"""What the power of a kind of device is for."""
+
+SPILT = ("pv", "generator", "wind")
+"""Sources that come as they come and may be cut."""
+
+RENEWABLE = (*SPILT, "dispatchable")
+"""What gives power and has a cost of fuel at most."""
+
+NO_OFFER = ("dispatchable",)
+"""Of those, who gives from a stock: what it could give is no offer that is lost when it is not taken."""
+
+CAN_WAIT = ("ev_charger", "heat_pump")
+"""Draws now or later: off grid it waits when power is short."""
