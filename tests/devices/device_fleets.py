@@ -15,6 +15,7 @@ from archipel.devices import (
     PvFleet,
     SheddableFleet,
     SoftOpenPointFleet,
+    V2gFleet,
     WindFleet,
 )
 from archipel.model import Floats
@@ -73,6 +74,7 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
         ),
         # each the end in one cell of a point whose other end is elsewhere
         "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
+        "v2g": two_ways(ids, node, draw(3, 22), rng),
         "ev_charger": chargers(ids, node, draw(3, 22), rng),
     }
     return made[kind]
@@ -91,3 +93,27 @@ def chargers(ids: tuple[str, ...], node: np.ndarray, p_kw: Floats, rng: np.rando
             row += length + int(rng.integers(0, 12))
     whole = (np.array(x, dtype=np.int64) for x in (device, start, end))
     return EvChargerFleet(ids, node, p_kw, *whole, np.array(kwh))
+
+
+def two_ways(ids: tuple[str, ...], node: np.ndarray, p_kw: Floats, rng: np.random.Generator) -> V2gFleet:
+    one = chargers(ids, node, p_kw, rng)
+    e_kwh = rng.uniform(10, 80, N)
+    count = len(one.session_kwh)
+    soc = rng.uniform(0, 1, count)
+    kwh = np.minimum(one.session_kwh, (1.0 - soc) * e_kwh[one.session_device]) * rng.choice([0.0, 1.0], count)
+    return V2gFleet(
+        ids,
+        node,
+        p_kw,
+        p_kw * rng.choice([0.0, 0.5, 1.0], N),
+        e_kwh,
+        rng.uniform(0.8, 1, N),
+        rng.uniform(0.8, 1, N),
+        rng.uniform(0, 0.5, N),
+        rng.uniform(0, 0.1, N),
+        one.session_device,
+        one.session_start,
+        one.session_end,
+        kwh,
+        soc,
+    )

@@ -14,7 +14,7 @@ from archipel.controller.agreeing import Agreed
 from archipel.controller.controller import CellController
 from archipel.devices.shared import MIN_ROOM_KW
 from archipel.model import BELIEVED, Floats, Horizon
-from archipel.model.kinds import END_USE, NO_OFFER, RENEWABLE
+from archipel.model.kinds import END_USE, NET_USE, NO_OFFER, RENEWABLE
 from archipel.optimisation.block import Block
 from archipel.optimisation.columns import Columns
 
@@ -103,6 +103,11 @@ def sums(site: Site, what: Duty, block: Block, u: Floats, own_kw: Floats | None)
             out["charging_kw"] += np.maximum(net, 0.0).sum(axis=0)
             out["discharging_kw"] += np.maximum(-net, 0.0).sum(axis=0)
             stored += _mean_store(columns, chosen, what.horizon)
+            continue
+        if fleet.kind in NET_USE:
+            net = np.einsum("kj,kjt->kt", columns.p, chosen)
+            out[USE[fleet.kind]] += np.maximum(net, 0.0).sum(axis=0)
+            out["discharging_kw"] += np.maximum(-net, 0.0).sum(axis=0)
             continue
         drawn = plan.base_p_kw.sum(axis=0) + np.einsum("kj,kjt->t", columns.p, chosen)
         if fleet.kind in RENEWABLE:

@@ -16,6 +16,7 @@ from archipel.devices.load import LoadFleet
 from archipel.devices.pv import PvFleet
 from archipel.devices.sheddable import SheddableFleet
 from archipel.devices.soft_open_point import SoftOpenPointFleet
+from archipel.devices.v2g import V2gFleet
 from archipel.devices.wind import WindFleet
 from archipel.model import Bools
 
@@ -30,6 +31,7 @@ KINDS: dict[str, type] = {
     "soft_open_point": SoftOpenPointFleet,
     "dispatchable": DispatchableFleet,
     "wind": WindFleet,
+    "v2g": V2gFleet,
 }
 """The registry: one line per kind."""
 
@@ -64,6 +66,7 @@ __all__ = [
     "SheddableFleet",
     "SoftOpenPointFleet",
     "State",
+    "V2gFleet",
     "Weather",
     "WindFleet",
     "wear_eur",

@@ -165,6 +165,27 @@ class WindRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class V2gRows:
+    """Chargers that give back, and their sessions as those of plain chargers; `session_soc` is that on arrival."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw_charge: Floats = field(default_factory=_none)
+    p_kw_discharge: Floats = field(default_factory=_none)
+    e_kwh: Floats = field(default_factory=_none)
+    efficiency_charge: Floats = field(default_factory=_none)
+    efficiency_discharge: Floats = field(default_factory=_none)
+    soc_min: Floats = field(default_factory=_none)
+    wear_eur_per_kwh: Floats = field(default_factory=_none)
+    session_device: Ints = field(default_factory=_none_whole)
+    session_start: Ints = field(default_factory=_none_whole)
+    session_end: Ints = field(default_factory=_none_whole)
+    session_kwh: Floats = field(default_factory=_none)
+    session_soc: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -178,6 +199,7 @@ class DeviceRows:
     soft_open_point: SoftOpenPointRows = field(default_factory=SoftOpenPointRows)
     dispatchable: DispatchableRows = field(default_factory=DispatchableRows)
     wind: WindRows = field(default_factory=WindRows)
+    v2g: V2gRows = field(default_factory=V2gRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

@@ -18,6 +18,7 @@ from archipel.devices import (
     PvFleet,
     SheddableFleet,
     SoftOpenPointFleet,
+    V2gFleet,
     WindFleet,
 )
 from archipel.devices.soft_open_point import ENDS
@@ -29,7 +30,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable, wind."""
+    soft_open_point, dispatchable, wind, v2g."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -76,6 +77,7 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
             made_to.id, made_to.node, made_to.p_kw_max, made_to.e_kwh, made_to.cost_eur_per_kwh, made_to.source
         ),
         _made(WindFleet, rows.wind, column),
+        _made(V2gFleet, rows.v2g, column),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

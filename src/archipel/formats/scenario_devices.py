@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 from archipel.formats.device_checks import check_rows
 from archipel.formats.device_rows import (
     BatteryRows,
-    ChargerRows,
     DeviceRows,
     DispatchableRows,
     GeneratorRows,
@@ -24,6 +22,7 @@ from archipel.formats.device_rows import (
     SoftOpenPointRows,
     WindRows,
 )
+from archipel.formats.device_sessions import SESSIONS, V2G_SESSIONS, read_chargers, read_sessions, read_v2g
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import load_series
 from archipel.formats.scenario_network import node_rows
@@ -98,6 +97,17 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("density_kg_per_m3", default=1.225, low=0.5, high=1.6),
         Column("volt_var", "flag", default=False),
     ),
+    "v2g_chargers": (
+        ID,
+        NODE,
+        Column("p_kw_charge", above=0.0, unit="kW"),
+        Column("p_kw_discharge", low=0.0, unit="kW"),
+        Column("e_kwh", above=0.0, unit="kWh"),
+        Column("efficiency_charge", default=0.95, above=0.0, high=1.0),
+        Column("efficiency_discharge", default=0.95, above=0.0, high=1.0),
+        Column("soc_min", default=0.2, low=0.0, high=1.0),
+        Column("wear_eur_per_kwh", default=0.03, low=0.0),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -106,12 +116,6 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("loss_share", default=0.02, low=0.0, high=0.4),
     ),
 }
-SESSIONS = (
-    Column("charger", "text"),
-    Column("start", "text"),
-    Column("end", "text"),
-    Column("e_kwh", above=0.0, unit="kWh"),
-)
 KIND = {
     "loads": ("load", LoadRows),
     "pv": ("pv", PvRows),
@@ -123,6 +127,13 @@ KIND = {
     "dispatchable": ("dispatchable", DispatchableRows),
     "wind": ("wind", WindRows),
 }
+
+
+WITH_SESSIONS = {
+    "ev_chargers": ("ev_charger", read_chargers, "ev_sessions", SESSIONS),
+    "v2g_chargers": ("v2g", read_v2g, "v2g_sessions", V2G_SESSIONS),
+}
+"""Tables whose devices have a second table of sessions: kind, how they are read, that table and its columns."""
 
 
 def read_devices(
@@ -142,19 +153,21 @@ def read_devices(
         node = {name: _fed_nodes(sheet, name, row, fed, grid, findings) for name in _node_columns(table)}
         if known is not None and "profile" in sheet.text:
             _check_profiles(sheet, known, pair=table in {"loads", "sheddable"}, findings=findings)
-        if table == "ev_chargers":
-            found["ev_charger"] = _chargers(
-                folder, files.get("ev_sessions"), sheet, node["node"], profiles, toml, findings
-            )
+        if table in WITH_SESSIONS:
+            kind, read, key, asked = WITH_SESSIONS[table]
+            told = read_sessions(folder, files.get(key), key, asked, sheet, profiles, toml, findings)
+            if told is not None:
+                found[kind] = read(sheet, node["node"], told, findings)
         else:
             if table == "soft_open_points":
                 _check_ends(sheet, node, findings)
             check_rows(table, sheet, profiles, findings)
             kind, record = KIND[table]
             found[kind] = record(**_values(record, sheet, node))
-    if files.get("ev_sessions") and not files.get("ev_chargers"):
-        findings.add(toml, "[devices]", "ev_sessions", "sessions without chargers", "the file of the chargers too",
-                     "Add ev_chargers to [devices].")  # fmt: skip
+    for table, (_, _, sessions, _) in WITH_SESSIONS.items():
+        if files.get(sessions) and not files.get(table):
+            findings.add(toml, "[devices]", sessions, "sessions without chargers", "the file of the chargers too",
+                         f"Add {table} to [devices].")  # fmt: skip
     _check_ids(sheets, findings)
     return DeviceRows(**found)
 
@@ -227,64 +240,6 @@ def _check_ids(sheets: Iterable[Sheet], findings: Findings) -> None:
         shared = [(name, f"an id that {owner[name]} has too") for name in sheet.id if name in owner]
         findings.add_each(sheet.file, sheet.name, shared, "every device id once", "Give one of them another id.")
         owner.update(dict.fromkeys(sheet.id, sheet.file))
-
-
-def _chargers(
-    folder: Path,
-    file: str | None,
-    sheet: Sheet,
-    node: Any,
-    profiles: Profiles | None,
-    toml: str,
-    findings: Findings,
-) -> ChargerRows:
-    if file is None:
-        findings.add(toml, "[devices]", "ev_sessions", "nothing", "the sessions of the chargers",
-                     "Add ev_sessions, a table with charger, start, end, e_kwh.")  # fmt: skip
-        return ChargerRows()
-    sessions = read_sheet(folder, file, "ev_sessions", SESSIONS, findings)
-    if sessions is None or profiles is None:
-        return ChargerRows()
-    row = {name: i for i, name in enumerate(sheet.id)}
-    mark = len(findings)
-    for i, charger in enumerate(sessions.text["charger"]):
-        if charger and charger not in row:
-            findings.add(file, "ev_sessions", sessions.id[i], f"charger = {charger!r}", "the id of a charger",
-                         did_you_mean(charger, row))  # fmt: skip
-    start, end = (_profile_rows(sessions, column, profiles, findings) for column in ("start", "end"))
-    if findings.since(mark):
-        return ChargerRows()
-    device = np.array([row[charger] for charger in sessions.text["charger"]], dtype=np.int64)
-    order = np.lexsort((start, device))
-    device, start, end = device[order], start[order], end[order]
-    _check_sessions(sessions, order, device, start, end, findings)
-    return ChargerRows(sheet.id, node, sheet.numbers["p_kw"], device, start, end, sessions.numbers["e_kwh"][order])
-
-
-def _profile_rows(sessions: Sheet, column: str, profiles: Profiles, findings: Findings) -> Any:
-    rows = np.zeros(len(sessions), dtype=np.int64)
-    for i, text in enumerate(sessions.text[column]):
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            time = None
-        if time is None or time.tzinfo is None:
-            findings.add(sessions.file, "ev_sessions", sessions.id[i], f"{column} = {text!r}",
-                         "a time with its offset, such as 2016-05-26T17:30:00Z", "Append Z for UTC.")  # fmt: skip
-            continue
-        rows[i] = profiles.row(time)
-    return rows
-
-
-def _check_sessions(sessions: Sheet, order: Any, device: Any, start: Any, end: Any, findings: Findings) -> None:
-    backwards = np.flatnonzero(end <= start)
-    findings.add_each(sessions.file, "ev_sessions",
-                      [(sessions.id[order[i]], "an end before the start") for i in backwards],
-                      "at least a quarter hour", "Exchange start and end.")  # fmt: skip
-    overlap = np.flatnonzero((device[1:] == device[:-1]) & (start[1:] < end[:-1])) + 1
-    findings.add_each(sessions.file, "ev_sessions",
-                      [(sessions.id[order[i]], "a start before the session before it ended") for i in overlap],
-                      "one vehicle at a charger at a time", "Shorten one of the sessions.")  # fmt: skip
 
 
 def write_devices(folder: Path, devices: DeviceRows, node: tuple[str, ...]) -> dict[str, str]:

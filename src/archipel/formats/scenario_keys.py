@@ -97,6 +97,8 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "soft_open_points": Key("file", optional=True),
         "dispatchable": Key("file", optional=True),
         "wind": Key("file", optional=True),
+        "v2g_chargers": Key("file", optional=True),
+        "v2g_sessions": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

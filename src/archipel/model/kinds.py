@@ -6,6 +6,7 @@ END_USE = {
     "load": "load",
     "sheddable": "load",
     "ev_charger": "vehicles",
+    "v2g": "vehicles",
     "heat_pump": "heat",
 }
 """What the power of a kind of device is for."""
@@ -19,5 +20,11 @@ RENEWABLE = (*SPILT, "dispatchable")
 NO_OFFER = ("dispatchable",)
 """Of those, who gives from a stock: what it could give is no offer that is lost when it is not taken."""
 
-CAN_WAIT = ("ev_charger", "heat_pump")
+CAN_WAIT = ("ev_charger", "v2g", "heat_pump")
 """Draws now or later: off grid it waits when power is short."""
+
+GIVES_BACK = ("battery", "v2g")
+"""Gives at one time what it drew at another."""
+
+NET_USE = ("v2g",)
+"""End use less what is given back: the fee on end use is due for the difference."""

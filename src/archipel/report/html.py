@@ -34,6 +34,7 @@ MANY = {
     "sheddable": "loads that can be shed",
     "dispatchable": "generators with a stock of fuel",
     "wind": "wind turbines",
+    "v2g": "chargers that give back",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""

@@ -138,7 +138,7 @@ def _held(world: LiveWorld, command: Command) -> Check:
         # what cannot be forced: the sun gives no more, the car takes no more
         if kind in SPILT and p_kw - NEAR_KW <= found <= NEAR_KW:
             return f"metered {found:.2f} kW: held to at most {-p_kw:g} kW given, there is no more"
-        if kind in {"ev_charger", "sheddable"} and -NEAR_KW <= found <= p_kw + NEAR_KW:
+        if kind in {"ev_charger", "v2g", "sheddable"} and -NEAR_KW <= found <= p_kw + NEAR_KW:
             return f"metered {found:.2f} kW: held to at most {p_kw:g} kW drawn, it wants no more"
         return ""
 
