@@ -12,6 +12,7 @@ from archipel.devices.dispatchable import DispatchableFleet
 from archipel.devices.ev_charger import EvChargerFleet
 from archipel.devices.generator import GeneratorFleet
 from archipel.devices.heat_pump import HeatPumpFleet
+from archipel.devices.hydro import HydroFleet
 from archipel.devices.load import LoadFleet
 from archipel.devices.pv import PvFleet
 from archipel.devices.sheddable import SheddableFleet
@@ -32,6 +33,7 @@ KINDS: dict[str, type] = {
     "dispatchable": DispatchableFleet,
     "wind": WindFleet,
     "v2g": V2gFleet,
+    "hydro": HydroFleet,
 }
 """The registry: one line per kind."""
 
@@ -59,6 +61,7 @@ __all__ = [
     "EvChargerFleet",
     "GeneratorFleet",
     "HeatPumpFleet",
+    "HydroFleet",
     "LoadFleet",
     "Plan",
     "PvFleet",

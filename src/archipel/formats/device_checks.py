@@ -34,6 +34,25 @@ def _wind(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> None:
             findings)  # fmt: skip
 
 
+def _hydro(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> None:
+    flow, kept = sheet.numbers["inflow_m3_per_s"], sheet.numbers["residual_m3_per_s"]
+    most = flow.copy()
+    if profiles is not None:
+        for i, name in enumerate(sheet.text["profile"]):
+            if name in profiles.name:
+                most[i] *= float(profiles.value[:, profiles.name.index(name)].max())
+    short = np.flatnonzero((kept > most) & (kept > 0.0))
+    findings.add_each(
+        sheet.file,
+        sheet.name,
+        [(sheet.id[i], f"a residual flow of {kept[i]:g} m3/s and an inflow of at most {most[i]:g}") for i in short],
+        "less residual flow than flows in at its best",
+        "Lower residual_m3_per_s, or state inflow_m3_per_s at profile value one.",
+    )
+    _series(sheet, "profile", profiles, 0.0, 1e6, "inflow relative to inflow_m3_per_s", "Mend the negative values.",
+            findings)  # fmt: skip
+
+
 def _series(
     sheet: Sheet,
     column: str,
@@ -60,4 +79,4 @@ def _series(
                          f"{what}, from {low:g} to {high:g}", mend)  # fmt: skip
 
 
-_CHECKS: dict[str, Callable[[Sheet, Profiles | None, Findings], None]] = {"wind": _wind}
+_CHECKS: dict[str, Callable[[Sheet, Profiles | None, Findings], None]] = {"wind": _wind, "hydro": _hydro}

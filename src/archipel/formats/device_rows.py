@@ -186,6 +186,23 @@ class V2gRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class HydroRows:
+    """Hydro plants with a reservoir. `profile` names the series of inflow relative to `inflow_m3_per_s`."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw_max: Floats = field(default_factory=_none)
+    head_m: Floats = field(default_factory=_none)
+    efficiency: Floats = field(default_factory=_none)
+    volume_m3: Floats = field(default_factory=_none)
+    soc_start: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    inflow_m3_per_s: Floats = field(default_factory=_none)
+    residual_m3_per_s: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -200,6 +217,7 @@ class DeviceRows:
     dispatchable: DispatchableRows = field(default_factory=DispatchableRows)
     wind: WindRows = field(default_factory=WindRows)
     v2g: V2gRows = field(default_factory=V2gRows)
+    hydro: HydroRows = field(default_factory=HydroRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

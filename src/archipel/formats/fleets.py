@@ -14,6 +14,7 @@ from archipel.devices import (
     EvChargerFleet,
     GeneratorFleet,
     HeatPumpFleet,
+    HydroFleet,
     LoadFleet,
     PvFleet,
     SheddableFleet,
@@ -30,7 +31,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable, wind, v2g."""
+    soft_open_point, dispatchable, wind, v2g, hydro."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -78,6 +79,7 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         ),
         _made(WindFleet, rows.wind, column),
         _made(V2gFleet, rows.v2g, column),
+        _made(HydroFleet, rows.hydro, column),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

@@ -16,6 +16,7 @@ from archipel.formats.device_rows import (
     DispatchableRows,
     GeneratorRows,
     HeatPumpRows,
+    HydroRows,
     LoadRows,
     PvRows,
     SheddableRows,
@@ -108,6 +109,18 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("soc_min", default=0.2, low=0.0, high=1.0),
         Column("wear_eur_per_kwh", default=0.03, low=0.0),
     ),
+    "hydro": (
+        ID,
+        NODE,
+        Column("p_kw_max", above=0.0, unit="kW"),
+        Column("head_m", above=0.0, unit="m"),
+        Column("efficiency", default=0.85, above=0.0, high=1.0),
+        Column("volume_m3", low=0.0, unit="m3"),
+        Column("soc_start", default=0.5, low=0.0, high=1.0),
+        PROFILE,
+        Column("inflow_m3_per_s", low=0.0, unit="m3/s"),
+        Column("residual_m3_per_s", default=0.0, low=0.0, unit="m3/s"),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -126,6 +139,7 @@ KIND = {
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
     "dispatchable": ("dispatchable", DispatchableRows),
     "wind": ("wind", WindRows),
+    "hydro": ("hydro", HydroRows),
 }
 
 

@@ -11,13 +11,13 @@ END_USE = {
 }
 """What the power of a kind of device is for."""
 
-SPILT = ("pv", "generator", "wind")
+SPILT = ("pv", "generator", "wind", "hydro")
 """Sources that come as they come and may be cut."""
 
 RENEWABLE = (*SPILT, "dispatchable")
 """What gives power and has a cost of fuel at most."""
 
-NO_OFFER = ("dispatchable",)
+NO_OFFER = ("dispatchable", "hydro")
 """Of those, who gives from a stock: what it could give is no offer that is lost when it is not taken."""
 
 CAN_WAIT = ("ev_charger", "v2g", "heat_pump")

@@ -35,6 +35,7 @@ MANY = {
     "dispatchable": "generators with a stock of fuel",
     "wind": "wind turbines",
     "v2g": "chargers that give back",
+    "hydro": "hydro plants with a reservoir",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""
