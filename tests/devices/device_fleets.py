@@ -6,6 +6,7 @@ import numpy as np
 
 from archipel.devices import (
     BatteryFleet,
+    BuildingFleet,
     DeviceFleet,
     DispatchableFleet,
     EvChargerFleet,
@@ -21,18 +22,19 @@ from archipel.devices import (
 )
 from archipel.model import Floats
 
-COLUMNS = 5
+COLUMNS = 6
 N = 6
 
 
 def profiles(seed: int, rows: int = 400) -> Floats:
     """Columns 0 and 1 lie in 0.1..1, column 2 is a sun with nights, column 3 is heat,
-    column 4 is a wind in m/s.
+    column 4 is a wind in m/s, column 5 an outdoor temperature.
     """
     rng = np.random.default_rng(seed)
     value = rng.uniform(0.1, 1.0, (rows, COLUMNS))
     value[:, 2] *= np.maximum(np.sin(2 * np.pi * (np.arange(rows) / 96 - 0.25)), 0.0)
     value[:, 4] *= 30.0
+    value[:, 5] = 40.0 * value[:, 5] - 15.0
     return value
 
 
@@ -84,6 +86,21 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
             rng.choice([-1, 0, 1], N),
             draw(0, 0.3),
             draw(0, 0.1) * rng.choice([0.0, 1.0], N),
+        ),
+        "building": BuildingFleet(
+            ids,
+            node,
+            draw(1, 8),
+            draw(0.05, 0.4),
+            draw(2, 30),
+            draw(17, 21),
+            draw(0.5, 4),
+            tuple(rng.choice(["air", "ground"], N)),
+            tuple(rng.choice(["floor", "radiator"], N)),
+            np.full(N, 5),
+            rng.choice([-1, 2], N),
+            draw(0, 5),
+            draw(0, 1),
         ),
         # each the end in one cell of a point whose other end is elsewhere
         "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),

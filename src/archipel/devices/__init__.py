@@ -8,6 +8,7 @@ import numpy as np
 
 from archipel.devices.base import Delivered, DeviceFleet, Plan, Sensed, State, Weather
 from archipel.devices.battery import BatteryFleet, wear_eur
+from archipel.devices.building import BuildingFleet
 from archipel.devices.dispatchable import DispatchableFleet
 from archipel.devices.ev_charger import EvChargerFleet
 from archipel.devices.generator import GeneratorFleet
@@ -34,6 +35,7 @@ KINDS: dict[str, type] = {
     "wind": WindFleet,
     "v2g": V2gFleet,
     "hydro": HydroFleet,
+    "building": BuildingFleet,
 }
 """The registry: one line per kind."""
 
@@ -41,12 +43,13 @@ KINDS: dict[str, type] = {
 def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
     """Which of the profile columns follow the weather and not the calendar, shape (columns,).
 
-    Those that drive photovoltaics, generators or heat demand; the naive forecast takes the last days for them,
+    Those that drive sources, heat demand or buildings; the naive forecast takes the last days for them,
     whatever weekday they were.
     """
     flag = np.zeros(columns, dtype=bool)
     for fleet in fleets:
-        for used in (getattr(fleet, "profile", None), getattr(fleet, "heat_profile", None)):
+        for name in ("profile", "heat_profile", "outdoor_profile", "solar_profile"):
+            used = getattr(fleet, name, None)
             if used is not None:
                 flag[used[used >= 0]] = True
     return flag
@@ -55,6 +58,7 @@ def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
 __all__ = [
     "KINDS",
     "BatteryFleet",
+    "BuildingFleet",
     "Delivered",
     "DeviceFleet",
     "DispatchableFleet",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from archipel.formats.findings import Findings
+from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.tables import Sheet
 from archipel.model import Profiles
 
@@ -53,6 +53,30 @@ def _hydro(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> None:
             findings)  # fmt: skip
 
 
+def _buildings(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> None:
+    sunny = [i for i, name in enumerate(sheet.text["solar_profile"]) if not name and sheet.numbers["solar_kw"][i] > 0]
+    findings.add_each(
+        sheet.file,
+        sheet.name,
+        [(sheet.id[i], f"solar_kw = {sheet.numbers['solar_kw'][i]:g} without a solar_profile") for i in sunny],
+        "the series of the sun that warms it",
+        "Name a series in solar_profile, or leave solar_kw out.",
+    )
+    if profiles is not None:
+        for column in ("outdoor_profile", "solar_profile"):
+            first: dict[str, int] = {}
+            for i, name in enumerate(sheet.text[column]):
+                if name and name not in profiles.name:
+                    first.setdefault(name, i)
+            for name, i in first.items():
+                findings.add(sheet.file, sheet.name, sheet.id[i], f"{column} = {name!r}",
+                             "a series of the profile files", did_you_mean(name, profiles.name))  # fmt: skip
+    _series(sheet, "outdoor_profile", profiles, -70.0, 60.0, "temperatures in degrees Celsius",
+            "Subtract 273.15 from a series in kelvin.", findings)  # fmt: skip
+    _series(sheet, "solar_profile", profiles, 0.0, 2000.0, "sun relative to solar_kw",
+            "Mend the negative values.", findings)  # fmt: skip
+
+
 def _series(
     sheet: Sheet,
     column: str,
@@ -79,4 +103,8 @@ def _series(
                          f"{what}, from {low:g} to {high:g}", mend)  # fmt: skip
 
 
-_CHECKS: dict[str, Callable[[Sheet, Profiles | None, Findings], None]] = {"wind": _wind, "hydro": _hydro}
+_CHECKS: dict[str, Callable[[Sheet, Profiles | None, Findings], None]] = {
+    "wind": _wind,
+    "hydro": _hydro,
+    "buildings": _buildings,
+}

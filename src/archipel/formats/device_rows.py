@@ -203,6 +203,26 @@ class HydroRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class BuildingRows:
+    """Heat pumps and the buildings they heat. `outdoor_profile` names the series of the outdoor temperature [C]."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    ua_kw_per_k: Floats = field(default_factory=_none)
+    c_kwh_per_k: Floats = field(default_factory=_none)
+    t_c: Floats = field(default_factory=_none)
+    band_k: Floats = field(default_factory=_none)
+    source: tuple[str, ...] = ()
+    heating: tuple[str, ...] = ()
+    outdoor_profile: tuple[str, ...] = ()
+    solar_profile: tuple[str, ...] = ()
+    solar_kw: Floats = field(default_factory=_none)
+    internal_kw: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -218,6 +238,7 @@ class DeviceRows:
     wind: WindRows = field(default_factory=WindRows)
     v2g: V2gRows = field(default_factory=V2gRows)
     hydro: HydroRows = field(default_factory=HydroRows)
+    building: BuildingRows = field(default_factory=BuildingRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

@@ -10,6 +10,7 @@ import numpy as np
 
 from archipel.devices import (
     BatteryFleet,
+    BuildingFleet,
     DispatchableFleet,
     EvChargerFleet,
     GeneratorFleet,
@@ -31,7 +32,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable, wind, v2g, hydro."""
+    soft_open_point, dispatchable, wind, v2g, hydro, building."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -80,6 +81,7 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         _made(WindFleet, rows.wind, column),
         _made(V2gFleet, rows.v2g, column),
         _made(HydroFleet, rows.hydro, column),
+        _made(BuildingFleet, rows.building, column),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

@@ -12,6 +12,7 @@ import numpy as np
 from archipel.formats.device_checks import check_rows
 from archipel.formats.device_rows import (
     BatteryRows,
+    BuildingRows,
     DeviceRows,
     DispatchableRows,
     GeneratorRows,
@@ -121,6 +122,21 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("inflow_m3_per_s", low=0.0, unit="m3/s"),
         Column("residual_m3_per_s", default=0.0, low=0.0, unit="m3/s"),
     ),
+    "buildings": (
+        ID,
+        NODE,
+        P_KW,
+        Column("ua_kw_per_k", above=0.0, high=100.0, unit="kW/K"),
+        Column("c_kwh_per_k", above=0.0, unit="kWh/K"),
+        Column("t_c", default=20.0, low=0.0, high=30.0),
+        Column("band_k", default=2.0, above=0.0),
+        Column("source", "text", default="air", one_of=("air", "ground")),
+        Column("heating", "text", default="floor", one_of=("floor", "radiator")),
+        Column("outdoor_profile", "text"),
+        Column("solar_profile", "text", default=""),
+        Column("solar_kw", default=0.0, low=0.0, unit="kW"),
+        Column("internal_kw", default=0.0, low=0.0, unit="kW"),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -139,6 +155,7 @@ KIND = {
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
     "dispatchable": ("dispatchable", DispatchableRows),
     "wind": ("wind", WindRows),
+    "buildings": ("building", BuildingRows),
     "hydro": ("hydro", HydroRows),
 }
 

@@ -8,6 +8,7 @@ END_USE = {
     "ev_charger": "vehicles",
     "v2g": "vehicles",
     "heat_pump": "heat",
+    "building": "heat",
 }
 """What the power of a kind of device is for."""
 
@@ -20,7 +21,7 @@ RENEWABLE = (*SPILT, "dispatchable")
 NO_OFFER = ("dispatchable", "hydro")
 """Of those, who gives from a stock: what it could give is no offer that is lost when it is not taken."""
 
-CAN_WAIT = ("ev_charger", "v2g", "heat_pump")
+CAN_WAIT = ("ev_charger", "v2g", "heat_pump", "building")
 """Draws now or later: off grid it waits when power is short."""
 
 GIVES_BACK = ("battery", "v2g")

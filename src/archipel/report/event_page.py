@@ -21,6 +21,7 @@ TITLE = {"central": "Central dispatch", "price": "Price to the cells"}
 KINDS = (
     ("battery", "batteries", "battery"), ("ev_charger", "vehicles", "vehicles"),
     ("v2g", "vehicles that give back", "vehicles"), ("heat_pump", "heat pumps", "heat"),
+    ("building", "buildings", "heat"),
     ("sheddable", "loads that can be shed", "load"),
 )  # fmt: skip
 HEADS = ("Local rules", "Centre", "Centre, event", "Cells", "Cells, event")

@@ -36,6 +36,7 @@ MANY = {
     "wind": "wind turbines",
     "v2g": "chargers that give back",
     "hydro": "hydro plants with a reservoir",
+    "building": "heat pumps with their buildings",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""
