@@ -67,6 +67,8 @@ def area_kw(scenario: Scenario, first_row: int, rows: int) -> tuple[Floats, Floa
         elif isinstance(f, PvFleet | GeneratorFleet):
             peak = f.p_kw_peak if isinstance(f, PvFleet) else f.p_kw
             offered += np.clip(value[:, f.profile] * peak, 0.0, f.s_kva).sum(axis=1)
+        elif hasattr(f, "offered"):
+            offered += f.offered(value).sum(axis=0)
     share = 1.0 if scenario.island.off_grid else scenario.island.critical_share  # off grid loads are cut in two already
     return (1.0 + LOSSES) * share * load, (1.0 + LOSSES) * ((1.0 - share) * load + shed), offered
 

@@ -14,11 +14,11 @@ from archipel.controller.agreeing import Agreed
 from archipel.controller.controller import CellController
 from archipel.devices.shared import MIN_ROOM_KW
 from archipel.model import BELIEVED, Floats, Horizon
+from archipel.model.kinds import END_USE, NET_USE, NO_OFFER, RENEWABLE
 from archipel.optimisation.block import Block
 from archipel.optimisation.columns import Columns
 
-USE = {"load": "load_kw", "sheddable": "load_kw", "ev_charger": "vehicles_kw", "heat_pump": "heat_kw"}
-RENEWABLE = ("pv", "generator", "dispatchable")
+USE = {kind: f"{use}_kw" for kind, use in END_USE.items()}
 LEFT_OUT = "did not answer while the plan was made; taken for what was last agreed with it"
 FAILED = "the plan came to nothing; what was agreed before holds"
 NO_ANSWER = "did not answer, and the plan came to nothing; what was agreed before holds"
@@ -104,14 +104,19 @@ def sums(site: Site, what: Duty, block: Block, u: Floats, own_kw: Floats | None)
             out["discharging_kw"] += np.maximum(-net, 0.0).sum(axis=0)
             stored += _mean_store(columns, chosen, what.horizon)
             continue
+        if fleet.kind in NET_USE:
+            net = np.einsum("kj,kjt->kt", columns.p, chosen)
+            out[USE[fleet.kind]] += np.maximum(net, 0.0).sum(axis=0)
+            out["discharging_kw"] += np.maximum(-net, 0.0).sum(axis=0)
+            continue
         drawn = plan.base_p_kw.sum(axis=0) + np.einsum("kj,kjt->t", columns.p, chosen)
         if fleet.kind in RENEWABLE:
             most = np.minimum(columns.p[..., None] * columns.lo, columns.p[..., None] * columns.hi)
             most = np.where(most < -1.001 * MIN_ROOM_KW, most, 0.0)  # room that a control only has to have some
             out["renewable_kw"] -= drawn
-            # what dispatchable generators could give is no offer: as in the table `cells`, what they give
+            # what comes from a stock is no offer: as in the table `cells`, what it gives
             out["available_kw"] -= (
-                drawn if fleet.kind == "dispatchable" else plan.base_p_kw.sum(axis=0) + most.sum(axis=(0, 1))
+                drawn if fleet.kind in NO_OFFER else plan.base_p_kw.sum(axis=0) + most.sum(axis=(0, 1))
             )
         elif fleet.kind in USE:
             out[USE[fleet.kind]] += drawn

@@ -16,6 +16,7 @@ from typing import final
 from archipel.cell.mode import Facts, Life, Mode, Order, Rules, Wanted, found
 from archipel.controller.facts import AtSwitch, Form, Note, Orders
 from archipel.controller.notes import life_note, unable_note
+from archipel.model.kinds import CAN_WAIT
 
 CLOSE_LEASE_S = 3.0
 """An order to the switch is good for so long: an old wish to close must not meet another angle."""
@@ -139,7 +140,7 @@ def not_critical(kinds: Iterable[tuple[str, Iterable[str]]]) -> tuple[str, ...]:
     return tuple(name for kind in SHED_KINDS for name in ids.get(kind, ()))
 
 
-SHED_KINDS = ("ev_charger", "heat_pump", "sheddable")
+SHED_KINDS = (*CAN_WAIT, "sheddable")
 """What waits best comes first: a car for hours, warmth for some, load that somebody paid to keep least."""
 
 

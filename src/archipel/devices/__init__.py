@@ -8,14 +8,18 @@ import numpy as np
 
 from archipel.devices.base import Delivered, DeviceFleet, Plan, Sensed, State, Weather
 from archipel.devices.battery import BatteryFleet, wear_eur
+from archipel.devices.building import BuildingFleet
 from archipel.devices.dispatchable import DispatchableFleet
 from archipel.devices.ev_charger import EvChargerFleet
 from archipel.devices.generator import GeneratorFleet
 from archipel.devices.heat_pump import HeatPumpFleet
+from archipel.devices.hydro import HydroFleet
 from archipel.devices.load import LoadFleet
 from archipel.devices.pv import PvFleet
 from archipel.devices.sheddable import SheddableFleet
 from archipel.devices.soft_open_point import SoftOpenPointFleet
+from archipel.devices.v2g import V2gFleet
+from archipel.devices.wind import WindFleet
 from archipel.model import Bools
 
 KINDS: dict[str, type] = {
@@ -28,6 +32,10 @@ KINDS: dict[str, type] = {
     "heat_pump": HeatPumpFleet,
     "soft_open_point": SoftOpenPointFleet,
     "dispatchable": DispatchableFleet,
+    "wind": WindFleet,
+    "v2g": V2gFleet,
+    "hydro": HydroFleet,
+    "building": BuildingFleet,
 }
 """The registry: one line per kind."""
 
@@ -35,12 +43,13 @@ KINDS: dict[str, type] = {
 def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
     """Which of the profile columns follow the weather and not the calendar, shape (columns,).
 
-    Those that drive photovoltaics, generators or heat demand; the naive forecast takes the last days for them,
+    Those that drive sources, heat demand or buildings; the naive forecast takes the last days for them,
     whatever weekday they were.
     """
     flag = np.zeros(columns, dtype=bool)
     for fleet in fleets:
-        for used in (getattr(fleet, "profile", None), getattr(fleet, "heat_profile", None)):
+        for name in ("profile", "heat_profile", "outdoor_profile", "solar_profile"):
+            used = getattr(fleet, name, None)
             if used is not None:
                 flag[used[used >= 0]] = True
     return flag
@@ -49,12 +58,14 @@ def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
 __all__ = [
     "KINDS",
     "BatteryFleet",
+    "BuildingFleet",
     "Delivered",
     "DeviceFleet",
     "DispatchableFleet",
     "EvChargerFleet",
     "GeneratorFleet",
     "HeatPumpFleet",
+    "HydroFleet",
     "LoadFleet",
     "Plan",
     "PvFleet",
@@ -62,7 +73,9 @@ __all__ = [
     "SheddableFleet",
     "SoftOpenPointFleet",
     "State",
+    "V2gFleet",
     "Weather",
+    "WindFleet",
     "wear_eur",
     "weather_driven",
 ]

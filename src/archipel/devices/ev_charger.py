@@ -78,7 +78,7 @@ class EvChargerFleet:
     def _current(self, state: State) -> tuple[Ints, Bools, Floats]:
         """(session, plugged in now?, energy still wanted [kWh])."""
         session = self.sessions.own(state["session"].astype(np.int64))
-        row = _row(state["clock_h"])
+        row = clock_row(state["clock_h"])
         plugged = (self.sessions.start[session] <= row) & (row < self.sessions.end[session])
         return session, plugged, np.where(plugged, self.sessions.kwh[session] - state["delivered_kwh"], 0.0)
 
@@ -111,7 +111,7 @@ class EvChargerFleet:
         delivered = state["delivered_kwh"] + p * dt_h
         clock = state["clock_h"] + dt_h
         kwh = self.sessions.kwh[session]
-        leaves = self.sessions.end[session] <= _row(clock)
+        leaves = self.sessions.end[session] <= clock_row(clock)
         missing = np.where(leaves, kwh - delivered, 0.0)
         share = np.divide(delivered, kwh, out=np.ones_like(p), where=kwh > 0)
         zero = np.zeros(len(self.id))
@@ -202,7 +202,7 @@ class EvChargerFleet:
         return p, np.zeros(len(rows))
 
 
-def _row(clock_h: Floats) -> Ints:
+def clock_row(clock_h: Floats) -> Ints:
     """Profile row a clock is in; a step of one minute adds up to a row only within rounding."""
     return np.floor(clock_h * ROWS_PER_H + 1e-6).astype(np.int64)
 

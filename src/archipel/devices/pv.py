@@ -1,18 +1,7 @@
 """Photovoltaics: modern inverters with reactive power, older ones without it that trip at over-voltage.
 
-    q drawn / s                                  without a lease (volt-var curve)
-     0.44 |                        ____
-          |                       /
-        0 |          ____________/
-          |         /
-    -0.44 |   _____/
-          +------0.92--0.98--1.02--1.08----- v [pu]
-
-With a lease the inverter holds the reactive power it was told as long as the voltage is in 0.90..1.10 pu. Outside,
-it moves linearly from the setpoint to everything it has at 0.88 (giving) and 1.12 pu (drawing).
-
-Sources: curve: IEEE Std 1547-2018, table 8, category B defaults. Trip: table 13, OV1 at 1.10 pu; the time it takes
-(2 s) is short beside a step. Active power has priority: an inverter at full sun has no reactive power left.
+Reactive power: see `archipel.devices.volt_var`. Source of the trip: IEEE Std 1547-2018, table 13, OV1 at 1.10 pu; the
+time it takes (2 s) is short beside a step.
 """
 
 from __future__ import annotations
@@ -25,18 +14,11 @@ import numpy as np
 
 from archipel.devices.base import Delivered, Plan, Sensed, State
 from archipel.devices.renewable import available_means, curtailment_columns, released
-from archipel.devices.shared import profile_now, row_names, with_room
+from archipel.devices.shared import profile_now
+from archipel.devices.volt_var import beside, q_kvar_at, q_kvar_max, reactive_columns
 from archipel.model import Bools, Floats, Horizon, Ints, Tariff
 from archipel.model.weather import Weather
-from archipel.optimisation.columns import Columns, tiny_quad
 
-Q_SHARE = 0.44
-"""Largest reactive power as a share of the rating."""
-CURVE_V_PU = (0.92, 0.98, 1.02, 1.08)
-CURVE_Q = (-1.0, 0.0, 0.0, 1.0)
-"""Corners of the volt-var curve; reactive power drawn as a share of `Q_SHARE` times the rating."""
-LEASE_V_PU = (0.88, 0.90, 1.10, 1.12)
-"""Outside the inner pair a leased inverter leaves its setpoint, beyond the outer pair it gives all it has."""
 TRIP_V_PU = 1.10
 
 
@@ -67,8 +49,7 @@ class PvFleet:
 
     def q_kvar_max(self, p_kw: Floats) -> Floats:
         """Reactive power left beside `p_kw`: min(0.44 s, sqrt(s^2 - p^2)); zero for older inverters."""
-        left = np.sqrt(np.maximum(self.s_kva**2 - p_kw**2, 0.0))
-        return np.where(self.volt_var, np.minimum(Q_SHARE * self.s_kva, left), 0.0)
+        return q_kvar_max(self.s_kva, p_kw, self.volt_var)
 
     def initial(self, first_row: int) -> State:
         """Nothing moves."""
@@ -88,11 +69,7 @@ class PvFleet:
 
     def q_at_voltage(self, sensed_v_pu: Floats, p_kw: Floats, q_set_kvar: Floats) -> Floats:
         """Reactive power drawn [kvar]: the curve without a lease, else the setpoint and its local correction."""
-        q_max = self.q_kvar_max(p_kw)
-        curve = np.interp(sensed_v_pu, CURVE_V_PU, CURVE_Q) * Q_SHARE * self.s_kva
-        pull = np.interp(sensed_v_pu, LEASE_V_PU, (-1.0, 0.0, 0.0, 1.0))
-        leased = (1.0 - np.abs(pull)) * np.clip(q_set_kvar, -q_max, q_max) + pull * q_max
-        return np.where(np.isnan(q_set_kvar), np.clip(curve, -q_max, q_max), leased)
+        return q_kvar_at(sensed_v_pu, self.q_kvar_max(p_kw), self.s_kva, q_set_kvar)
 
     def trips(self, v_pu: Floats) -> Bools:
         """Older inverters above 1.10 pu."""
@@ -119,24 +96,9 @@ class PvFleet:
         available = available_means(weather, horizon, self.profile[rows], self.p_kw_peak[rows], self.s_kva[rows])
         active, column_of = curtailment_columns(self.id, self.node, rows, available, horizon)
         modern = np.flatnonzero(self.volt_var[rows])
-        reactive = self._reactive_columns(rows[modern], available[modern], horizon)
+        reactive = reactive_columns(self.id, self.node, rows[modern], self.s_kva, available[modern], horizon)
         zero = np.zeros((len(rows), len(horizon)))
-        return Plan(zero, zero, _beside(active, reactive), column_of)
-
-    def _reactive_columns(self, rows: Ints, available_kw: Floats, horizon: Horizon) -> Columns:
-        s = self.s_kva[rows, None]
-        q_max = np.minimum(Q_SHARE * s, np.sqrt(np.maximum(s**2 - available_kw**2, 0.0)))[:, None]
-        lo, hi = with_room(-q_max, q_max)
-        return Columns(
-            device=row_names(self.id, rows),
-            node=self.node[rows],
-            p=np.zeros((len(rows), 1)),
-            q=np.ones((len(rows), 1)),
-            lo=lo,
-            hi=hi,
-            cost=np.zeros(lo.shape),
-            quad=tiny_quad(hi, lo, horizon.dt_h),
-        )
+        return Plan(zero, zero, beside(active, reactive), column_of)
 
     def setpoints(
         self, rows: Ints, state: State, plan: Plan, u: Floats, t: int, now: datetime
@@ -149,21 +111,3 @@ class PvFleet:
         p[planned] = released(u[column, 0, t], plan.columns.lo[column, 0, t], self.s_kva[rows][planned])
         q[self.volt_var[rows]] = u[len(column) :, 0, t]
         return p, q
-
-
-def _beside(first: Columns, second: Columns) -> Columns:
-    """Both sets of columns, the first before the second."""
-
-    def join(a: Floats, b: Floats) -> Floats:
-        return np.concatenate([a, b])
-
-    return Columns(
-        device=first.device + second.device,
-        node=np.concatenate([first.node, second.node]),
-        p=join(first.p, second.p),
-        q=join(first.q, second.q),
-        lo=join(first.lo, second.lo),
-        hi=join(first.hi, second.hi),
-        cost=join(first.cost, second.cost),
-        quad=join(first.quad, second.quad),
-    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from archipel.devices.base import DeviceFleet, State
 from archipel.devices.ev_charger import EvChargerFleet
+from archipel.devices.v2g import V2gFleet
 from archipel.model import Floats, Ints
 
 
@@ -44,31 +45,32 @@ class OwnDevices:
 def select(fleet: Any, rows: Ints) -> OwnDevices:
     """The devices `rows` of a fleet, in rising order."""
     rows = np.sort(rows)
-    if isinstance(fleet, EvChargerFleet):
+    if isinstance(fleet, EvChargerFleet | V2gFleet):
         return _chargers(fleet, rows)
+    return OwnDevices(replace(fleet, **_own(fleet, rows, {f.name for f in fields(fleet)})), rows)
+
+
+def _own(fleet: Any, rows: Ints, names: set[str]) -> dict[str, Any]:
+    """The fields of those names that have one row per device, cut down to `rows`."""
     n = len(fleet.id)
     changes: dict[str, Any] = {}
-    for field in fields(fleet):
-        value = getattr(fleet, field.name)
+    for name in names:
+        value = getattr(fleet, name)
         if isinstance(value, tuple) and len(value) == n:
-            changes[field.name] = tuple(value[i] for i in rows.tolist())
+            changes[name] = tuple(value[i] for i in rows.tolist())
         elif isinstance(value, np.ndarray) and value.shape[:1] == (n,):
-            changes[field.name] = value[rows]
-    return OwnDevices(replace(fleet, **changes), rows)
+            changes[name] = value[rows]
+    return changes
 
 
-def _chargers(fleet: EvChargerFleet, rows: Ints) -> OwnDevices:
+def _chargers(fleet: EvChargerFleet | V2gFleet, rows: Ints) -> OwnDevices:
     place = np.full(len(fleet.id), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     kept = place[fleet.session_device] >= 0
-    own = EvChargerFleet(
-        id=tuple(fleet.id[i] for i in rows.tolist()),
-        node=fleet.node[rows],
-        p_kw=fleet.p_kw[rows],
-        session_device=place[fleet.session_device[kept]],
-        session_start=fleet.session_start[kept],
-        session_end=fleet.session_end[kept],
-        session_kwh=fleet.session_kwh[kept],
-    )
+    names = {f.name for f in fields(fleet)}
+    of_sessions = {name for name in names if name.startswith("session_")}
+    changes: dict[str, Any] = {name: getattr(fleet, name)[kept] for name in of_sessions}
+    changes["session_device"] = place[changes["session_device"]]
+    own = replace(fleet, **_own(fleet, rows, names - of_sessions), **changes)
     shift = fleet.sessions.first[rows] - own.sessions.first[:-1]
     return OwnDevices(own, rows, shift.astype(np.float64))

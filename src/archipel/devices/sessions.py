@@ -73,6 +73,8 @@ class Seen:
     start: Ints
     end: Ints
     kwh: Floats
+    session: Ints
+    """Number of the session each is known from."""
 
     def lanes(self, node: Ints) -> Ints:
         """A number for every row of the plan such that rows with equal node and number are never in use at once.
@@ -124,6 +126,7 @@ def known_sessions(
         start=np.concatenate([np.full(len(here), now), start]),
         end=np.concatenate([sessions.end[session[here]], end]),
         kwh=np.concatenate([wanted_kwh[here], sessions.kwh[coming]]),
+        session=np.concatenate([session[here], coming]),
     )
 
 

@@ -201,7 +201,9 @@ def plates(fleet: DeviceFleet) -> list[tuple[float, float] | None]:
             low, high = -known.s_kva, 0.0 * known.s_kva
         case "generator":
             low, high = -known.p_kw, 0.0 * known.p_kw
-        case "ev_charger" | "heat_pump" | "sheddable":
+        case "wind":
+            low, high = known.p_kw_range
+        case "ev_charger" | "heat_pump" | "building" | "sheddable":
             low, high = 0.0 * known.p_kw, known.p_kw
         case _:
             return [None] * len(fleet.id)

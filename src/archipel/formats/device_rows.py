@@ -145,6 +145,84 @@ class DispatchableRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class WindRows:
+    """Wind turbines. `profile` names the series of wind speed [m/s] at the height `measured_m`."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    s_kva: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    measured_m: Floats = field(default_factory=_none)
+    hub_m: Floats = field(default_factory=_none)
+    shear: Floats = field(default_factory=_none)
+    speed_m_per_s_in: Floats = field(default_factory=_none)
+    speed_m_per_s_rated: Floats = field(default_factory=_none)
+    speed_m_per_s_out: Floats = field(default_factory=_none)
+    density_kg_per_m3: Floats = field(default_factory=_none)
+    volt_var: Bools = field(default_factory=_none_flag)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class V2gRows:
+    """Chargers that give back, and their sessions as those of plain chargers; `session_soc` is that on arrival."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw_charge: Floats = field(default_factory=_none)
+    p_kw_discharge: Floats = field(default_factory=_none)
+    e_kwh: Floats = field(default_factory=_none)
+    efficiency_charge: Floats = field(default_factory=_none)
+    efficiency_discharge: Floats = field(default_factory=_none)
+    soc_min: Floats = field(default_factory=_none)
+    wear_eur_per_kwh: Floats = field(default_factory=_none)
+    session_device: Ints = field(default_factory=_none_whole)
+    session_start: Ints = field(default_factory=_none_whole)
+    session_end: Ints = field(default_factory=_none_whole)
+    session_kwh: Floats = field(default_factory=_none)
+    session_soc: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class HydroRows:
+    """Hydro plants with a reservoir. `profile` names the series of inflow relative to `inflow_m3_per_s`."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw_max: Floats = field(default_factory=_none)
+    head_m: Floats = field(default_factory=_none)
+    efficiency: Floats = field(default_factory=_none)
+    volume_m3: Floats = field(default_factory=_none)
+    soc_start: Floats = field(default_factory=_none)
+    profile: tuple[str, ...] = ()
+    inflow_m3_per_s: Floats = field(default_factory=_none)
+    residual_m3_per_s: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class BuildingRows:
+    """Heat pumps and the buildings they heat. `outdoor_profile` names the series of the outdoor temperature [C]."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    p_kw: Floats = field(default_factory=_none)
+    ua_kw_per_k: Floats = field(default_factory=_none)
+    c_kwh_per_k: Floats = field(default_factory=_none)
+    t_c: Floats = field(default_factory=_none)
+    band_k: Floats = field(default_factory=_none)
+    source: tuple[str, ...] = ()
+    heating: tuple[str, ...] = ()
+    outdoor_profile: tuple[str, ...] = ()
+    solar_profile: tuple[str, ...] = ()
+    solar_kw: Floats = field(default_factory=_none)
+    internal_kw: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -157,6 +235,10 @@ class DeviceRows:
     sheddable: SheddableRows = field(default_factory=SheddableRows)
     soft_open_point: SoftOpenPointRows = field(default_factory=SoftOpenPointRows)
     dispatchable: DispatchableRows = field(default_factory=DispatchableRows)
+    wind: WindRows = field(default_factory=WindRows)
+    v2g: V2gRows = field(default_factory=V2gRows)
+    hydro: HydroRows = field(default_factory=HydroRows)
+    building: BuildingRows = field(default_factory=BuildingRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

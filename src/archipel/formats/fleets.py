@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import fields as dataclass_fields
+from typing import Any
 
 import numpy as np
 
 from archipel.devices import (
     BatteryFleet,
+    BuildingFleet,
     DispatchableFleet,
     EvChargerFleet,
     GeneratorFleet,
     HeatPumpFleet,
+    HydroFleet,
     LoadFleet,
     PvFleet,
     SheddableFleet,
     SoftOpenPointFleet,
+    V2gFleet,
+    WindFleet,
 )
 from archipel.devices.soft_open_point import ENDS
 from archipel.formats.device_rows import DeviceRows, SoftOpenPointRows
@@ -26,7 +32,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable."""
+    soft_open_point, dispatchable, wind, v2g, hydro, building."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -72,8 +78,19 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         DispatchableFleet(
             made_to.id, made_to.node, made_to.p_kw_max, made_to.e_kwh, made_to.cost_eur_per_kwh, made_to.source
         ),
+        _made(WindFleet, rows.wind, column),
+        _made(V2gFleet, rows.v2g, column),
+        _made(HydroFleet, rows.hydro, column),
+        _made(BuildingFleet, rows.building, column),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
+
+
+def _made(fleet: Any, rows: Any, column: dict[str, int]) -> Any:
+    """A fleet whose records are named as its rows; names of series become columns."""
+    values = {f.name: getattr(rows, f.name) for f in dataclass_fields(rows)}
+    series = {name: _columns(value, column) for name, value in values.items() if name.endswith("profile")}
+    return fleet(**{**values, **series})
 
 
 def _ends(rows: SoftOpenPointRows) -> SoftOpenPointFleet:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from archipel.formats.device_checks import check_rows
 from archipel.formats.device_rows import (
     BatteryRows,
-    ChargerRows,
+    BuildingRows,
     DeviceRows,
     DispatchableRows,
     GeneratorRows,
     HeatPumpRows,
+    HydroRows,
     LoadRows,
     PvRows,
     SheddableRows,
     SoftOpenPointRows,
+    WindRows,
 )
+from archipel.formats.device_sessions import SESSIONS, V2G_SESSIONS, read_chargers, read_sessions, read_v2g
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import load_series
 from archipel.formats.scenario_network import node_rows
@@ -81,6 +84,59 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("cost_eur_per_kwh", default=0.08, low=0.0),
         Column("source", "text", default="biomass", one_of=("biomass", "biogas")),
     ),
+    "wind": (
+        ID,
+        NODE,
+        P_KW,
+        Column("s_kva", above=0.0, unit="kVA"),
+        Column("profile", "text"),
+        Column("measured_m", default=10.0, above=0.0, unit="m"),
+        Column("hub_m", above=0.0, unit="m"),
+        Column("shear", default=1.0 / 7.0, low=0.0, high=1.0),
+        Column("speed_m_per_s_in", default=3.0, low=0.0, unit="m/s"),
+        Column("speed_m_per_s_rated", default=12.0, above=0.0, unit="m/s"),
+        Column("speed_m_per_s_out", default=25.0, above=0.0, unit="m/s"),
+        Column("density_kg_per_m3", default=1.225, low=0.5, high=1.6),
+        Column("volt_var", "flag", default=False),
+    ),
+    "v2g_chargers": (
+        ID,
+        NODE,
+        Column("p_kw_charge", above=0.0, unit="kW"),
+        Column("p_kw_discharge", low=0.0, unit="kW"),
+        Column("e_kwh", above=0.0, unit="kWh"),
+        Column("efficiency_charge", default=0.95, above=0.0, high=1.0),
+        Column("efficiency_discharge", default=0.95, above=0.0, high=1.0),
+        Column("soc_min", default=0.2, low=0.0, high=1.0),
+        Column("wear_eur_per_kwh", default=0.03, low=0.0),
+    ),
+    "hydro": (
+        ID,
+        NODE,
+        Column("p_kw_max", above=0.0, unit="kW"),
+        Column("head_m", above=0.0, unit="m"),
+        Column("efficiency", default=0.85, above=0.0, high=1.0),
+        Column("volume_m3", low=0.0, unit="m3"),
+        Column("soc_start", default=0.5, low=0.0, high=1.0),
+        PROFILE,
+        Column("inflow_m3_per_s", low=0.0, unit="m3/s"),
+        Column("residual_m3_per_s", default=0.0, low=0.0, unit="m3/s"),
+    ),
+    "buildings": (
+        ID,
+        NODE,
+        P_KW,
+        Column("ua_kw_per_k", above=0.0, high=100.0, unit="kW/K"),
+        Column("c_kwh_per_k", above=0.0, unit="kWh/K"),
+        Column("t_c", default=20.0, low=0.0, high=30.0),
+        Column("band_k", default=2.0, above=0.0),
+        Column("source", "text", default="air", one_of=("air", "ground")),
+        Column("heating", "text", default="floor", one_of=("floor", "radiator")),
+        Column("outdoor_profile", "text"),
+        Column("solar_profile", "text", default=""),
+        Column("solar_kw", default=0.0, low=0.0, unit="kW"),
+        Column("internal_kw", default=0.0, low=0.0, unit="kW"),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -89,12 +145,6 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("loss_share", default=0.02, low=0.0, high=0.4),
     ),
 }
-SESSIONS = (
-    Column("charger", "text"),
-    Column("start", "text"),
-    Column("end", "text"),
-    Column("e_kwh", above=0.0, unit="kWh"),
-)
 KIND = {
     "loads": ("load", LoadRows),
     "pv": ("pv", PvRows),
@@ -104,7 +154,17 @@ KIND = {
     "sheddable": ("sheddable", SheddableRows),
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
     "dispatchable": ("dispatchable", DispatchableRows),
+    "wind": ("wind", WindRows),
+    "buildings": ("building", BuildingRows),
+    "hydro": ("hydro", HydroRows),
 }
+
+
+WITH_SESSIONS = {
+    "ev_chargers": ("ev_charger", read_chargers, "ev_sessions", SESSIONS),
+    "v2g_chargers": ("v2g", read_v2g, "v2g_sessions", V2G_SESSIONS),
+}
+"""Tables whose devices have a second table of sessions: kind, how they are read, that table and its columns."""
 
 
 def read_devices(
@@ -124,18 +184,21 @@ def read_devices(
         node = {name: _fed_nodes(sheet, name, row, fed, grid, findings) for name in _node_columns(table)}
         if known is not None and "profile" in sheet.text:
             _check_profiles(sheet, known, pair=table in {"loads", "sheddable"}, findings=findings)
-        if table == "ev_chargers":
-            found["ev_charger"] = _chargers(
-                folder, files.get("ev_sessions"), sheet, node["node"], profiles, toml, findings
-            )
+        if table in WITH_SESSIONS:
+            kind, read, key, asked = WITH_SESSIONS[table]
+            told = read_sessions(folder, files.get(key), key, asked, sheet, profiles, toml, findings)
+            if told is not None:
+                found[kind] = read(sheet, node["node"], told, findings)
         else:
             if table == "soft_open_points":
                 _check_ends(sheet, node, findings)
+            check_rows(table, sheet, profiles, findings)
             kind, record = KIND[table]
             found[kind] = record(**_values(record, sheet, node))
-    if files.get("ev_sessions") and not files.get("ev_chargers"):
-        findings.add(toml, "[devices]", "ev_sessions", "sessions without chargers", "the file of the chargers too",
-                     "Add ev_chargers to [devices].")  # fmt: skip
+    for table, (_, _, sessions, _) in WITH_SESSIONS.items():
+        if files.get(sessions) and not files.get(table):
+            findings.add(toml, "[devices]", sessions, "sessions without chargers", "the file of the chargers too",
+                         f"Add {table} to [devices].")  # fmt: skip
     _check_ids(sheets, findings)
     return DeviceRows(**found)
 
@@ -208,64 +271,6 @@ def _check_ids(sheets: Iterable[Sheet], findings: Findings) -> None:
         shared = [(name, f"an id that {owner[name]} has too") for name in sheet.id if name in owner]
         findings.add_each(sheet.file, sheet.name, shared, "every device id once", "Give one of them another id.")
         owner.update(dict.fromkeys(sheet.id, sheet.file))
-
-
-def _chargers(
-    folder: Path,
-    file: str | None,
-    sheet: Sheet,
-    node: Any,
-    profiles: Profiles | None,
-    toml: str,
-    findings: Findings,
-) -> ChargerRows:
-    if file is None:
-        findings.add(toml, "[devices]", "ev_sessions", "nothing", "the sessions of the chargers",
-                     "Add ev_sessions, a table with charger, start, end, e_kwh.")  # fmt: skip
-        return ChargerRows()
-    sessions = read_sheet(folder, file, "ev_sessions", SESSIONS, findings)
-    if sessions is None or profiles is None:
-        return ChargerRows()
-    row = {name: i for i, name in enumerate(sheet.id)}
-    mark = len(findings)
-    for i, charger in enumerate(sessions.text["charger"]):
-        if charger and charger not in row:
-            findings.add(file, "ev_sessions", sessions.id[i], f"charger = {charger!r}", "the id of a charger",
-                         did_you_mean(charger, row))  # fmt: skip
-    start, end = (_profile_rows(sessions, column, profiles, findings) for column in ("start", "end"))
-    if findings.since(mark):
-        return ChargerRows()
-    device = np.array([row[charger] for charger in sessions.text["charger"]], dtype=np.int64)
-    order = np.lexsort((start, device))
-    device, start, end = device[order], start[order], end[order]
-    _check_sessions(sessions, order, device, start, end, findings)
-    return ChargerRows(sheet.id, node, sheet.numbers["p_kw"], device, start, end, sessions.numbers["e_kwh"][order])
-
-
-def _profile_rows(sessions: Sheet, column: str, profiles: Profiles, findings: Findings) -> Any:
-    rows = np.zeros(len(sessions), dtype=np.int64)
-    for i, text in enumerate(sessions.text[column]):
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            time = None
-        if time is None or time.tzinfo is None:
-            findings.add(sessions.file, "ev_sessions", sessions.id[i], f"{column} = {text!r}",
-                         "a time with its offset, such as 2016-05-26T17:30:00Z", "Append Z for UTC.")  # fmt: skip
-            continue
-        rows[i] = profiles.row(time)
-    return rows
-
-
-def _check_sessions(sessions: Sheet, order: Any, device: Any, start: Any, end: Any, findings: Findings) -> None:
-    backwards = np.flatnonzero(end <= start)
-    findings.add_each(sessions.file, "ev_sessions",
-                      [(sessions.id[order[i]], "an end before the start") for i in backwards],
-                      "at least a quarter hour", "Exchange start and end.")  # fmt: skip
-    overlap = np.flatnonzero((device[1:] == device[:-1]) & (start[1:] < end[:-1])) + 1
-    findings.add_each(sessions.file, "ev_sessions",
-                      [(sessions.id[order[i]], "a start before the session before it ended") for i in overlap],
-                      "one vehicle at a charger at a time", "Shorten one of the sessions.")  # fmt: skip
 
 
 def write_devices(folder: Path, devices: DeviceRows, node: tuple[str, ...]) -> dict[str, str]:

@@ -104,6 +104,11 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "sheddable": Key("file", optional=True),
         "soft_open_points": Key("file", optional=True),
         "dispatchable": Key("file", optional=True),
+        "wind": Key("file", optional=True),
+        "v2g_chargers": Key("file", optional=True),
+        "v2g_sessions": Key("file", optional=True),
+        "hydro": Key("file", optional=True),
+        "buildings": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

@@ -16,7 +16,7 @@ from typing import Any, cast, final
 
 import numpy as np
 
-from archipel.devices import BatteryFleet, EvChargerFleet, HeatPumpFleet, Sensed
+from archipel.devices import BatteryFleet, BuildingFleet, EvChargerFleet, HeatPumpFleet, Sensed
 from archipel.devices.ev_charger import ROWS_PER_H
 from archipel.farm import Device, Farm, Inverter
 from archipel.farm import Truth as AtDevice
@@ -188,7 +188,7 @@ class Physics:
             if isinstance(fleet, BatteryFleet):
                 share = np.divide(state["e_kwh"], fleet.e_kwh, out=np.zeros(len(fleet.id)), where=fleet.e_kwh > 0)
                 soc.update(zip(fleet.id, share.tolist(), strict=True))
-            elif isinstance(fleet, HeatPumpFleet):
+            elif isinstance(fleet, HeatPumpFleet | BuildingFleet):
                 soc.update(zip(fleet.id, np.clip(state["t_k"] / fleet.band_k, 0.0, 1.0).tolist(), strict=True))
             elif isinstance(fleet, EvChargerFleet):
                 still, left_s = sessions_now(fleet, state)

@@ -1,7 +1,7 @@
 """Which devices and meters a scenario has, as the device farm serves them.
 
-    pv, generator, battery                 SunSpec inverters
-    ev_charger, heat_pump, sheddable       Archipel register map
+    pv, generator, wind, battery                     SunSpec inverters
+    ev_charger, heat_pump, building, sheddable       Archipel register map
     both ends of every closed tie, and the upstream connection   SunSpec meters
 
 Inflexible loads are not served: nobody can order them.
@@ -14,14 +14,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from archipel.devices import BatteryFleet, PvFleet, SheddableFleet
+from archipel.devices import BatteryFleet, PvFleet, SheddableFleet, WindFleet
 from archipel.farm import Device, Inverter, InverterPlate, MappedDevice, MappedPlate, Meter, MeterPlate, Storage
 from archipel.model import Scenario
 from archipel.model.register_map import Kind
 
 UPSTREAM = "meter/upstream"
 """Id of the meter at the upstream connection."""
-MAPPED = {"ev_charger": Kind.CHARGER, "heat_pump": Kind.HEAT_PUMP, "sheddable": Kind.SHEDDABLE_LOAD}
+MAPPED = {
+    "ev_charger": Kind.CHARGER,
+    "heat_pump": Kind.HEAT_PUMP,
+    "building": Kind.HEAT_PUMP,
+    "sheddable": Kind.SHEDDABLE_LOAD,
+}
 METER_SHARE = 0.3
 """Of a branch's rating, what its meter is made for: meters of the farm have room for four times as much, and finer
 steps tell more than room for what no branch carries."""
@@ -33,7 +38,7 @@ def driver_of(kind: str) -> Literal["sunspec", "archipel"] | None:
     """The driver that talks to a kind of device; None for what nobody can order."""
     if kind in MAPPED:
         return "archipel"
-    return "sunspec" if kind in {"pv", "generator", "battery"} else None
+    return "sunspec" if kind in {"pv", "generator", "wind", "battery"} else None
 
 
 def meter_id(tie: str, cell: str) -> str:
@@ -107,6 +112,6 @@ def _device(scenario: Scenario, fleet: Any, i: int, v_nominal_v: float) -> Devic
         )
         return Inverter(InverterPlate(name, max(charge, discharge), v_nominal_v=v_nominal_v), storage)
     inverter = Inverter(InverterPlate(name, max(float(fleet.s_kva[i]), LEAST_KW), v_nominal_v=v_nominal_v))
-    if isinstance(fleet, PvFleet) and fleet.volt_var[i]:
+    if isinstance(fleet, PvFleet | WindFleet) and fleet.volt_var[i]:
         inverter.image.show("705.Ena", 1)  # modern inverters follow their curve until they are told otherwise
     return inverter

@@ -124,7 +124,8 @@ def bill(
         upstream_kw: Power drawn upstream, shape (Q,).
         own_import_kw: Own net import of every cell (`own_net_import`), shape (cells, Q).
         day: Number of the UTC day of every interval, shape (Q,).
-        lv_end_use_kwh: Energy drawn at low voltage by loads, vehicles and heat pumps; not by batteries.
+        lv_end_use_kwh: Energy drawn at low voltage by loads, vehicles (less what they give back) and heat pumps; not by
+            batteries.
         wear_eur: Wear of the batteries.
         unserved_kwh: Load shed.
         drained_kwh: Energy in all batteries before minus after.

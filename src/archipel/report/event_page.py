@@ -19,7 +19,9 @@ from archipel.strategies.demand_event import DemandEvent, Way
 COLOUR = {"central": "central", "price": "distributed"}
 TITLE = {"central": "Central dispatch", "price": "Price to the cells"}
 KINDS = (
-    ("battery", "batteries", "battery"), ("ev_charger", "vehicles", "vehicles"), ("heat_pump", "heat pumps", "heat"),
+    ("battery", "batteries", "battery"), ("ev_charger", "vehicles", "vehicles"),
+    ("v2g", "vehicles that give back", "vehicles"), ("heat_pump", "heat pumps", "heat"),
+    ("building", "buildings", "heat"),
     ("sheddable", "loads that can be shed", "load"),
 )  # fmt: skip
 HEADS = ("Local rules", "Centre", "Centre, event", "Cells", "Cells, event")

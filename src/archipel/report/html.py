@@ -33,6 +33,10 @@ MANY = {
     "heat_pump": "heat pumps",
     "sheddable": "loads that can be shed",
     "dispatchable": "generators with a stock of fuel",
+    "wind": "wind turbines",
+    "v2g": "chargers that give back",
+    "hydro": "hydro plants with a reservoir",
+    "building": "heat pumps with their buildings",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""

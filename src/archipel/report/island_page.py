@@ -12,6 +12,7 @@ import numpy as np
 from archipel.cell.reserve import survival_words
 from archipel.grid.dynamics import Traces
 from archipel.model import Floats, Scenario, StrategyResult
+from archipel.model.kinds import END_USE, RENEWABLE, SPILT
 from archipel.report.figures import grouped
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend, tag, text, ticks
@@ -103,7 +104,7 @@ def _more(reasons: tuple[str, ...]) -> str:
 
 
 def _drawn(island: Scenario, result: StrategyResult) -> float:
-    rows = np.isin(island.device_kind, ("load", "sheddable", "ev_charger", "heat_pump"))
+    rows = np.isin(island.device_kind, tuple(END_USE))
     return float(np.maximum(result.p_kw[rows], 0.0).sum(dtype=np.float64)) * result.dt_h
 
 
@@ -248,10 +249,10 @@ def _hours(scenario: Scenario, result: StrategyResult) -> str:
         taken = np.maximum(sign * result.p_kw[np.isin(kind, kinds)].astype(np.float64), 0.0)
         return np.asarray(taken.sum(axis=0) / 1e3)
 
-    renewable = mw(("pv", "generator"), -1.0)
+    renewable = mw(SPILT, -1.0)
     burnt, given = mw(("dispatchable",), -1.0), mw(("battery",), -1.0)
     critical = mw(("load",), 1.0)
-    rest = mw(("sheddable", "ev_charger", "heat_pump"), 1.0)
+    rest = mw(tuple(kind for kind in END_USE if kind != "load"), 1.0)
     wanted = critical + rest + result.unserved_kwh / result.dt_h / 1e3
     top = float(max((renewable + burnt + given).max(), wanted.max(), 1e-3)) * 1.05
     plot = Plot(result.time, result.dt_h, 0.0, top, "MW", "Power given and drawn", width=WIDE, height=HIGH)
@@ -292,7 +293,7 @@ def _carried(scenario: Scenario, result: StrategyResult) -> str:
         def of(*kinds: str, mine: Any = mine) -> float:
             return float(e_mwh[mine & np.isin(kind, kinds)].sum())
 
-        made, used = -of("pv", "generator", "dispatchable"), of("load", "sheddable", "ev_charger", "heat_pump")
+        made, used = -of(*RENEWABLE), of(*END_USE)
         rows.append((one.id, made, used, -of("battery"), made - used - of("battery")))
     rows.sort(key=lambda row: -row[-1])
     table = _table(

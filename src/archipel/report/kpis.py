@@ -14,6 +14,7 @@ import numpy as np
 
 from archipel.devices.battery import BatteryFleet, wear_eur
 from archipel.devices.ev_charger import EvChargerFleet
+from archipel.devices.v2g import V2gFleet
 from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, reserve_income_eur, settled
 from archipel.model import Fleet, Floats, Scenario, StrategyResult
 from archipel.report.sharing import feeder_of, share
@@ -294,6 +295,8 @@ def _ev_open_kwh(scenario: Scenario, result: StrategyResult) -> float:
             staying = (sessions.start[session] <= last) & (sessions.end[session] > last + 1)
             share = np.nan_to_num(result.soc[rows, -1].astype(np.float64), nan=1.0)
             total += float((sessions.kwh[session] * (1.0 - share))[staying].sum())
+        elif isinstance(fleet, V2gFleet):
+            total += float(fleet.open_kwh(last, result.soc[rows, -1].astype(np.float64)).sum())
     return total
 
 
@@ -316,8 +319,13 @@ def _late_kwh(scenario: Scenario, result: StrategyResult) -> float:
 
 
 def _wear_eur(scenario: Scenario, result: StrategyResult) -> float:
-    """Wear of all batteries, by the convention of `archipel.devices.battery.wear_eur`."""
-    return sum(
+    """Wear of batteries, by the convention of `archipel.devices.battery.wear_eur`, and of vehicles that give back."""
+    vehicles = sum(
+        float(fleet.wear_eur(result.p_kw[rows].astype(np.float64), result.dt_h).sum())
+        for fleet, rows in _fleets(scenario)
+        if isinstance(fleet, V2gFleet)
+    )
+    return vehicles + sum(
         float(wear_eur(result.p_kw[rows].astype(np.float64), fleet.wear_eur_per_kwh, result.dt_h).sum())
         for fleet, rows in _batteries(scenario)
     )

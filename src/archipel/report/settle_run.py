@@ -23,7 +23,7 @@ from archipel.model import Archipelago, Delivery, Floats, Ints, Owner, Ownership
 from archipel.report.deliveries import read_deliveries
 from archipel.report.loss_factors import loss_factors
 from archipel.report.run import Run
-from archipel.report.tally import END_USE
+from archipel.report.tally import END_USE, charged_use
 
 By = Literal["day", "quarter"]
 CLOSES = 1e-3
@@ -169,7 +169,7 @@ def read_meters(
         cell=pairs[1],
         net_kw=summed(p, party, count),
         supplied_kw=summed(p * ~apart[:, None], party, count),
-        lv_use_kw=summed(np.maximum(p, 0.0) * lv[:, None], party, count),
+        lv_use_kw=summed(charged_use(kind, p) * lv[:, None], party, count),
         marginal_kw=summed(factor * p, party, count),
         own_import_kw=own_net_import(tree, settled(_into_lower(run, strategy, tree), dt_h), upstream) - ends,
         upstream_kw=upstream,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,9 @@ from scipy import sparse
 
 from archipel.market.tariff import SETTLEMENT_H, metered_into_lower, own_net_import, settled
 from archipel.model import Floats, Ints, Scenario, StrategyResult
+from archipel.model.kinds import END_USE, GIVES_BACK, NET_USE, RENEWABLE
 
-END_USE = {"load": "load", "sheddable": "load", "ev_charger": "vehicles", "heat_pump": "heat"}
-"""What the power of a kind of device is for."""
-RENEWABLE = ("pv", "generator", "dispatchable")
+__all__ = ["END_USE", "RENEWABLE", "Tally", "charged_use", "day_ahead", "tally"]
 
 
 @final
@@ -42,7 +41,7 @@ class Tally:
     price_eur_per_kwh: Floats
     """Day-ahead price, shape (Q,)."""
     lv_end_use_kwh: float
-    """Energy for end use drawn at nodes below 1 kV."""
+    """Energy for end use drawn at nodes below 1 kV; of vehicles that give back the difference."""
 
     @property
     def end_use(self) -> Floats:
@@ -80,15 +79,20 @@ def tally(scenario: Scenario, result: StrategyResult) -> Tally:
         time=time,
         **use,
         charging=by_cell(kind == "battery", result.p_kw, 1.0),
-        discharging=by_cell(kind == "battery", result.p_kw, -1.0),
+        discharging=by_cell(np.isin(kind, GIVES_BACK), result.p_kw, -1.0),
         renewable=by_cell(renewable, result.p_kw, -1.0),
         available=by_cell(renewable, result.available_kw, 1.0),
         own=own_net_import(scenario.archipelago, into_lower, upstream) - ends,
         upstream=upstream,
         losses=settled(result.losses_kw, dt_h) + ends.sum(axis=0),
         price_eur_per_kwh=day_ahead(scenario, time),
-        lv_end_use_kwh=float(np.maximum(result.p_kw[at_lv], 0.0).sum(dtype=np.float64)) * dt_h,
+        lv_end_use_kwh=float(charged_use(kind[at_lv], result.p_kw[at_lv]).sum(dtype=np.float64)) * dt_h,
     )
+
+
+def charged_use(kind: NDArray[np.str_], p_kw: NDArray[Any]) -> NDArray[Any]:
+    """Power that the fee on end use is due for, (devices, S): what is drawn; of `NET_USE` less what is given back."""
+    return np.where(np.isin(kind, NET_USE)[:, None], p_kw, np.maximum(p_kw, 0.0))
 
 
 def _by_cell(cells: int, cell: Ints, rows: NDArray[np.bool_], power: NDArray[np.float32]) -> Floats:

@@ -16,6 +16,7 @@ from archipel.grid.fault_current import node_fault_ka, unseen
 from archipel.grid.neutral_earth import NeutralEarth, neutral_earth
 from archipel.grid.power_flow import PowerFlow
 from archipel.model import Floats, GridError, Ints, Scenario
+from archipel.model.kinds import RENEWABLE
 from archipel.strategies.way_back import life_beside
 from archipel.twin.plant import Happened
 
@@ -108,7 +109,7 @@ def gathered(connected: Scenario, part: Subtree) -> Scenario:
     fleets = []
     for fleet in connected.fleets:
         at = head[area.node_cell[fleet.node]]
-        moved = fleet.kind in ("battery", "pv", "generator", "dispatchable")
+        moved = fleet.kind in ("battery", *RENEWABLE)
         fleets.append(replace(cast("Any", fleet), node=np.where(at >= 0, at, fleet.node)) if moved else fleet)
     return replace(connected, fleets=tuple(fleets))
 

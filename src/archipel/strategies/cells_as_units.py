@@ -17,6 +17,7 @@ from archipel.grid.dynamics import Following, Forming, Island, Load, Network, St
 from archipel.grid.dynamics.grid_codes import ISLAND_READY
 from archipel.grid.topology import fused
 from archipel.model import Floats, Grid, GridError, Ints, Scenario, StrategyResult
+from archipel.model.kinds import RENEWABLE
 
 STRONG_MVA = 10_000.0
 """Short-circuit power of a main grid that states none."""
@@ -27,7 +28,7 @@ SWITCH = "switch to the main grid"
 """Ids of its unit, and of the tie to it."""
 SPARE = 0.002
 """Of a battery's usable capacity: some 15 s at the rating of a battery of two hours."""
-FOLLOWING = ("pv", "generator", "dispatchable")
+FOLLOWING = RENEWABLE
 
 
 @final

@@ -17,9 +17,9 @@ from archipel.model.weather import Weather
 from archipel.optimisation.columns import Columns
 from archipel.vpp.event import QUARTER_H, Event
 
-ASKED_KINDS = ("battery", "ev_charger", "heat_pump", "sheddable")
+ASKED_KINDS = ("battery", "ev_charger", "v2g", "heat_pump", "building", "sheddable")
 """Demand that can wait or stop, and storage. Sun is no demand, and loads take no orders."""
-HOLD_STILL = ("battery", "ev_charger", "heat_pump")
+HOLD_STILL = ("battery", "ev_charger", "v2g", "heat_pump", "building")
 """Kinds whose devices do in an event what they do without it, unless they are asked. Shedding has its own reasons."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from archipel.cell.parts import Parts
 from archipel.cell.site import Site
 from archipel.model import Diverged, Floats
+from archipel.model.kinds import RENEWABLE
 from archipel.strategies.whole import children_of
 
 STEPS = 24
@@ -51,6 +52,9 @@ def _installed(parts: Parts) -> tuple[Floats, Floats]:
             renewable[i] += float(np.sum(getattr(fleet, "p_kw_peak", 0.0)))
             if fleet.kind == "generator":
                 renewable[i] += float(np.sum(getattr(fleet, "p_kw", 0.0)))
+            elif (box := getattr(fleet, "p_kw_range", None)) is not None:
+                renewable[i] += float(np.maximum(-box[0], 0.0).sum()) if fleet.kind in RENEWABLE else 0.0
+                load += float(np.maximum(box[1], 0.0).sum())
             elif fleet.kind != "pv":
                 load += float(np.sum(getattr(fleet, "p_kw", 0.0)))
         tie = parts.tie_of[i]

@@ -18,13 +18,13 @@ import numpy as np
 
 from archipel.devices import BatteryFleet, DispatchableFleet, SheddableFleet, State
 from archipel.model import Floats, Scenario
+from archipel.model.kinds import CAN_WAIT, SPILT
 from archipel.twin import Seen
-from archipel.twin.off_grid import CAN_WAIT
 
 YEAR = timedelta(days=366)
 """How long stocks of fuel are to last."""
 PACE = (0.6, 1.16)
-GOVERNED = ("sheddable", "dispatchable", "pv", "generator", *CAN_WAIT)
+GOVERNED = ("sheddable", "dispatchable", *SPILT, *CAN_WAIT)
 """Who is left to rules where forecasts may be wrong: plans on naive ones shed, burn and curtail for what does not come
 (12.0 % of load not served in the darkest 60 days of `island-year`, 9.5 % by the rules)."""
 

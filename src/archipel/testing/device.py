@@ -225,22 +225,29 @@ def _envelope(plan: Plan) -> tuple[Floats, Floats]:
 def _one_step(columns: Columns, generator: np.random.Generator) -> Floats:
     """Controls of the first interval, random in their box, moved so that the store keeps its bounds; shape (K, J).
 
-    Only one control of a column acts, so that nothing is charged and discharged at once.
+    Only one control of a column acts, so that nothing is charged and discharged at once. A control that moves no power
+    but empties the store (a spill) takes what would overflow, and nothing else.
     """
     lo, hi = columns.lo[:, :, 0], columns.hi[:, :, 0]
     u = generator.uniform(lo, hi)
     idle = np.clip(0.0, lo, hi)
-    acting = generator.integers(0, lo.shape[1], len(columns))
+    moves = (columns.p != 0) | (columns.q != 0)
+    acting = np.array([generator.choice(np.flatnonzero(some)) for some in moves], dtype=np.int64)
     u = np.where(np.arange(lo.shape[1]) == acting[:, None], u, idle)
     store = columns.store
     if store is None:
         return u
+    who = np.arange(len(columns))
     rest = store.keep[:, 0] * store.start + store.add[:, 0]
-    floor, ceiling = np.minimum(store.lo[:, 0], np.maximum(rest, 0.0)), store.hi[:, 0]
-    gain = store.gain[np.arange(len(columns)), acting, 0]
-    chosen = u[np.arange(len(columns)), acting]
+    gain, chosen = store.gain[who, acting, 0], u[who, acting]
+    spill = np.flatnonzero(~moves.all(axis=1))
+    ceiling = store.hi[:, 0].copy()
+    ceiling[spill] = np.inf
+    floor = np.minimum(store.lo[:, 0], np.maximum(rest, 0.0))
     level = np.clip(rest + gain * chosen, np.minimum(floor, rest), np.maximum(ceiling, rest))
-    u[np.arange(len(columns)), acting] = np.clip(
-        (level - rest) / gain, lo[np.arange(len(columns)), acting], hi[np.arange(len(columns)), acting]
-    )
+    u[who, acting] = np.clip((level - rest) / gain, lo[who, acting], hi[who, acting])
+    for k in spill.tolist():
+        j = int(np.flatnonzero(~moves[k])[0])
+        over = rest[k] + gain[k] * u[k, acting[k]] - store.hi[k, 0]
+        u[k, j] = np.clip(over / -store.gain[k, j, 0], lo[k, j], hi[k, j])
     return u

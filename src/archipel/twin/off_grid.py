@@ -22,12 +22,11 @@ import numpy as np
 from archipel.devices import BatteryFleet, Delivered, DeviceFleet, SheddableFleet, State
 from archipel.devices.dispatchable import DispatchableFleet
 from archipel.model import Bools, Floats, IslandRules, Scenario
+from archipel.model.kinds import CAN_WAIT, SPILT
 
 NEAR_KW = 0.5
 """What may be left over of the balance; it is told as drawn from upstream."""
 ROUNDS = 12
-SPILT = ("pv", "generator")
-CAN_WAIT = ("ev_charger", "heat_pump")
 
 
 @final

@@ -7,9 +7,17 @@ from typing import Any, final
 
 import numpy as np
 
-from archipel.devices import BatteryFleet, DispatchableFleet, GeneratorFleet, LoadFleet, PvFleet, SheddableFleet
-from archipel.devices.pv import CURVE_Q, CURVE_V_PU, Q_SHARE
+from archipel.devices import (
+    BatteryFleet,
+    DispatchableFleet,
+    GeneratorFleet,
+    LoadFleet,
+    PvFleet,
+    SheddableFleet,
+    WindFleet,
+)
 from archipel.devices.soft_open_point import SoftOpenPointFleet
+from archipel.devices.volt_var import CURVE_Q, CURVE_V_PU, Q_SHARE
 from archipel.model import Floats, Scenario
 from archipel.model.weather import Weather
 from archipel.vpp.envelope import Points
@@ -57,7 +65,7 @@ def connection_points(scenario: Scenario) -> Points:
         there[fleet.node] = 1.0
         np.add.at(draws, fleet.node, most_import)
         np.add.at(gives, fleet.node, most_export)
-        if isinstance(fleet, PvFleet):
+        if isinstance(fleet, PvFleet | WindFleet):
             np.add.at(kvar, fleet.node, np.where(fleet.volt_var, Q_SHARE * fleet.s_kva, 0.0))
     at = np.flatnonzero(there)
     cells = scenario.archipelago
@@ -84,6 +92,8 @@ def ratings(fleet: Any) -> tuple[Floats, Floats]:
         return none, fleet.p_kw_max
     if isinstance(fleet, SoftOpenPointFleet):
         return fleet.p_kw_max, fleet.p_kw_max
+    if (box := getattr(fleet, "p_kw_range", None)) is not None:
+        return np.maximum(box[1], 0.0), np.maximum(-box[0], 0.0)
     return np.asarray(fleet.p_kw), none  # chargers, heat pumps, sheddable load
 
 

@@ -238,6 +238,8 @@ def nameplates(scenario: Scenario) -> tuple[Floats, Floats, Floats]:
                 box = -rated("p_kw_max"), zero, rated("e_kwh")
             case "soft_open_point":
                 box = -rated("p_kw_max"), rated("p_kw_max"), none
+            case _ if hasattr(fleet, "p_kw_range"):
+                box = *fleet.p_kw_range, rated("e_kwh")
             case _:  # what only draws
                 box = zero, rated("p_kw"), none
         for kept, value in zip((low, high, energy), box, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model import Bools, Connection, Floats, Ints, Scenario
+from archipel.model.kinds import GIVES_BACK
 from archipel.report.tally import END_USE, RENEWABLE
 from archipel.twin.base import Decision
 from archipel.twin.plant import Happened
@@ -42,6 +43,7 @@ class FrameBuilder:
             for name in ("load", "vehicles", "heat")
         }
         self._battery = np.flatnonzero(kind == "battery")
+        self._gives_back = np.flatnonzero(np.isin(kind, GIVES_BACK))
         self._renewable = np.flatnonzero(np.isin(kind, RENEWABLE))
         self._soft = np.flatnonzero(kind == "soft_open_point")
         self._e_kwh = nameplates(scenario)[2][self._battery]
@@ -101,7 +103,7 @@ class FrameBuilder:
             ("cells", f"{name}_kw"): self._sum(rows, np.maximum(p_kw[rows], 0.0)) for name, rows in self._use.items()
         }
         out["cells", "charging_kw"] = self._sum(self._battery, np.maximum(p_kw[self._battery], 0.0))
-        out["cells", "discharging_kw"] = self._sum(self._battery, np.maximum(-p_kw[self._battery], 0.0))
+        out["cells", "discharging_kw"] = self._sum(self._gives_back, np.maximum(-p_kw[self._gives_back], 0.0))
         out["cells", "renewable_kw"] = self._sum(self._renewable, np.maximum(-p_kw[self._renewable], 0.0))
         if available_kw is not None:
             out["cells", "available_kw"] = self._sum(self._renewable, available_kw[self._renewable])

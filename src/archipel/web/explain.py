@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model import Scenario
+from archipel.model.kinds import CAN_WAIT, GIVES_BACK, RENEWABLE
 from archipel.web.area_of import nameplates
 from archipel.web.binding import Binding
 from archipel.web.columns import FrameBuilder
@@ -27,8 +28,12 @@ LOCAL_RULE = {
     "heat_pump": "its thermostat decides",
     "soft_open_point": "it moves nothing unless both ends ask for it",
     "dispatchable": "it stands still until it is asked",
+    "wind": "it gives what the wind offers",
+    "building": "its thermostat decides",
+    "hydro": "it gives what flows in",
+    "v2g": "vehicles charge as soon as they come, at full power, and give nothing back",
 }
-GIVES = {"pv", "generator", "dispatchable"}
+GIVES = set(RENEWABLE)
 NEAR_KW, NEAR_SHARE = 0.05, 0.01
 FULL, EMPTY = 0.995, 0.005
 NOTHING_EUR = 5e-5
@@ -120,7 +125,7 @@ class Reasons:
             if told <= self._low[row] * (1.0 - NEAR_SHARE):
                 return f"{name} may give all that is on offer: {by} cuts nothing."
             return f"{name} is held to {_kw(-told)} by {by}."
-        if kind == "battery" and abs(told) > NEAR_KW:
+        if kind in GIVES_BACK and abs(told) > NEAR_KW:
             return f"{name} is told to {'charge' if told > 0 else 'discharge'} with {_kw(abs(told))} by {by}."
         return f"{name} is told to {f'draw {_kw(told)}' if abs(told) > NEAR_KW else 'rest'} by {by}."
 
@@ -136,7 +141,7 @@ class Reasons:
                 text = f"{name} is at its rating: it can {most} {_kw(abs(bound))} at most."
                 out.append(Reason(rule="limit", text=text, element=name, value=p_kw, bound=float(bound), unit="kW"))
         offer = kind in GIVES and told < p_kw  # a limit, not an order
-        if kind == "ev_charger" and not np.isfinite(soc):
+        if kind in {"ev_charger", "v2g"} and not np.isfinite(soc):
             out.append(Reason(rule="limit", text=f"No vehicle is plugged in at {name}.", element=name))
         far = np.isfinite(told) and abs(p_kw - told) > max(NEAR_KW, NEAR_SHARE * abs(told))
         if far and not offer:
@@ -160,10 +165,10 @@ class Reasons:
             return []
         place = where if where == "upstream" else f"at {where}"
         text, later = f"A kWh {place} costs {_eur(price)} now", moment.expected_eur_per_kwh
-        if later is not None and kind in {"battery", "ev_charger", "heat_pump"}:
+        if later is not None and kind in {*GIVES_BACK, *CAN_WAIT}:
             side = "less than" if price < later else "more than"
             text += f", {side} the {_eur(later)} the plan expects on average"
-            if kind == "battery" and (told > NEAR_KW) == (price < later) and abs(told) > NEAR_KW:
+            if kind in GIVES_BACK and (told > NEAR_KW) == (price < later) and abs(told) > NEAR_KW:
                 text += ": worth storing" if told > 0 else ": worth giving back what is stored"
         elif kind in GIVES and price < 0.0:
             text += ": what is given now costs money"

@@ -11,7 +11,7 @@ from archipel.web.source import CommandRefused
 
 LONGEST = timedelta(hours=24)
 KEPT = 200
-HOLDABLE = ("battery", "pv", "ev_charger", "heat_pump", "generator", "dispatchable")
+HOLDABLE = ("battery", "pv", "ev_charger", "heat_pump", "generator", "dispatchable", "wind", "v2g", "hydro", "building")
 
 
 @final

@@ -16,6 +16,7 @@ from typing import final
 
 import numpy as np
 
+from archipel.model.kinds import SPILT
 from archipel.web.nouns import Command
 from archipel.web.sources.live_world import LiveWorld
 
@@ -135,9 +136,9 @@ def _held(world: LiveWorld, command: Command) -> Check:
         if _near(found, p_kw):
             return f"metered {found:.2f} kW"
         # what cannot be forced: the sun gives no more, the car takes no more
-        if kind in {"pv", "generator"} and p_kw - NEAR_KW <= found <= NEAR_KW:
+        if kind in SPILT and p_kw - NEAR_KW <= found <= NEAR_KW:
             return f"metered {found:.2f} kW: held to at most {-p_kw:g} kW given, there is no more"
-        if kind in {"ev_charger", "sheddable"} and -NEAR_KW <= found <= p_kw + NEAR_KW:
+        if kind in {"ev_charger", "v2g", "sheddable"} and -NEAR_KW <= found <= p_kw + NEAR_KW:
             return f"metered {found:.2f} kW: held to at most {p_kw:g} kW drawn, it wants no more"
         return ""
 

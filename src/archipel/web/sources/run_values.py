@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archipel.model import PRICE_PARTS, Floats, Ints, Scenario
+from archipel.model.kinds import GIVES_BACK
 from archipel.report.run import Run
 from archipel.report.tables import utc
 from archipel.report.tally import END_USE, RENEWABLE
@@ -246,7 +247,7 @@ class RunValues:
         use = column.removesuffix("_kw")
         kinds = {
             "charging": ["battery"],
-            "discharging": ["battery"],
+            "discharging": list(GIVES_BACK),
             "renewable": list(RENEWABLE),
         }.get(use) or [kind for kind, name in END_USE.items() if name == use]
         sign = -1.0 if use in {"discharging", "renewable"} else 1.0
