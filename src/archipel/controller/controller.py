@@ -17,6 +17,7 @@ from typing import Protocol, final
 import numpy as np
 
 from archipel.cell.site import Duty, Site, duty
+from archipel.cell.taps import standing
 from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, Passes, RootFacts, Scheduled, agree, carry_over
 from archipel.coordination.auto import DEFAULT
@@ -61,7 +62,7 @@ class CellController:
 
     def begin(self, plan: int, horizon: Horizon, readings: Readings, root: RootFacts | None) -> list[Message]:
         """Start a plan. The root is told what upstream asks; the others get None."""
-        site, habits = self.site, self._habits
+        site, habits = standing(self.site, readings.states), self._habits
         whole = duty(site, readings.states, readings.weather, horizon)
 
         def program(children: tuple[str, ...]) -> Program:

@@ -10,6 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from archipel.cell.site import Site, duty, flow
+from archipel.cell.taps import standing
 from archipel.controller.absent import taking_part, with_fixed
 from archipel.controller.agreeing import Agreed, Habits, Passes
 from archipel.controller.controller import Chosen, Readings, program_of, shared_out
@@ -143,7 +144,8 @@ class ExactPlanner:
     ) -> Generator[Any, Any, ExactPlan]:
         """The cell's side of a plan that holds from `start`, from the states its devices will have by then."""
         horizon = self.outlook.horizon(start)
-        site = _capped(self.site, devices.cap, len(horizon))
+        stands = standing(self.site, devices.states)
+        site = _capped(stands, devices.cap, len(horizon))
         children = tuple(name for name in site.children if name in children)
         states = devices.states
         if now < start:
@@ -158,18 +160,19 @@ class ExactPlanner:
         )
         kw = self.defaults_kw
         without_kw = {name: tuple(dict.fromkeys((kw[name], held_kw.get(name, kw[name])))) for name in children}
-        return self._kept(program, children, without_kw, devices.cap)
+        return self._kept(program, stands, children, without_kw, devices.cap)
 
     def _kept(
         self,
         program: Generator[Any, Any, Any],
+        site: Site,
         children: tuple[str, ...],
         without_kw: Mapping[str, tuple[float, ...]],
         cap: Cap | None,
     ) -> Generator[Any, Any, ExactPlan]:
         agreed = yield from program
         self._habits.last = self.newest = agreed
-        return ExactPlan(self.site, children, agreed, without_kw, cap)
+        return ExactPlan(site, children, agreed, without_kw, cap)
 
     def alone(self, now: datetime, devices: DeviceFacts, held_kw: Mapping[str, float]) -> Orders:
         """The own optimum within the fixed limits; held to the agreed exchange where the tie upwards is agreed."""

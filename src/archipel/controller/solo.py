@@ -11,6 +11,7 @@ from archipel.cell.check import excess, forget
 from archipel.cell.curvature import bend
 from archipel.cell.linear import LIMIT_EUR_PER_KWH, Memory, Point, linearise
 from archipel.cell.site import Duty, Site, duty, flow
+from archipel.cell.taps import standing
 from archipel.controller.agreeing import ACCEPT, both, carry_over, firmness
 from archipel.controller.controller import Readings
 from archipel.grid.cell_network import CellFlow
@@ -58,7 +59,7 @@ class SoloCell:
 
         `pinned_kw` is what the exchange of the first interval is held to, where it is agreed.
         """
-        site, t_count = self.site, len(horizon)
+        site, t_count = standing(self.site, readings.states), len(horizon)
         what = duty(site, readings.states, readings.weather, horizon)
         v = np.full(t_count, readings.v_pu)
         none = np.zeros((len(site.children), 2, t_count))
@@ -72,7 +73,7 @@ class SoloCell:
             if not len(block.lo):
                 break
             energy = np.stack([price_eur_per_kwh * horizon.dt_h, np.zeros(t_count)])
-            stiff = self._stiffness(what, state, energy[0])
+            stiff = self._stiffness(site, what, state, energy[0])
             block = replace(block, stiff=firmness(turn) * stiff, anchor=at)
             joined = join((block,), [-1], energy, v)
             u = joined.controls(solve_piqp(joined, 1e-6).x)[0]
@@ -85,12 +86,12 @@ class SoloCell:
         self.last = SoloPlan(what, u, block)
         return self.last
 
-    def _stiffness(self, what: Duty, state: CellFlow, energy_eur_per_kw: Floats) -> Floats:
+    def _stiffness(self, site: Site, what: Duty, state: CellFlow, energy_eur_per_kw: Floats) -> Floats:
         """Curvature of the losses in its own network only; child cells stand still."""
         tariff, dt_h = self.site.tariff, what.horizon.dt_h
         worth = energy_eur_per_kw + (tariff.hv_fee_eur_per_kwh + tariff.mv_fee_eur_per_kwh) * dt_h
         still = np.zeros((len(self.site.children), 2, len(dt_h)))
-        return bend(self.site, what, state, still, np.zeros((2, len(dt_h))), worth)[0]
+        return bend(site, what, state, still, np.zeros((2, len(dt_h))), worth)[0]
 
     @property
     def exchange_kw(self) -> Floats:

@@ -18,6 +18,9 @@ from archipel.devices.load import LoadFleet
 from archipel.devices.pv import PvFleet
 from archipel.devices.sheddable import SheddableFleet
 from archipel.devices.soft_open_point import SoftOpenPointFleet
+from archipel.devices.switched_capacitor import SwitchedCapacitorFleet
+from archipel.devices.switching import SwitchingFleet
+from archipel.devices.tap_changer import TapChangerFleet
 from archipel.devices.v2g import V2gFleet
 from archipel.devices.wind import WindFleet
 from archipel.model import Bools
@@ -36,6 +39,8 @@ KINDS: dict[str, type] = {
     "v2g": V2gFleet,
     "hydro": HydroFleet,
     "building": BuildingFleet,
+    "tap_changer": TapChangerFleet,
+    "switched_capacitor": SwitchedCapacitorFleet,
 }
 """The registry: one line per kind."""
 
@@ -73,6 +78,9 @@ __all__ = [
     "SheddableFleet",
     "SoftOpenPointFleet",
     "State",
+    "SwitchedCapacitorFleet",
+    "SwitchingFleet",
+    "TapChangerFleet",
     "V2gFleet",
     "Weather",
     "WindFleet",

@@ -77,6 +77,34 @@ def _buildings(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> N
             "Mend the negative values.", findings)  # fmt: skip
 
 
+def _capacitors(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> None:
+    del profiles
+    on, off = sheet.numbers["v_pu_on"], sheet.numbers["v_pu_off"]
+    findings.add_each(
+        sheet.file,
+        sheet.name,
+        [(sheet.id[i], f"on below {on[i]:g} and off above {off[i]:g} pu") for i in np.flatnonzero(on >= off)],
+        "v_pu_on below v_pu_off",
+        "Exchange the two, or leave a band between them wider than what one step moves the voltage.",
+    )
+    steps, start = sheet.numbers["steps"], sheet.numbers["steps_start"]
+    for name, value in (("steps", steps), ("steps_start", start)):
+        findings.add_each(
+            sheet.file,
+            sheet.name,
+            [(sheet.id[i], f"{name} = {value[i]:g}") for i in np.flatnonzero(value != np.round(value))],
+            "a whole number of steps",
+            f"Correct {name}.",
+        )
+    findings.add_each(
+        sheet.file,
+        sheet.name,
+        [(sheet.id[i], f"{start[i]:g} of {steps[i]:g} steps in at the start") for i in np.flatnonzero(start > steps)],
+        "no more steps than there are",
+        "Lower steps_start.",
+    )
+
+
 def _series(
     sheet: Sheet,
     column: str,
@@ -107,4 +135,5 @@ _CHECKS: dict[str, Callable[[Sheet, Profiles | None, Findings], None]] = {
     "wind": _wind,
     "hydro": _hydro,
     "buildings": _buildings,
+    "switched_capacitors": _capacitors,
 }

@@ -223,6 +223,41 @@ class BuildingRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class TapChangerRows:
+    """On-load tap changers. What the network says of their transformers is filled in when a scenario is read."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    transformer: tuple[str, ...] = ()
+    branch: Ints = field(default_factory=_none_whole)
+    tap_start: Floats = field(default_factory=_none)
+    tap_min: Floats = field(default_factory=_none)
+    tap_max: Floats = field(default_factory=_none)
+    tap_neutral: Floats = field(default_factory=_none)
+    step_pu: Floats = field(default_factory=_none)
+    raises: Floats = field(default_factory=_none)
+    v_pu_set: Floats = field(default_factory=_none)
+    band_pu: Floats = field(default_factory=_none)
+    delay_s: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class SwitchedCapacitorRows:
+    """Capacitor banks that step in and out by voltage."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    kvar_per_step: Floats = field(default_factory=_none)
+    steps: Floats = field(default_factory=_none)
+    steps_start: Floats = field(default_factory=_none)
+    v_pu_on: Floats = field(default_factory=_none)
+    v_pu_off: Floats = field(default_factory=_none)
+    delay_s: Floats = field(default_factory=_none)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -239,6 +274,8 @@ class DeviceRows:
     v2g: V2gRows = field(default_factory=V2gRows)
     hydro: HydroRows = field(default_factory=HydroRows)
     building: BuildingRows = field(default_factory=BuildingRows)
+    tap_changer: TapChangerRows = field(default_factory=TapChangerRows)
+    switched_capacitor: SwitchedCapacitorRows = field(default_factory=SwitchedCapacitorRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

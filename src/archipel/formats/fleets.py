@@ -20,6 +20,8 @@ from archipel.devices import (
     PvFleet,
     SheddableFleet,
     SoftOpenPointFleet,
+    SwitchedCapacitorFleet,
+    TapChangerFleet,
     V2gFleet,
     WindFleet,
 )
@@ -32,7 +34,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable, wind, v2g, hydro, building."""
+    soft_open_point, dispatchable, wind, v2g, hydro, building, tap_changer, switched_capacitor."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -82,6 +84,8 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         _made(V2gFleet, rows.v2g, column),
         _made(HydroFleet, rows.hydro, column),
         _made(BuildingFleet, rows.building, column),
+        _made(TapChangerFleet, rows.tap_changer, column),
+        _made(SwitchedCapacitorFleet, rows.switched_capacitor, column),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

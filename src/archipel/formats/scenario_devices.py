@@ -22,12 +22,15 @@ from archipel.formats.device_rows import (
     PvRows,
     SheddableRows,
     SoftOpenPointRows,
+    SwitchedCapacitorRows,
+    TapChangerRows,
     WindRows,
 )
 from archipel.formats.device_sessions import SESSIONS, V2G_SESSIONS, read_chargers, read_sessions, read_v2g
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.fleets import load_series
 from archipel.formats.scenario_network import node_rows
+from archipel.formats.scenario_taps import tap_changer_values
 from archipel.formats.tables import Column, Sheet, read_sheet, write_sheet
 from archipel.grid.topology import live
 from archipel.model import Bools, Grid, Ints, Profiles
@@ -137,6 +140,25 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("solar_kw", default=0.0, low=0.0, unit="kW"),
         Column("internal_kw", default=0.0, low=0.0, unit="kW"),
     ),
+    "tap_changers": (
+        ID,
+        Column("transformer", "text"),
+        Column("tap_min", low=-100.0, high=100.0),
+        Column("tap_max", low=-100.0, high=100.0),
+        Column("v_pu_set", default=1.0, low=0.8, high=1.2),
+        Column("band_pu", default=0.0125, above=0.0, high=0.1),
+        Column("delay_s", default=60.0, above=0.0, high=900.0, unit="s"),
+    ),
+    "switched_capacitors": (
+        ID,
+        NODE,
+        Column("kvar_per_step", above=0.0, unit="kvar"),
+        Column("steps", default=1.0, low=1.0, high=100.0),
+        Column("steps_start", default=0.0, low=0.0, high=100.0),
+        Column("v_pu_on", default=0.97, low=0.5, high=1.5),
+        Column("v_pu_off", default=1.03, low=0.5, high=1.5),
+        Column("delay_s", default=60.0, above=0.0, high=900.0, unit="s"),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -157,6 +179,8 @@ KIND = {
     "wind": ("wind", WindRows),
     "buildings": ("building", BuildingRows),
     "hydro": ("hydro", HydroRows),
+    "tap_changers": ("tap_changer", TapChangerRows),
+    "switched_capacitors": ("switched_capacitor", SwitchedCapacitorRows),
 }
 
 
@@ -194,6 +218,8 @@ def read_devices(
                 _check_ends(sheet, node, findings)
             check_rows(table, sheet, profiles, findings)
             kind, record = KIND[table]
+            if table == "tap_changers":
+                node = tap_changer_values(sheet, grid, findings)
             found[kind] = record(**_values(record, sheet, node))
     for table, (_, _, sessions, _) in WITH_SESSIONS.items():
         if files.get(sessions) and not files.get(table):
@@ -238,7 +264,7 @@ def _check_ends(sheet: Sheet, node: Mapping[str, Ints], findings: Findings) -> N
     )
 
 
-def _values(record: type, sheet: Sheet, node: Mapping[str, Ints]) -> dict[str, Any]:
+def _values(record: type, sheet: Sheet, node: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = dict(node)
     for name in (f.name for f in fields(record) if f.name not in node):
         values[name] = sheet.text.get(name, sheet.numbers.get(name, sheet.flags.get(name)))

@@ -109,6 +109,8 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "v2g_sessions": Key("file", optional=True),
         "hydro": Key("file", optional=True),
         "buildings": Key("file", optional=True),
+        "tap_changers": Key("file", optional=True),
+        "switched_capacitors": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

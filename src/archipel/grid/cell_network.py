@@ -19,7 +19,7 @@ its referee in the tests.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -158,6 +158,34 @@ class CellNetwork:
         s = (p_kw[self.first] + 1j * q_kvar[self.first]) / BASE_KVA
         np.add.at(s, self.row[self.again], (p_kw[self.again] + 1j * q_kvar[self.again]) / BASE_KVA)
         return np.asarray(s)
+
+    def retapped(self, own: Ints, hv_side: Bools, factor: Floats) -> CellNetwork:
+        """The same network with the turns of some transformers changed.
+
+        `own` are rows of `branches`; `factor` is the number of turns over what it was, on the HV (from) side where
+        `hv_side`, else on the LV side. More turns on a side lower its admittances by the square, the mutual ones once.
+        """
+        admittance = self.admittance.copy()
+        end = np.where(hv_side, 0, 1)
+        admittance[end, end, own] /= factor**2
+        admittance[0, 1, own] /= factor
+        admittance[1, 0, own] /= factor
+        n = len(self.w)
+        y = np.zeros((n + 1, n + 1), dtype=np.complex128)
+        for a in (0, 1):
+            for b in (0, 1):
+                np.add.at(y, (self.ends[a, own], self.ends[b, own]), (admittance - self.admittance)[a, b, own])
+        y[:n, :n] += np.linalg.inv(self.z)
+        z = np.asarray(np.linalg.inv(y[:n, :n]), dtype=np.complex128)
+        from_slack = np.linalg.solve(self.z, -self.w) + y[:n, n]
+        return replace(
+            self,
+            z=z,
+            w=-z @ from_slack,
+            y_slack=self.y_slack + y[n, :n],
+            y_own=self.y_own + complex(y[n, n]),
+            admittance=admittance,
+        )
 
     def sensitivities(
         self,

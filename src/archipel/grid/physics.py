@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, final
 
 import numpy as np
@@ -47,6 +47,14 @@ class Physics(Protocol):
         """
         ...
 
+    def stand(self, branch: Ints, tap_pos: Floats) -> None:
+        """Put the tap changers of transformers (rows among the branches) to these positions for what follows.
+
+        Raises:
+            GridError: this physics moves taps itself.
+        """
+        ...
+
     def flow(self) -> Flow:
         """The whole state of the last `solve`."""
         ...
@@ -54,13 +62,14 @@ class Physics(Protocol):
 
 @final
 class PositiveSequence:
-    """Balanced physics: `PowerFlow`, whose taps stand still."""
+    """Balanced physics: `PowerFlow`, whose taps stand as they are put."""
 
     name = "positive-sequence"
     controls: tuple[str, ...] | None = None
 
     def __init__(self, grid: Grid, node: Ints, scale_line_r: float = 1.0) -> None:
         """`node` is the node row of every device; `scale_line_r` multiplies the resistance of all lines."""
+        self._grid, self._scale_line_r = grid, scale_line_r
         self._flow = PowerFlow(grid, scale_line_r=scale_line_r)
         self._node, self._nodes = node, len(grid.nodes)
         self._last: Flow | None = None
@@ -71,6 +80,16 @@ class PositiveSequence:
         self._last = self._flow.solve(self._at_nodes(p_kw), self._at_nodes(q_kvar))
         v_pu = self._last.v_pu[self._node]
         return Terminals(v_pu, v_pu), False
+
+    def stand(self, branch: Ints, tap_pos: Floats) -> None:
+        """As promised by `Physics`."""
+        trafos, at = self._grid.transformers, branch - len(self._grid.lines)
+        if np.array_equal(trafos.tap_pos[at], tap_pos):
+            return
+        position = trafos.tap_pos.copy()
+        position[at] = tap_pos
+        self._grid = replace(self._grid, transformers=replace(trafos, tap_pos=position))
+        self._flow = PowerFlow(self._grid, scale_line_r=self._scale_line_r)
 
     def flow(self) -> Flow:
         """As promised by `Physics`."""

@@ -12,6 +12,7 @@ import numpy as np
 from archipel.cell.linear import Memory
 from archipel.cell.parts import cut
 from archipel.cell.site import Duty, duty
+from archipel.cell.taps import standing
 from archipel.controller.agreeing import ACCEPT, carry_over, firmness
 from archipel.controller.solo import SoloPlan
 from archipel.coordination.outcome import Upstream
@@ -99,6 +100,7 @@ class Central:
         weather = self._desk.weather(horizon)
         root = self._desk.root(horizon)
         readings = [self._desk.readings(i, weather, states, last) for i in range(len(parts.sites))]
+        parts = replace(parts, sites=tuple(map(standing, parts.sites, (r.states for r in readings))))
         duties = [duty(s, r.states, r.weather, horizon) for s, r in zip(parts.sites, readings, strict=True)]
         before: list[SoloPlan | None] = list(self._plans) or [None] * len(duties)
         at = [carry_over(old, what) for old, what in zip(before, duties, strict=True)]

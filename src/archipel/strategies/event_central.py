@@ -18,6 +18,7 @@ from scipy import sparse
 from archipel.cell.linear import Memory
 from archipel.cell.parts import cut
 from archipel.cell.site import Duty, duty
+from archipel.cell.taps import standing
 from archipel.controller.agreeing import ACCEPT, carry_over, firmness
 from archipel.controller.solo import SoloPlan
 from archipel.devices.base import State
@@ -94,6 +95,7 @@ class CentralDispatch:
         parts, horizon = self.parts, self._desk.horizon(now)
         weather, root = self._desk.weather(horizon), self._desk.root(horizon)
         readings = [self._desk.readings(i, weather, states, last) for i in range(len(parts.sites))]
+        parts = replace(parts, sites=tuple(map(standing, parts.sites, (r.states for r in readings))))
         duties = [duty(s, r.states, r.weather, horizon) for s, r in zip(parts.sites, readings, strict=True)]
         before: list[SoloPlan | None] = list(self._plans) or [None] * len(duties)
         at = [carry_over(old, what) for old, what in zip(before, duties, strict=True)]

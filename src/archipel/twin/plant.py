@@ -13,7 +13,17 @@ from typing import cast, final
 
 import numpy as np
 
-from archipel.devices import BatteryFleet, Delivered, DeviceFleet, Sensed, State, Weather
+from archipel.devices import (
+    BatteryFleet,
+    Delivered,
+    DeviceFleet,
+    Sensed,
+    State,
+    SwitchedCapacitorFleet,
+    SwitchingFleet,
+    TapChangerFleet,
+    Weather,
+)
 from archipel.grid.physics import Physics, PositiveSequence, Terminals
 from archipel.grid.power_flow import Flow
 from archipel.model import Bools, Floats, Scenario
@@ -76,10 +86,13 @@ class Plant:
         self._off_grid = OffGrid(scenario, self.fleets, self.part) if scenario.island.off_grid else None
         self._losses_kw, self._q_forming = 0.0, 0.0
         self._reacts = tuple(i for i, fleet in enumerate(self.fleets) if fleet.follows_voltage)
+        self._switching = {i: fleet for i, fleet in enumerate(self.fleets) if isinstance(fleet, SwitchingFleet)}
+        self._stand()
 
     def begin(self, states: Mapping[str, State]) -> None:
         """Begin from these states of fleets by kind; the others stay as they are."""
         self.states = [states.get(fleet.kind, state) for fleet, state in zip(self.fleets, self.states, strict=True)]
+        self._stand()
 
     def step(self, weather: Weather, decision: Decision, dt_h: float) -> Happened:
         """Let one step pass. Raises Diverged where the power flow has no answer."""
@@ -88,8 +101,13 @@ class Plant:
         wish, delivered = self._first_pass(weather, decision.p_kw, dt_h)
         p = np.concatenate([np.zeros(0), *(one.p_kw for one in delivered)])
         q = np.concatenate([np.zeros(0), *(one.q_kvar for one in delivered)])
-        p, q, tripped, felt = self._settle(p, q, decision.q_kvar)
-        for i in self._reacts:
+        settled = self._settle(p, q, self._with_banks(decision.q_kvar))
+        passed_h = dt_h
+        while self._switch(settled[3], passed_h):
+            settled = self._settle(p, q, self._with_banks(decision.q_kvar))
+            passed_h = 0.0  # what is left of the step they know themselves
+        p, q, tripped, felt = settled
+        for i in sorted({*self._reacts, *self._switching}):
             part = self.part[i]
             delivered[i] = self.fleets[i].advance(self.states[i], weather, wish[part], q[part], tripped[part], dt_h)
         self.states = [one.state for one in delivered]
@@ -121,13 +139,14 @@ class Plant:
             delivered = drawn(tripped, None)
             p = np.concatenate([one.p_kw for one in delivered])
             q = np.concatenate([one.q_kvar for one in delivered]) - share * self._q_forming
-            p, q, more, felt = self._settle(p, q, decision.q_kvar)
+            p, q, more, felt = self._settle(p, q, self._with_banks(decision.q_kvar))
             flow = self._physics.flow()
             tripped |= more
             missing, self._losses_kw = flow.upstream_p_kw, flow.losses_kw
             self._q_forming += flow.upstream_q_kvar
             if abs(missing) <= NEAR_KW and abs(flow.upstream_q_kvar) <= NEAR_KW:
                 break
+        self._switch(felt, dt_h)  # off grid one step each, felt from the next step on
         delivered = drawn(tripped, q)
         self.states, self._v_pu = [one.state for one in delivered], felt.v_pu
         lost = sum(
@@ -136,6 +155,31 @@ class Plant:
             if fleet.kind == "load"
         )
         return Happened(tuple(delivered), p, q, tripped, flow, island.frequency(p), lost)
+
+    def _switch(self, felt: Terminals, passed_h: float) -> bool:
+        """Tap changers and capacitor banks feel these voltages for `passed_h` more: whether any of them moved."""
+        moved = False
+        for i, fleet in self._switching.items():
+            after = fleet.switched(self.states[i], felt.v_pu[self.part[i]], passed_h)
+            moved = moved or not np.array_equal(after["position"], self.states[i]["position"])
+            self.states[i] = after
+        if moved:
+            self._stand()
+        return moved
+
+    def _stand(self) -> None:
+        """Put the network's taps where the tap changers stand."""
+        for i, fleet in self._switching.items():
+            if isinstance(fleet, TapChangerFleet):
+                self._physics.stand(fleet.branch, self.states[i]["position"])
+
+    def _with_banks(self, q_set: Floats) -> Floats:
+        """Reactive setpoints, and for capacitor banks what the steps that are in draw at nominal voltage."""
+        out = q_set.copy()
+        for i, fleet in self._switching.items():
+            if isinstance(fleet, SwitchedCapacitorFleet):
+                out[self.part[i]] = fleet.nominal_q_kvar(self.states[i])
+        return out
 
     def _first_pass(self, weather: Weather, lease_kw: Floats, dt_h: float) -> tuple[Floats, list[Delivered]]:
         """Wish (lease or local rule) of every device, and what each fleet makes of it if the voltage lets it.
@@ -169,7 +213,8 @@ class Plant:
         stride, last_gap, moves, since = np.full(self._cells, FIRST_STRIDE), None, 0, False
         for _ in range(ROUNDS):
             gap = self._wanted_q(felt.v_pu, p, q, q_set, tripped) - q
-            low, high = (self._wanted_q(felt.v_pu + d, p, q, q_set, tripped) for d in (-SETTLED_PU, SETTLED_PU))
+            near = [self._wanted_q(felt.v_pu + d, p, q, q_set, tripped) for d in (-SETTLED_PU, SETTLED_PU)]
+            low, high = np.min(near, axis=0), np.max(near, axis=0)  # capacitors give more when the voltage is higher
             if np.all((q >= low - SETTLED_KVAR) & (q <= high + SETTLED_KVAR)):
                 over = self._over_voltage(felt.v_pu_high, tripped)
                 if not over.any():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archipel.formats.networks.opendss.child import OpenDssChild
 from archipel.grid.physics import Terminals
 from archipel.grid.power_flow import Flow, PhaseState
-from archipel.model import ArchipelError, Diverged, Floats, GridError, ImportRefused, Scenario
+from archipel.model import ArchipelError, Diverged, Floats, GridError, ImportRefused, Ints, Scenario
 
 NAME = "three-phase"
 TURN = np.exp(2j * np.pi / 3)
@@ -121,6 +121,16 @@ class ThreePhaseFlow:
             self._told = True
             warnings.warn("tap changers or capacitors of the circuit found no rest", ControlsHunting, stacklevel=2)
         return Terminals(answer["v_pu"], answer["v_pu_high"]), bool(answer["moved"])
+
+    def stand(self, branch: Ints, tap_pos: Floats) -> None:
+        """Refused: the circuit's own regulators move its taps."""
+        del tap_pos
+        if len(branch):
+            raise GridError(
+                "tap changers of the scenario (tap_changers.csv): found with three-phase physics, where the circuit's "
+                "own regulators move its taps; expected one of the two. Leave tap_changers out of [devices], or run "
+                "with --physics positive-sequence."
+            )
 
     def flow(self) -> Flow:
         """As promised by `Physics`."""
