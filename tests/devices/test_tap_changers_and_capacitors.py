@@ -26,13 +26,15 @@ from archipel.twin.course import Course
 RURAL = Path(shipped).parent / "simbench"
 
 
-def with_controls(folder: Path, *, source_v_pu: float = 1.025, **tables: str) -> Path:
-    """The shipped rural grid with tables of further devices; a scenario file in `folder`."""
+def with_controls(folder: Path, *, source_v_pu: float = 1.025, tap: int = 0, **tables: str) -> Path:
+    """The shipped rural grid with its taps at `tap` and tables of further devices; a scenario file in `folder`."""
     shutil.copytree(RURAL, folder, dirs_exist_ok=True)
     text = (folder / "island.toml").read_text().replace("v_pu = 1.025", f"v_pu = {source_v_pu}")
     for name, rows in tables.items():
         (folder / "rural" / f"{name}.csv").write_text(rows)
         text = text.replace("[devices]\n", f'[devices]\n{name} = "rural/{name}.csv"\n')
+    trafos = folder / "rural" / "transformers.csv"
+    trafos.write_text(trafos.read_text().replace(",hv,0,0,1.5,", f",hv,{tap},0,1.5,"))
     path = folder / "controlled.toml"
     path.write_text(text)
     return path
@@ -142,8 +144,8 @@ def drawn(case: Scenario) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("strategy", [Uncoordinated, Alone, Distributed, Central])
 def test_every_strategy_plans_with_the_taps_where_they_stand(tmp_path: Path, strategy: type) -> None:
-    case = load_scenario(with_controls(tmp_path, source_v_pu=1.06, tap_changers=TAPS.format("1.0")))
-    kept = run(case, strategy(case), steps=5)
+    case = load_scenario(with_controls(tmp_path, source_v_pu=1.06, tap=3, tap_changers=TAPS.format("1.0")))
+    kept = run(case, strategy(case), steps=5)  # two plans, the second with other taps than the scenario says
     assert np.abs(kept.v_pu[case.grid.nodes.id.index("bus/2")] - 1.0).max() <= 0.0121
     assert kept.v_pu[2:].max() < 1.05
 
