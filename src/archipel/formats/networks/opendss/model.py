@@ -16,8 +16,10 @@ ROOT3 = 3.0**0.5
 class Model:
     """A solved model. Raises ImportRefused where its buses have no nominal voltage."""
 
-    def __init__(self, tables: dict[str, Any], source: str) -> None:
+    def __init__(self, tables: dict[str, Any], source: str, rated: bool = True) -> None:
         self.tables, self.source = tables, source
+        self.rated = rated
+        """Whether a rating that equals the engine's default stands in the files, and is meant."""
         self.summary = tables["summary"]
         buses = tables["buses"]
         self.bus: list[str] = buses["name"]
