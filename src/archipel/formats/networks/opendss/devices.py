@@ -38,7 +38,7 @@ CONTROLS = {
 }
 PROCESSED = {"load", "pvsystem", "generator", "storage", "capacitor", "vsource", *SERIES, *CONTROLS}
 EXACT = 0.01
-"""A solved power within this share of the nominal one is constant power."""
+"""A solved power within this share of the nominal one is the nominal one."""
 
 
 @final
@@ -126,8 +126,9 @@ class _Placing:
             p, q = float(table["kw"][i]), float(table["kvar"][i])
             yearly, daily = table["yearly"][i], table["daily"][i]
             profile = self.shapes.of(yearly, daily)
-            if abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
-                kind = _MODELS.get(int(table["model"][i]), f"model {int(table['model'][i])}")
+            number = int(table["model"][i])
+            if number != 1 or abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
+                kind = _MODELS.get(number, f"model {number}")
                 moved[kind, "nominal power times its shape" if profile else "that of the engine's snapshot"] += 1
                 p, q = (p, q) if profile else (solved_p, solved_q)
             if self.shapes.too_short(yearly, daily):
