@@ -93,12 +93,12 @@ def _places(sheet: Sheet, grid: Grid, findings: Findings) -> dict[str, Place]:
         elif not _name(bus):
             findings.add(sheet.file, sheet.name, node, f"bus = {bus!r}", "the name of a bus, without blanks or quotes",
                          "Write it as the circuit does.")  # fmt: skip
-        elif not set(wires) <= {"1", "2", "3"} or len(set(wires)) != len(wires):
-            findings.add(
-                sheet.file, sheet.name, node, f"phases = {phases!r}", "some of 1.2.3", "Write 1, 2.3 or 1.2.3."
-            )
+        elif not all(wire.isdecimal() for wire in wires) or len(set(wires)) != len(wires):
+            findings.add(sheet.file, sheet.name, node, f"phases = {phases!r}", "conductors of the bus, such as 1.2.3",
+                         "Write each once, with dots between them.")  # fmt: skip
         else:
-            out[node] = Place(bus, tuple(sorted(int(wire) for wire in wires)))
+            live = sorted({int(wire) for wire in wires if len(wire) < 4} & {1, 2, 3})
+            out[node] = Place(bus, tuple(live))
     missing = [node for node in grid.nodes.id if node not in set(sheet.id)]
     findings.add_each(sheet.file, sheet.name, [(node, "no row for the node") for node in missing],
                       "a row for every node of the network", "Say at which bus it is.")  # fmt: skip
@@ -117,10 +117,10 @@ def _named(sheet: Sheet, known: set[str], what: str, findings: Findings) -> dict
 
 def _groups(sheet: Sheet, grid: Grid, findings: Findings) -> dict[str, tuple[str, ...]]:
     """Elements by branch; several are written with blanks between them."""
-    known = set(grid.branch_id)
+    known = {*grid.branch_id, *grid.switches.id}
     wrong = [one for one in sheet.id if one not in known]
     findings.add_each(sheet.file, sheet.name, [(one, "a branch the network does not have") for one in wrong],
-                      "ids of lines and transformers", "Correct the id, or take the row out.")  # fmt: skip
+                      "ids of lines, transformers and switches", "Correct the id, or take the row out.")  # fmt: skip
     out = {one: tuple(names.split()) for one, names in zip(sheet.id, sheet.text["element"], strict=True)}
     bad = [(one, f"element = {' '.join(names)!r}") for one, names in out.items() if not all(map(_element, names))]
     findings.add_each(sheet.file, sheet.name, bad, "class and name of elements, such as Line.l115", "Correct it.")

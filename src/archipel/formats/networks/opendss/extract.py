@@ -26,7 +26,8 @@ def compile_model(dss: Any, master: str) -> Table:
     dss.Text.Command(f'compile "{Path.cwd() / master}"')
     if dss.Basic.NumCircuits() == 0:
         raise ValueError("found no circuit (no line `New Circuit.name`); expected the master file of a feeder")
-    dss.Text.Command("set mode=snapshot")
+    if dss.Solution.Mode() != 0:  # setting it begins the iterations anew, so that the last digits differ
+        dss.Text.Command("set mode=snapshot")
     # Without nominal voltages there are no per unit values: the engine chooses them from its list.
     if _bases_missing(dss):
         dss.Text.Command("calcvoltagebases")

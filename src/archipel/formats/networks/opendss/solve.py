@@ -26,6 +26,8 @@ CONTROL_ROUNDS = 100
 OFF = -1
 REPLACED = ("pvsystem", "storage", "generator", "invcontrol", "storagecontroller")
 """Classes that are disabled: the first three where a device of the scenario stands for them, the others always."""
+SHUNTS = ("capacitor", "reactor")
+"""Classes that draw what their voltage makes them draw, whatever a device of the scenario says."""
 HUNTING = 485
 """The engine's number for controls that did not come to rest."""
 
@@ -69,7 +71,6 @@ class CircuitSolver:
         the from or HV end of every branch. Answers with the powers the file gives devices, as solved.
         """
         filed = np.array([_drawn(dss, name) if name else 0.0 for name in element], dtype=np.complex128)
-        dss.Text.Command("set mode=snapshot")
         dss.Solution.LoadMult(1.0)
         self._coarse = float(dss.Solution.Convergence())
         dss.Solution.MaxIterations(ROUNDS)
@@ -115,7 +116,8 @@ class CircuitSolver:
     def flow(self, dss: Any) -> dict[str, Any]:
         """The whole state of the last solution."""
         v = self._volts(dss)
-        volts = np.where(self._node_index >= 0, v[self._node_index] / self._node_base[:, None], np.nan)
+        across = (v[self._node_index] - v[self._node_minus]) / self._node_base[:, None]
+        volts = np.where(self._node_index >= 0, across, np.nan)
         power = np.asarray(dss.PDElements.AllPowers(), dtype=np.float64).view(np.complex128)
         ends = (
             np.bincount(self._end, power[self._at].real, 2 * self._branches),
@@ -163,12 +165,12 @@ class CircuitSolver:
         begin: dict[int, complex] = {}
         for name, found, where, wires, power in zip(element, at, bus, phases, filed.tolist(), strict=True):
             kind, _, short = name.lower().partition(".")
-            if found is not None and kind != "load":
+            if found is not None and kind not in {"load", *SHUNTS}:
                 dss.Text.Command(f'disable "{name}"')
             terminal = found or terminal_at(dss, where, wires, customers.get(where.lower(), set()))
             self._terminals.append(terminal)
-            if kind == "load":
-                load.append(kept[short])
+            if kind in {"load", *SHUNTS}:
+                load.append(kept[short] if kind == "load" else 0)
                 continue
             if terminal not in extra:
                 extra[terminal] = len(kept) + len(extra) + 1
@@ -189,7 +191,7 @@ class CircuitSolver:
         p = np.asarray(np.bincount(self._of_load, p_kw, len(self._index)), dtype=np.float64)
         q = np.asarray(np.bincount(self._of_load, q_kvar, len(self._index)), dtype=np.float64)
         loads = dss.Loads
-        for i in np.flatnonzero((p != self._set_p) | (q != self._set_q)).tolist():
+        for i in np.flatnonzero(((p != self._set_p) | (q != self._set_q)) & (self._index > 0)).tolist():
             loads.Idx(int(self._index[i]))
             loads.kW(float(p[i]))
             loads.kvar(float(q[i]))
@@ -240,8 +242,16 @@ class CircuitSolver:
         self._base = np.array(bases)
         self._device_first = np.array(first[:-1], dtype=np.int64)
         self._phases = np.diff(first).astype(np.float64)
-        self._node_index = np.array([[row.get(f"{bus}.{k}", -1) for k in (1, 2, 3)] for bus in buses]).reshape(-1, 3)
+        rows = [[row.get(f"{bus}.{k}", -1) for k in (1, 2, 3)] for bus in buses]
+        self._node_index = np.array(rows, dtype=np.int64).reshape(-1, 3)
         self._node_base = np.array([base[bus] for bus in buses])
+        grounded = grounded_buses(dss)
+        self._node_minus = np.full(self._node_index.shape, -1)
+        for i, bus in enumerate(buses):
+            here = np.flatnonzero(self._node_index[i] >= 0)
+            if bus not in grounded and len(here) > 1:
+                self._node_minus[i, here] = self._node_index[i, np.roll(here, -1)]
+                self._node_base[i] *= 3.0**0.5
 
     def _read_branches(self, dss: Any, elements: list[list[str]], from_bus: list[str]) -> None:
         """Which of the powers the engine lists make up both ends of every branch, and what the branch may carry."""
@@ -281,6 +291,44 @@ def alone(dss: Any) -> dict[str, Any]:
         "converged": bool(dss.Solution.Converged()),
         "rounds": int(dss.Solution.Iterations()),
     }
+
+
+def grounded_buses(dss: Any) -> set[str]:
+    """Buses of parts of the circuit that a source or a winding in wye grounds.
+
+    Parts are joined by lines. Elsewhere voltages to ground say little: only those between phases are held.
+    """
+    above: dict[str, str] = {}
+
+    def root(bus: str) -> str:
+        while (up := above.setdefault(bus, bus)) != bus:
+            above[bus] = above.get(up, up)
+            bus = up
+        return bus
+
+    found: set[str] = set()
+    for name in dss.Circuit.AllElementNames():
+        kind = name.partition(".")[0].lower()
+        if kind not in {"line", "transformer", "autotrans", "vsource"}:
+            continue
+        dss.Circuit.SetActiveElement(name)
+        if not dss.CktElement.Enabled():
+            continue
+        buses = [bus.partition(".")[0].lower() for bus in dss.CktElement.BusNames()]
+        if kind == "line":
+            above[root(buses[0])] = root(buses[1])
+        elif kind == "vsource":
+            found.add(buses[0])
+        elif kind == "autotrans":
+            found.update(buses)
+        else:
+            dss.Transformers.Name(name.partition(".")[2])
+            for winding, bus in enumerate(buses):
+                dss.Transformers.Wdg(winding + 1)
+                if not dss.Transformers.IsDelta():
+                    found.add(bus)
+    live = {root(bus) for bus in found}
+    return {bus for bus in above if root(bus) in live} | found
 
 
 def _drawn(dss: Any, name: str) -> complex:

@@ -48,7 +48,7 @@ def read_terminal(dss: Any, element: str) -> Terminal:
     dss.Circuit.SetActiveElement(element)
     bus, *_ = dss.CktElement.BusNames()[0].split(".")
     phases = int(dss.CktElement.NumPhases())
-    wires = [int(wire) for wire in dss.CktElement.NodeOrder()]
+    wires = [int(wire) for wire in dss.CktElement.NodeOrder()][: int(dss.CktElement.NumConductors())]
     name = element.split(".", 1)[0].lower()
     delta = dss.Properties.Value("conn").lower().startswith(("d", "l")) if name in _WITH_CONN else False
     if phases == 1 and len(wires) == 2 and wires[1] in PHASES:
@@ -58,7 +58,7 @@ def read_terminal(dss: Any, element: str) -> Terminal:
     return Terminal(bus.lower(), tuple(wires), delta, float(dss.Properties.Value("kv")))
 
 
-_WITH_CONN = ("load", "generator", "pvsystem", "storage")
+_WITH_CONN = ("load", "generator", "pvsystem", "storage", "capacitor", "reactor")
 
 
 def terminal_at(dss: Any, bus: str, phases: list[int], customers: set[Terminal]) -> Terminal:
