@@ -6,11 +6,18 @@ from archipel.formats.networks.base import Imported, NetworkReader, ReadOptions
 from archipel.formats.networks.matpower import MatpowerReader
 from archipel.formats.networks.pandapower import PandapowerReader
 from archipel.formats.networks.pgm import PgmReader
+from archipel.formats.networks.simbench import SimbenchCsvReader, SimbenchReader
 from archipel.model import ImportRefused
 
 __all__ = ["READERS", "Imported", "NetworkReader", "ReadOptions", "known_formats", "reader_of"]
 
-READERS: tuple[NetworkReader, ...] = (MatpowerReader(), PgmReader(), PandapowerReader())
+READERS: tuple[NetworkReader, ...] = (
+    MatpowerReader(),
+    SimbenchCsvReader(),
+    SimbenchReader(),
+    PgmReader(),
+    PandapowerReader(),
+)
 """Asked in this order; the first that recognises a source reads it."""
 
 
