@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archipel.formats.networks.base import Imported, NetworkReader, ReadOptions
+from archipel.formats.networks.cgmes import CgmesReader
 from archipel.formats.networks.matpower import MatpowerReader
 from archipel.formats.networks.pandapower import PandapowerReader
 from archipel.formats.networks.pgm import PgmReader
@@ -15,6 +16,7 @@ READERS: tuple[NetworkReader, ...] = (
     MatpowerReader(),
     SimbenchCsvReader(),
     SimbenchReader(),
+    CgmesReader(),
     PgmReader(),
     PandapowerReader(),
 )
