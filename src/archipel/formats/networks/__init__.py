@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archipel.formats.networks.base import Imported, NetworkReader, ReadOptions
+from archipel.formats.networks.cgmes import CgmesReader
 from archipel.formats.networks.matpower import MatpowerReader
 from archipel.formats.networks.opendss.reader import OpenDssReader
 from archipel.formats.networks.pandapower import PandapowerReader
@@ -17,6 +18,7 @@ READERS: tuple[NetworkReader, ...] = (
     OpenDssReader(),
     SimbenchCsvReader(),
     SimbenchReader(),
+    CgmesReader(),
     PgmReader(),
     PandapowerReader(),
 )

@@ -24,6 +24,7 @@ from archipel.formats.source_series import Series, series_beside, series_of
 from archipel.model import ExtraMissing, ImportRefused
 
 CODE = re.compile(r"[01]-(EHV|HV|MV|LV|complete)[\w.]*(-[\w.]*)*", re.IGNORECASE)
+FILES_OF_OTHERS = (".json", ".gz", ".m", ".dss", ".xml", ".zip", ".csv")
 ZONE = "Europe/Berlin"
 """Zone of the naive stamps of SimBench's series (a German data set)."""
 ASSUMED = f"time stamps of the series carry no zone: {ZONE} assumed, as the data set is German (--zone says otherwise)"
@@ -41,7 +42,7 @@ class SimbenchReader:
 
     def reads(self, source: str) -> bool:
         """What looks like a code and is no file."""
-        return bool(CODE.fullmatch(source)) and not source.endswith((".json", ".gz")) and not path_of(source).exists()
+        return bool(CODE.fullmatch(source)) and not source.endswith(FILES_OF_OTHERS) and not path_of(source).exists()
 
     def read(self, source: str, options: ReadOptions) -> Imported:
         """The network and its series."""
