@@ -154,6 +154,7 @@ New PVSystem.roof bus1=a kv=12.47 kva=8 pmpp=9
     for kind, count in report.before.items():
         assert report.after.get(kind, 0) == count or kind in explained or kind == "bus", kind
     assert any("constant impedance" in line for line in report.approximated)
+    assert report.p_load_kw == pytest.approx(50.0 + 20.0, rel=1e-3)  # the load model goes, the nominal power stays
     assert report.storage_kwh == 40.0
 
 
