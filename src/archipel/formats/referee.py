@@ -6,6 +6,7 @@ that no class named in a file is built.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,8 +14,8 @@ import numpy as np
 
 from archipel.formats.imported import Imported
 from archipel.formats.pandapower_json import Table, Tables
-from archipel.grid.power_flow import PowerFlow
-from archipel.model import ExtraMissing, Floats
+from archipel.grid.power_flow import Flow, PowerFlow
+from archipel.model import ExtraMissing, Floats, GridError
 
 ELECTRICAL = (
     "bus",
@@ -41,8 +42,15 @@ DEFAULTS = {
     "df": 1.0,
     "slack_weight": 1.0,
     "z_ohm": 0.0,
+    "g_us_per_km": 0.0,
+    "va_degree": 0.0,
+    "step": 1,
 }
 """What pandapower takes for a column the source does not have."""
+
+
+INNER = "inner/"
+"""Begins the id of a node that the source does not have, such as the ideal voltage behind an impedance."""
 
 
 def referee_there() -> bool:
@@ -54,9 +62,28 @@ def voltage_difference(source: Tables, imported: Imported) -> float:
     """Largest |dV| over all nodes against pandapower, all loads and generators at nominal power [pu].
 
     Storages stand still in both. pandapower runs with taps of type Ratio (SimBench leaves the type empty, and
-    pandapower 3 then ignores the taps), transformers as pi, and voltage angles. Raises ExtraMissing without it.
+    pandapower 3 then ignores the taps), transformers as pi, and voltage angles. Raises ExtraMissing without it, and
+    GridError where either finds no solution.
     """
-    reference = reference_voltages(source)
+    return largest_difference(reference_voltages(source), imported)
+
+
+def largest_difference(reference: Mapping[str, float], imported: Imported) -> float:
+    """Largest |dV| against voltages by node id (NaN where dead) [pu], all loads and generators at nominal power.
+
+    Infinite where a node is live for one and dead for the other. Raises GridError where we find no solution.
+    """
+    there = [i for i, node in enumerate(imported.grid.nodes.id) if not node.startswith(INNER)]
+    ours_pu = nominal_flow(imported).v_pu[there]
+    theirs = np.array([reference[imported.grid.nodes.id[i]] for i in there])
+    ours = np.where(ours_pu > 0.0, ours_pu, np.nan)
+    if np.any(np.isnan(ours) != np.isnan(theirs)):
+        return float("inf")
+    return float(np.nanmax(np.abs(ours - theirs)))
+
+
+def nominal_flow(imported: Imported, share: float = 1.0) -> Flow:
+    """Our own power flow with all loads and generators at this share of their nominal power."""
     nodes, devices = len(imported.grid.nodes), imported.devices
     load, pv, made = devices.load, devices.pv, devices.generator
     p_kw, q_kvar = np.zeros(nodes), np.zeros(nodes)
@@ -64,12 +91,7 @@ def voltage_difference(source: Tables, imported: Imported) -> float:
     np.add.at(q_kvar, load.node, load.q_kvar)
     np.add.at(p_kw, pv.node, -pv.p_kw_peak)
     np.add.at(p_kw, made.node, -made.p_kw)
-    flow = PowerFlow(imported.grid).solve(p_kw, q_kvar)
-    theirs = np.array([reference[node] for node in imported.grid.nodes.id])
-    ours = np.where(flow.v_pu > 0.0, flow.v_pu, np.nan)
-    if np.any(np.isnan(ours) != np.isnan(theirs)):
-        return float("inf")  # a node is live for one and dead for the other
-    return float(np.nanmax(np.abs(ours - theirs)))
+    return PowerFlow(imported.grid).solve(share * p_kw, share * q_kvar)
 
 
 def reference_voltages(source: Tables) -> dict[str, float]:
@@ -82,11 +104,24 @@ def reference_voltages(source: Tables) -> dict[str, float]:
     for name in ELECTRICAL:
         if len(source[name]):
             net[name] = _frame(source[name], net[name])
+    v_pu = solved(net)
+    return {f"bus/{i}": float(v) for i, v in zip(net.res_bus.index, v_pu, strict=True)}
+
+
+def solved(net: Any) -> Floats:
+    """pandapower's voltages of its own network, in the order of its buses [pu]. Raises GridError without a solution."""
+    import pandapower
+
     if len(net.trafo):
         net.trafo["tap_changer_type"] = "Ratio"
-    pandapower.runpp(net, trafo_model="pi", calculate_voltage_angles=True, init="dc", tolerance_mva=1e-9, numba=False)
+    try:
+        pandapower.runpp(
+            net, trafo_model="pi", calculate_voltage_angles=True, init="dc", tolerance_mva=1e-9, numba=False
+        )
+    except pandapower.LoadflowNotConverged as error:
+        raise GridError(f"pandapower's power flow found no solution: {error}") from error
     v_pu: Floats = net.res_bus["vm_pu"].to_numpy(dtype=np.float64)
-    return {f"bus/{i}": float(v) for i, v in zip(net.res_bus.index, v_pu, strict=True)}
+    return v_pu
 
 
 def _frame(table: Table, like: Any) -> Any:

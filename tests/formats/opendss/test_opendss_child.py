@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from opendss_cases import HEAD, TAIL, public, write_model
@@ -30,6 +30,7 @@ def refusal(path: Path, limits: Limits | None = None) -> str:
     return str(caught.value)
 
 
+@settings(max_examples=40)
 @given(
     hnp.arrays(
         st.sampled_from([np.dtype("<f8"), np.dtype("<i8"), np.dtype("<c16"), np.dtype("|b1")]),
