@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import final
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-
 from archipel.formats.cells import propose_cells
-from archipel.formats.device_rows import DeviceRows
-from archipel.formats.findings import Findings
-from archipel.formats.fleets import load_series
 from archipel.formats.loss_report import LossReport
 from archipel.formats.networks import Imported, NetworkReader, ReadOptions, reader_of
 from archipel.formats.scenario import check_scenario
 from archipel.formats.scenario_write import write_scenario
-from archipel.formats.series import TIME, start_of
+from archipel.formats.source_series import series_beside
 from archipel.formats.staging import inside, staged
-from archipel.model import Archipelago, ArchipelError, ImportRefused, Profiles, ScenarioInvalid
+from archipel.model import Archipelago, ArchipelError, ImportRefused, ScenarioInvalid
 
-PROFILE_FILES = ("profiles_load.parquet", "profiles_renewables.parquet")
-"""Series of SimBench, looked for beside the source."""
-YEAR = 366 * 96
 REPORT = "import-report.txt"
 """The loss report beside the scenario; the same as JSON lies beside it."""
 SUFFIXES = {".gz", ".json", ".m", ".dss", ".zip", ".xml", ".csv"}
@@ -88,7 +76,7 @@ def import_scenario(
     say(f"reading {Path(source).name} ({reader.name})")
     imported = reader.read(str(source), ReadOptions(zone, reduce, root))
     if imported.profiles is None:
-        devices, profiles, notes = _series(Path(source).expanduser().parent, imported.devices, zone)
+        devices, profiles, notes = series_beside(Path(source).expanduser().parent, imported.devices, zone)
     else:
         devices, profiles, notes = imported.devices, imported.profiles, []
     report = replace(imported.report, approximated=(*imported.report.approximated, *notes))
@@ -142,57 +130,3 @@ def _compared(report: LossReport, reader: NetworkReader, source: str, imported: 
     except ArchipelError as error:
         return replace(report, not_compared=str(error))
     return replace(report, engine=reader.engine, dv_pu_max=difference)
-
-
-def _series(folder: Path, devices: DeviceRows, zone: str | None) -> tuple[DeviceRows, Profiles, list[str]]:
-    """The series the devices name; devices whose series is missing are constant, and that is noted."""
-    files = [folder / file for file in PROFILE_FILES if (folder / file).is_file()]
-    names = {name for file in files for name in pq.read_schema(file).names if name != TIME}
-    load = tuple(name if name and load_series(name, names) else "" for name in devices.load.profile)
-    pv = tuple(name if name in names else "" for name in devices.pv.profile)
-    made = tuple(name if name in names else "" for name in devices.generator.profile)
-    constant = sum(kept.count("") for kept in (load, pv, made))
-    notes = [f"{constant:,} devices without a series beside the source: constant power"] if constant else []
-    devices = replace(
-        devices,
-        load=replace(devices.load, profile=load),
-        pv=replace(devices.pv, profile=pv),
-        generator=replace(devices.generator, profile=made),
-    )
-    used = {series for name in set(load) - {""} for series in (load_series(name, names) or ())}
-    used |= (set(pv) | set(made)) - {""}
-    return devices, _profiles(files, used, zone), notes
-
-
-def _profiles(files: list[Path], used: set[str], zone: str | None) -> Profiles:
-    if not used:
-        # A scenario has series even when no device names one; the year is as good as any.
-        return Profiles(datetime(2016, 1, 1, tzinfo=UTC), ("one",), np.ones((YEAR, 1), dtype=np.float32))
-    start: datetime | None = None
-    columns: list[str] = []
-    values: list[NDArray[np.float32]] = []
-    for file in files:
-        wanted = [name for name in pq.read_schema(file).names if name in used and name not in columns]
-        if not wanted:
-            continue
-        table = pq.read_table(file, columns=[*wanted, TIME])
-        begin = _start(file, table, zone)
-        if start is not None and (begin != start or table.num_rows != len(values[0])):
-            raise ImportRefused(f"{file.name} does not cover the same quarter hours as {files[0].name}.")
-        start, columns = begin, columns + wanted
-        values += [table[name].to_numpy().astype(np.float32) for name in wanted]
-    if start is None:
-        raise ImportRefused("the profile files beside the source hold none of the series its devices name.")
-    return Profiles(start, tuple(columns), np.column_stack(values))
-
-
-def _start(file: Path, table: pa.Table, zone: str | None) -> datetime:
-    findings = Findings()
-    start = start_of(table[TIME], zone, file.name, "time", findings)
-    if start is None:
-        problem = findings.problems[0]
-        raise ImportRefused(
-            f"{file.name}: found {problem.found}; expected {problem.expected}. Name the zone with --zone, "
-            "such as --zone Europe/Berlin for SimBench."
-        )
-    return start

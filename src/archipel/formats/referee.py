@@ -42,6 +42,9 @@ DEFAULTS = {
     "df": 1.0,
     "slack_weight": 1.0,
     "z_ohm": 0.0,
+    "g_us_per_km": 0.0,
+    "va_degree": 0.0,
+    "step": 1,
 }
 """What pandapower takes for a column the source does not have."""
 

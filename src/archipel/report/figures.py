@@ -182,6 +182,14 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
             ),
             Line("worst_v_pu", "Voltage, lowest to highest", "pu", "", "Over all nodes, phases and steps.", 1.0, 3),
             Line(
+                "voltage_drawn_kwh",
+                "Drawn because of voltage",
+                "kWh",
+                "",
+                "What loads that depend on voltage drew beyond what they were asked for at their rated voltage; "
+                "three-phase physics.",
+            ),
+            Line(
                 "worst_unbalance",
                 "Voltage unbalance, highest",
                 "%",

@@ -156,21 +156,24 @@ def _physics(scenario: Scenario, result: StrategyResult) -> dict[str, Any]:
         "voltage_violation_node_h": float(np.count_nonzero(low) + np.count_nonzero(high)) * result.dt_h,
         "worst_v_pu": [float(np.nanmin(v)), float(np.nanmax(v))] if np.isfinite(v).any() else None,
         "voltage_band_share": float(inside.sum() / live.sum()) if live.any() else None,
-        **_unbalance(result),
+        **_three_phase(result),
         "unsupplied_node_h": float(np.count_nonzero(dead)) * result.dt_h,
         "branch_overload_h": float(np.count_nonzero(result.loading > 1 + LOADING_TOLERANCE)) * result.dt_h,
         "worst_loading": float(np.nanmax(result.loading)) if np.isfinite(result.loading).any() else None,
     }
 
 
-def _unbalance(result: StrategyResult) -> dict[str, Any]:
+def _three_phase(result: StrategyResult) -> dict[str, Any]:
     """Of three-phase physics only."""
-    found = None if result.unbalance is None else settled_single(result.unbalance, result.dt_h)
-    if found is None or not np.isfinite(found).any():
-        return dict.fromkeys(("worst_unbalance", "unbalance_violation_node_h"))
+    if result.unbalance is None:
+        return dict.fromkeys(("worst_unbalance", "unbalance_violation_node_h", "voltage_drawn_kwh"))
+    found = settled_single(result.unbalance, result.dt_h)
+    known = found[np.isfinite(found)]
+    beyond = result.upstream_p_kw - result.losses_kw - result.p_kw.sum(axis=0, dtype=np.float64)
     return {
-        "worst_unbalance": float(np.nanmax(found)),
-        "unbalance_violation_node_h": float(np.count_nonzero(found > MOST_UNBALANCE)) * SETTLEMENT_H,
+        "worst_unbalance": float(known.max()) if len(known) else None,
+        "unbalance_violation_node_h": float(np.count_nonzero(known > MOST_UNBALANCE)) * SETTLEMENT_H,
+        "voltage_drawn_kwh": float(beyond.sum()) * result.dt_h,
     }
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from archipel.formats.networks.base import Imported, NetworkReader, ReadOptions
+from archipel.formats.networks.cgmes import CgmesReader
 from archipel.formats.networks.matpower import MatpowerReader
 from archipel.formats.networks.opendss.reader import OpenDssReader
 from archipel.formats.networks.pandapower import PandapowerReader
 from archipel.formats.networks.pgm import PgmReader
+from archipel.formats.networks.simbench import SimbenchCsvReader, SimbenchReader
 from archipel.model import ImportRefused
 
 __all__ = ["READERS", "Imported", "NetworkReader", "ReadOptions", "known_formats", "reader_of"]
 
-READERS: tuple[NetworkReader, ...] = (OpenDssReader(), MatpowerReader(), PgmReader(), PandapowerReader())
+READERS: tuple[NetworkReader, ...] = (
+    MatpowerReader(),
+    OpenDssReader(),
+    SimbenchCsvReader(),
+    SimbenchReader(),
+    CgmesReader(),
+    PgmReader(),
+    PandapowerReader(),
+)
 """Asked in this order; the first that recognises a source reads it."""
 
 

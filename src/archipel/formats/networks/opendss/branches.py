@@ -113,13 +113,14 @@ def _series(model: Model, found: Branches, notes: Notes) -> None:
             found.joints.append(Joint(name, bus, phases, closed=True))
             continue
         rated = float(table["i_a_max"][i])
-        unrated += name.startswith("line.") and rated == DEFAULT_A
+        guessed = rated == DEFAULT_A and not model.rated
+        unrated += guessed
         if equal.rating < 1.0:
             few.append(name)
-        limit = rated * equal.rating if rated > 0.0 and name.startswith("line.") else np.inf
+        limit = rated * equal.rating if rated > 0.0 and name.startswith("line.") and not guessed else np.inf
         found.wires.append(Wire(name, bus, equal.z_ohm, equal.shunt_s, limit, equal.phases))
     notes.approximate(len(few), "lines of one or two phases: the three-phase equivalent of the same power")
-    notes.approximate(unrated, f"lines rated {DEFAULT_A:g} A, which OpenDSS takes where a file gives none")
+    notes.approximate(unrated, f"lines without a rating (OpenDSS shows its default, {DEFAULT_A:g} A): no limit assumed")
     notes.approximate(len(opened), "open lines that are no switches: open switches", opened)
     notes.drop("line", len(odd), "both ends at one bus", odd)
     notes.drop("line or reactor", len(neutral), "only a neutral or earth conductor is connected", neutral)

@@ -118,7 +118,7 @@ class OpenDssChild:
             "OMP_NUM_THREADS": "1",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-m", "archipel.formats.networks.opendss.worker"],
+            [sys.executable, "-s", "-P", str(Path(__file__).with_name("start.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

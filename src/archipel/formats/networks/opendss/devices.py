@@ -38,7 +38,7 @@ CONTROLS = {
 }
 PROCESSED = {"load", "pvsystem", "generator", "storage", "capacitor", "vsource", *SERIES, *CONTROLS}
 EXACT = 0.01
-"""A solved power within this share of the nominal one is constant power."""
+"""A solved power within this share of the nominal one is the nominal one."""
 
 
 @final
@@ -114,7 +114,8 @@ class _Placing:
 
     def _loads(self) -> list[tuple[str, int, float, float, str]]:
         table, found = self.model.tables["loads"], []
-        moved: Counter[tuple[str, str]] = Counter()
+        moved: dict[str, list[complex]] = {}
+        scale = float(self.model.summary["load_mult"])
         negative, short = [], []
         for i, name in enumerate(table["name"]):
             if name not in self.model.element or not self.model.of(name)["enabled"]:
@@ -123,13 +124,13 @@ class _Placing:
             if place is None:
                 continue
             solved_p, solved_q = self._feeds(name)
-            p, q = float(table["kw"][i]), float(table["kvar"][i])
+            p, q = scale * float(table["kw"][i]), scale * float(table["kvar"][i])
             yearly, daily = table["yearly"][i], table["daily"][i]
             profile = self.shapes.of(yearly, daily)
-            if abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
-                kind = _MODELS.get(int(table["model"][i]), f"model {int(table['model'][i])}")
-                moved[kind, "nominal power times its shape" if profile else "that of the engine's snapshot"] += 1
-                p, q = (p, q) if profile else (solved_p, solved_q)
+            number = int(table["model"][i])
+            if number != 1 or abs(complex(solved_p - p, solved_q - q)) > EXACT * abs(complex(p, q)):
+                kind = _MODELS.get(number, f"model {number}")
+                moved.setdefault(kind, []).append(complex(solved_p, p))
             if self.shapes.too_short(yearly, daily):
                 short.append(name)
             if profile in self.shapes.peak:
@@ -142,8 +143,15 @@ class _Placing:
                 self.kept["load"] -= 1
                 continue
             found.append((*place, p, q, profile))
-        for (kind, power), count in moved.items():
-            self.notes.approximate(count, f"loads ({kind}): constant power, {power}")
+        for kind, powers in moved.items():
+            drawn, nominal = sum(powers).real, sum(powers).imag
+            self.notes.approximate(
+                len(powers),
+                f"loads ({kind}): constant power, the nominal {nominal:,.1f} kW; at the engine's voltages they draw "
+                f"{drawn:,.1f} kW",
+            )
+        if scale != 1.0:
+            self.notes.approximate(len(found), f"loads times {scale:g}, the LoadMult of the file")
         self.notes.drop(
             "load", len(negative), "negative loads are generation without a kind; name them in pv.csv", negative
         )

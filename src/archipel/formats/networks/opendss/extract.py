@@ -71,6 +71,7 @@ def summary(dss: Any) -> Table:
         "q_kvar": -float(drawn[1]),
         "loss_kw": float(losses[0]),
         "loss_kvar": float(losses[1]),
+        "load_mult": float(dss.Solution.LoadMult()),
         "v_pu_min": float(dss.Settings.NormVminpu()),
         "v_pu_max": float(dss.Settings.NormVmaxpu()),
         "classes": _counts(dss),

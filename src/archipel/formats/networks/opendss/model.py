@@ -10,14 +10,18 @@ from archipel.formats.networks.opendss.sequence import NEUTRAL_PU, Complex
 from archipel.model import Floats, ImportRefused
 
 ROOT3 = 3.0**0.5
+SENSE_PU = 3.0
+"""A voltage above this is no solution."""
 
 
 @final
 class Model:
     """A solved model. Raises ImportRefused where its buses have no nominal voltage."""
 
-    def __init__(self, tables: dict[str, Any], source: str) -> None:
+    def __init__(self, tables: dict[str, Any], source: str, rated: bool = True) -> None:
         self.tables, self.source = tables, source
+        self.rated = rated
+        """Whether a rating that equals the engine's default stands in the files, and is meant."""
         self.summary = tables["summary"]
         buses = tables["buses"]
         self.bus: list[str] = buses["name"]
@@ -25,6 +29,7 @@ class Model:
         self.kv: Floats = buses["kv"].copy()
         self.nodes = [tuple(int(n) for n in text.split(".") if n) for text in buses["nodes"]]
         self.volt: dict[str, complex] = dict(zip(tables["voltages"]["node"], tables["voltages"]["v"], strict=True))
+        self._require_sense()
         elements = tables["elements"]
         self.element = {name: i for i, name in enumerate(elements["name"])}
         if not np.all(self.kv > 0.0):
@@ -33,6 +38,16 @@ class Model:
                 f"{source}: bus {name} has no nominal voltage; expected `Set VoltageBases=[...]` and "
                 "`CalcVoltageBases` in the master, with every line-to-line voltage of the network."
             )
+
+    def _require_sense(self) -> None:
+        for name, v in self.volt.items():
+            row = self.row.get(name.rpartition(".")[0])
+            if row is not None and self.kv[row] > 0.0 and not abs(v) < SENSE_PU * self.kv[row] * 1e3:
+                raise ImportRefused(
+                    f"{self.source}: found no solution; OpenDSS itself ends at {abs(v):.3g} V at {name}. Expected a "
+                    "model it solves as a snapshot: see what is left without a source, such as generators behind an "
+                    "open line."
+                )
 
     def v_pu(self, bus: str, nodes: tuple[int, ...]) -> Complex:
         """Per unit voltages of nodes of a bus; 0 for earth."""

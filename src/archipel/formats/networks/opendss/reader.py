@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from archipel.formats.source_columns import Notes
 from archipel.model import ImportRefused
 
 FOLDER = "opendss"
+_DEFAULT_RATING = re.compile(rb"norm\w*\s*=\s*[(\[\"']?\s*400(?:\.0*)?(?![\d.])", re.IGNORECASE)
+"""A line, code or wire rated as the engine's default, in so many words."""
 DEVICES, NODES, BRANCHES = (f"{FOLDER}/{name}.csv" for name in ("devices", "nodes", "branches"))
 
 
@@ -48,7 +51,8 @@ class OpenDssReader:
         root = _root(path, options.root)
         with OpenDssChild(root, str(path.resolve().relative_to(root))) as child:
             closure = child.closure
-            model = Model(child.ask("everything"), path.name)
+            rated = any(_DEFAULT_RATING.search(data) for data in closure.files.values())
+            model = Model(child.ask("everything"), path.name, rated)
         notes = Notes(path.name)
         reduced = reduce_model(model, notes)
         shapes = read_shapes(model.tables["shapes"])

@@ -1,7 +1,7 @@
 """The child process: fences itself in, runs the OpenDSS engine on a copy of a model, and answers questions about it.
 
-`python -m archipel.formats.networks.opendss.worker`; it speaks `wire` on its standard input and output and ends with
-its input. What it can be asked are the functions of `commands`.
+`start.py` runs it; it speaks `wire` on its standard input and output and ends with its input. What it can be asked are
+the functions of `commands`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,3 @@ def _answer(known: dict[str, Command], dss: Any, question: dict[str, Any]) -> di
         # The engine's exceptions, and whatever a broken model makes of our questions: the parent puts it into words.
         engine = type(error).__name__ == "DSSException"
         return {"ok": False, "kind": "engine" if engine else "worker", "message": f"{error}"}
-
-
-if __name__ == "__main__":
-    main()
