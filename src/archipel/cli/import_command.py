@@ -65,6 +65,7 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument("--zone", help="time zone of naive time stamps in the profile tables, such as Europe/Berlin")
     one.add_argument("--no-compare", action="store_true", help="do not compare voltages with the source's own engine")
     one.add_argument("--reduce", action="store_true", help="keep only the positive sequence of three-phase sources")
+    one.add_argument("--implausible", action="store_true", help="keep what looks like a mix-up of units or signs")
     one.add_argument("--force", action="store_true", help="overwrite a scenario that is there already")
     one.add_argument("--quiet", action="store_true", help="say nothing of the steps")
     one.set_defaults(func=import_command)
@@ -85,6 +86,7 @@ def import_command(args: argparse.Namespace) -> int:
         args.force,
         door=args.format,
         reduce=args.reduce,
+        implausible=args.implausible,
         say=say,
     )
     sys.stdout.write(
