@@ -66,6 +66,7 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument("--no-compare", action="store_true", help="do not compare voltages with the source's own engine")
     one.add_argument("--reduce", action="store_true", help="keep only the positive sequence of three-phase sources")
     one.add_argument("--root", type=Path, metavar="DIR", help="folder an OpenDSS master may read (default: its own)")
+    one.add_argument("--implausible", action="store_true", help="keep what looks like a mix-up of units or signs")
     one.add_argument("--force", action="store_true", help="overwrite a scenario that is there already")
     one.add_argument("--quiet", action="store_true", help="say nothing of the steps")
     one.set_defaults(func=import_command)
@@ -87,6 +88,7 @@ def import_command(args: argparse.Namespace) -> int:
         door=args.format,
         reduce=args.reduce,
         root=args.root,
+        implausible=args.implausible,
         say=say,
     )
     sys.stdout.write(

@@ -10,11 +10,12 @@ from typing import final
 from archipel.formats.cells import propose_cells
 from archipel.formats.loss_report import LossReport
 from archipel.formats.networks import Imported, NetworkReader, ReadOptions, reader_of
+from archipel.formats.plausibility import doubts
 from archipel.formats.scenario import check_scenario
 from archipel.formats.scenario_write import write_scenario
 from archipel.formats.source_series import series_beside
 from archipel.formats.staging import inside, staged
-from archipel.model import Archipelago, ArchipelError, ImportRefused, ScenarioInvalid
+from archipel.model import Archipelago, ArchipelError, ImportRefused
 
 REPORT = "import-report.txt"
 """The loss report beside the scenario; the same as JSON lies beside it."""
@@ -48,6 +49,7 @@ def import_scenario(
     force: bool = False,
     *,
     door: str = "",
+    implausible: bool = False,
     reduce: bool = False,
     root: Path | None = None,
     say: Say = silent,
@@ -57,12 +59,13 @@ def import_scenario(
     The first door that knows the source reads it, or the one called `door`. Series are those of the source, else
     SimBench's profile tables beside it, where there are any; `zone` is the zone of their time stamps if those have
     none. With `compare` the voltages are checked against the source's own engine where that is installed. `reduce`
-    keeps only the positive sequence of three-phase sources; `root` is the folder an OpenDSS master may read. `say`
-    hears of every step as it begins.
+    keeps only the positive sequence of three-phase sources; `root` is the folder an OpenDSS master may read. What is
+    surely a mistake (see `plausibility`) is refused unless `implausible`; then the report tells it. `say` hears of
+    every step as it begins.
 
     A scenario that is there already is overwritten with `force` only: people change what was proposed. Everything is
     written beside the folder first and moved in when it is whole and was checked, so that a refused source leaves
-    nothing behind. Raises ImportRefused with the reason, and ScenarioInvalid with every problem.
+    nothing behind. Raises ImportRefused with every reason.
     """
     name = name or _name_of(str(source))
     if Path(name).name != name or name.startswith("."):
@@ -74,12 +77,16 @@ def import_scenario(
         )
     reader = reader_of(str(source), door)
     say(f"reading {Path(source).name} ({reader.name})")
-    imported = reader.read(str(source), ReadOptions(zone, reduce, root))
+    imported = _read(reader, str(source), ReadOptions(zone, reduce, root))
+    found = doubts(imported, Path(source).name)
+    if found and not implausible:
+        raise ImportRefused("\n".join([*found, "Where it is meant so, import it with --implausible."]))
     if imported.profiles is None:
         devices, profiles, notes = series_beside(Path(source).expanduser().parent, imported.devices, zone)
     else:
         devices, profiles, notes = imported.devices, imported.profiles, []
-    report = replace(imported.report, approximated=(*imported.report.approximated, *notes))
+    doubtful = (f"IMPLAUSIBLE, kept as asked: {one}" for one in found)
+    report = replace(imported.report, approximated=(*doubtful, *imported.report.approximated, *notes))
     if compare:
         say(f"comparing voltages with {reader.engine}")
         report = _compared(report, reader, str(source), imported)
@@ -112,8 +119,23 @@ def import_scenario(
             target.write_bytes(content)
         problems = check_scenario(path)
         if problems:
-            raise ScenarioInvalid(problems)
+            told = "\n".join(f"  {problem}" for problem in problems)
+            raise ImportRefused(
+                f"{Path(source).name}: what it would become is no scenario that can be used (ids are those of the "
+                f"source); mend them there:\n{told}"
+            )
     return Written(folder / path.name, report, archipelago)
+
+
+def _read(reader: NetworkReader, source: str, options: ReadOptions) -> Imported:
+    """The network; what is wrong with it is told with the name of the file."""
+    try:
+        return reader.read(source, options)
+    except ImportRefused as error:
+        name = Path(source).name
+        if name in str(error):
+            raise
+        raise ImportRefused(f"{name}: {error}") from error
 
 
 def _name_of(source: str) -> str:

@@ -83,7 +83,9 @@ def _nodes(table: Table, notes: Notes) -> tuple[Nodes, dict[int, int]]:
     vn_kv = numbers(table, "vn_kv", np.nan)[keep]
     if not np.all(vn_kv > 0.0):
         bad = table.index[keep[int(np.flatnonzero(~(vn_kv > 0.0))[0])]]
-        raise ImportRefused(f"{table.name}/{bad} has no positive vn_kv; every node needs its nominal voltage in kV.")
+        raise ImportRefused(
+            f"{table.name}/{bad} has no positive vn_kv; expected the nominal voltage in kV. Fill it in."
+        )
     places = [_place(text) for text in names(table, "geo")]
     name = names(table, "name")
     nodes = Nodes(
@@ -136,7 +138,7 @@ def _lines(
     if len(bad):
         raise ImportRefused(
             f"line/{table.index[keep[bad[0]]]} has no impedance (length_km, r_ohm_per_km, x_ohm_per_km are zero or "
-            "missing); join its nodes with a closed bus-bus switch instead."
+            "missing); expected one. Give it a length, or join its nodes with a closed bus-bus switch instead."
         )
     name, area = names(table, "name"), names(table, "subnet")
     lines = Lines(
@@ -181,7 +183,9 @@ def _transformers(table: Table, row: dict[int, int], opened: set[tuple[str, int,
     for value, column in ((sn_kva, "sn_mva"), (vk, "vk_percent")):
         bad = np.flatnonzero(~(value > 0.0))
         if len(bad):
-            raise ImportRefused(f"trafo/{table.index[keep[bad[0]]]} has no positive {column}; it cannot be modelled.")
+            raise ImportRefused(
+                f"trafo/{table.index[keep[bad[0]]]} has no positive {column}; expected one. Fill it in."
+            )
     name = names(table, "name")
     return Transformers(
         tuple(f"trafo/{table.index[i]}" for i in keep),
@@ -251,7 +255,8 @@ def _source(source: Tables, row: dict[int, int], nodes: Nodes, notes: Notes) -> 
     usable = np.flatnonzero(flags(table, "in_service", True) & (node >= 0))
     if not len(usable):
         raise ImportRefused(
-            f"{source.source} has no upstream grid in service (table ext_grid); add one where the network is fed."
+            f"{source.source} has no upstream grid in service (table ext_grid); expected one where the network is "
+            "fed. Add it with pandapower.create_ext_grid."
         )
     notes.drop("ext_grid", len(table) - len(usable), "out of service")
     v_pu, angle = numbers(table, "vm_pu", 1.0), numbers(table, "va_degree", 0.0)

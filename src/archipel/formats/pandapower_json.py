@@ -6,14 +6,13 @@ from anybody, so no class named in one is ever looked up or imported: we take ta
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from archipel.formats.bounded import read_text
 from archipel.model import ImportRefused
 
 Plain = str | int | float | bool | None
@@ -58,7 +57,7 @@ def read_tables(path: Path) -> Tables:
     they describe no element. Raises ImportRefused, saying what was found, when the file is missing, is not JSON,
     or holds anything else than tables of plain values where a table is expected.
     """
-    return parse_tables(_read_text(path), path.name)
+    return parse_tables(read_text(path, "a pandapower network as JSON", LARGEST_MB), path.name)
 
 
 def parse_tables(text: str, source: str) -> Tables:
@@ -77,33 +76,19 @@ def parse_tables(text: str, source: str) -> Tables:
     }
     tables = {name: table for name, value in frames.items() if (table := _table(value, name, source)) is not None}
     if "bus" not in tables or not len(tables["bus"]):
-        raise ImportRefused(f"{source} has no table 'bus' with at least one row; a network needs nodes.")
+        raise ImportRefused(
+            f"{source} has no table 'bus' with at least one row; expected the nodes of a network. Add them."
+        )
     return Tables(source, _frequency(content, source), tables)
-
-
-def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise ImportRefused(f"{path} is not a file. Name a pandapower network, .json or .json.gz.")
-    limit = LARGEST_MB * 2**20
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rb") as stream:
-                raw = stream.read(limit + 1)
-        else:
-            with path.open("rb") as stream:
-                raw = stream.read(limit + 1)
-        if len(raw) > limit:
-            raise ImportRefused(f"{path.name} unpacks to more than {LARGEST_MB} MB; no network we know is that large.")
-        return raw.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ImportRefused(f"{path.name} cannot be read: {error}. Expected UTF-8 JSON, plain or gzip.") from error
 
 
 def _parse_json(text: str, source: str, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ImportRefused(f"{source}: {where} is not JSON ({error}).") from error
+        raise ImportRefused(
+            f"{source}: {where} is not JSON (found {error}); expected whole JSON. Download or write it again."
+        ) from error
 
 
 def _table(frame: Mapping[str, Any], name: str, source: str) -> Table | None:
@@ -112,19 +97,24 @@ def _table(frame: Mapping[str, Any], name: str, source: str) -> Table | None:
     if isinstance(body, str):
         body = _parse_json(body, source, f"table {name!r}")
     if not isinstance(body, dict) or not all(isinstance(body.get(key), list) for key in ("columns", "index", "data")):
-        raise ImportRefused(f"{source}: table {name!r} is not stored as columns, index and data (orient 'split').")
+        raise ImportRefused(f"{source}: table {name!r} is not stored as expected, with columns, index and "
+                            "data (orient 'split'). Write it with pandapower.to_json.")  # fmt: skip
     columns, index, data = body["columns"], body["index"], body["data"]
     if not all(isinstance(column, str) for column in columns) or len(set(columns)) != len(columns):
-        raise ImportRefused(f"{source}: the columns of table {name!r} are not distinct names.")
+        raise ImportRefused(f"{source}: the columns of table {name!r} are not distinct names, as expected. "
+                            "Rename one.")  # fmt: skip
     if len(index) != len(data):
-        raise ImportRefused(f"{source}: table {name!r} has {len(index)} indices for {len(data)} rows.")
+        raise ImportRefused(f"{source}: table {name!r} has {len(index)} indices for {len(data)} rows; "
+                            "expected as many. Write it with pandapower.to_json.")  # fmt: skip
     if not all(type(i) is int for i in index):
         return None
     if len(set(index)) != len(index):
-        raise ImportRefused(f"{source}: table {name!r} has an index twice.")
+        raise ImportRefused(f"{source}: table {name!r} has an index twice; expected every index once. "
+                            "Give one of the rows another.")  # fmt: skip
     for i, row in zip(index, data, strict=True):
         if not isinstance(row, list) or len(row) != len(columns):
-            raise ImportRefused(f"{source}: row {i} of table {name!r} does not have {len(columns)} values.")
+            raise ImportRefused(f"{source}: row {i} of table {name!r} does not have {len(columns)} values, "
+                                "as expected. Complete it.")  # fmt: skip
     values = {column: tuple(row[k] for row in data) for k, column in enumerate(columns)}
     return Table(name, tuple(index), {column: _plain(cells) for column, cells in values.items()})
 

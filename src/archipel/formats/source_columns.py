@@ -89,13 +89,16 @@ def numbers(table: Table, column: str, default: float) -> Floats:
         return np.full(len(table), default)
     for i, cell in zip(table.index, cells, strict=True):
         if isinstance(cell, str):
-            raise ImportRefused(f"{table.name}/{i}: {column} is {cell!r}; expected a number.")
+            raise ImportRefused(f"{table.name}/{i}: {column} is {cell!r}; expected a number. Correct it.")
     try:
         values = np.array([default if cell is None else float(cell) for cell in cells], dtype=np.float64)
     except OverflowError as error:
-        raise ImportRefused(f"{table.name}: a value of {column} is too large for a number.") from error
+        raise ImportRefused(
+            f"{table.name}: a value of {column} is too large; expected a number below 1e308. Correct it."
+        ) from error
     if column not in UNBOUNDED and np.isinf(values).any():
-        raise ImportRefused(f"{table.name}/{table.index[int(np.argmax(np.isinf(values)))]}: {column} is infinite.")
+        bad = table.index[int(np.argmax(np.isinf(values)))]
+        raise ImportRefused(f"{table.name}/{bad}: {column} is infinite; expected a finite number. Correct it.")
     return np.where(np.isnan(values), default, values)
 
 
@@ -103,7 +106,9 @@ def whole(table: Table, column: str) -> Ints:
     """A column of indices; -1 where missing. Raises ImportRefused when they are not whole numbers."""
     values = numbers(table, column, -1.0)
     if not np.all((values == np.floor(values)) & (np.abs(values) < 2**53)):
-        raise ImportRefused(f"{table.name}: {column} holds values that are not whole numbers.")
+        raise ImportRefused(
+            f"{table.name}: {column} holds values that are not whole numbers, as expected. Correct them."
+        )
     return values.astype(np.int64)
 
 

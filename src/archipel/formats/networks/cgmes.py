@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, final
 
+from archipel.formats.bounded import LARGEST_MB, MOST_FILES, check_archive, read_bytes, read_member
 from archipel.formats.networks.base import Imported, ReadOptions, path_of
-from archipel.formats.networks.bounded import LARGEST_MB, MOST_FILES, check_archive, read_bytes, read_member
 from archipel.formats.networks.cgmes_grid import from_network, slack_of
 from archipel.formats.referee import largest_difference
 from archipel.model import ExtraMissing, GridError, ImportRefused

@@ -39,7 +39,7 @@ NO_LIMIT = 1e6
 RATED_MVA = 100.0
 """Base for the impedance of a transformer without a rating."""
 DROPPED = (
-    ("get_dangling_lines", "boundary line", "what lies beyond the boundary is not modelled; give its power as a load"),
+    ("get_boundary_lines", "boundary line", "what lies beyond the boundary is not modelled; give its power as a load"),
     ("get_tie_lines", "tie line", "not modelled"),
     ("get_hvdc_lines", "HVDC line", "not modelled"),
     ("get_static_var_compensators", "static var compensator", "not modelled; its reactive power is missing"),
@@ -205,7 +205,9 @@ def _lines(frame: _Frame, row: dict[str, int], nodes: Nodes, notes: Notes) -> tu
 def _limits(network: Any) -> dict[str, float]:
     """The smallest permanent current limit of every branch [A]."""
     found: dict[str, float] = {}
-    frame = network.get_operational_limits(all_attributes=True).reset_index()
+    # the newer name of the two
+    method = getattr(network, "get_loading_limits", None) or network.get_operational_limits
+    frame = method(all_attributes=True).reset_index()
     if not len(frame):
         return found
     for one, kind, duration, value in zip(
@@ -432,6 +434,8 @@ def _counts(network: Any, notes: Notes) -> dict[str, int]:
         "switch": len(network.get_switches()),
     }
     for method, kind, why in DROPPED:
+        if not hasattr(network, method):  # the older name of the library
+            method = {"get_boundary_lines": "get_dangling_lines"}.get(method, method)  # noqa: PLW2901
         frame = getattr(network, method)()
         if len(frame):
             counts[kind] = len(frame)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+from archipel.formats.bounded import read_text
 from archipel.formats.networks.base import Imported, ReadOptions, path_of
-from archipel.formats.networks.bounded import read_text
 from archipel.formats.networks.matpower_case import Case, checked
 from archipel.formats.networks.matpower_grid import from_case
 from archipel.formats.networks.matpower_language import read_case

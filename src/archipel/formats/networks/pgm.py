@@ -9,8 +9,8 @@ from typing import final
 
 import numpy as np
 
+from archipel.formats.bounded import read_text
 from archipel.formats.networks.base import Imported, ReadOptions, path_of
-from archipel.formats.networks.bounded import read_text
 from archipel.formats.networks.pgm_grid import from_pgm
 from archipel.formats.networks.pgm_json import parse_tables
 from archipel.formats.referee import largest_difference

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
 
+from archipel.formats.bounded import LARGEST_MB
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.loss_report import named
-from archipel.formats.networks.bounded import LARGEST_MB
 from archipel.formats.pandapower_json import Plain, Table, Tables
 from archipel.formats.series import TIME
 from archipel.formats.source_series import Series
