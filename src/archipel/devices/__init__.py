@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from archipel.devices.appliance import ApplianceFleet
 from archipel.devices.base import Delivered, DeviceFleet, Plan, Sensed, State, Weather
 from archipel.devices.battery import BatteryFleet, wear_eur
 from archipel.devices.building import BuildingFleet
@@ -36,6 +37,7 @@ KINDS: dict[str, type] = {
     "v2g": V2gFleet,
     "hydro": HydroFleet,
     "building": BuildingFleet,
+    "appliance": ApplianceFleet,
 }
 """The registry: one line per kind."""
 
@@ -57,6 +59,7 @@ def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
 
 __all__ = [
     "KINDS",
+    "ApplianceFleet",
     "BatteryFleet",
     "BuildingFleet",
     "Delivered",

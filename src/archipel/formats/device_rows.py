@@ -223,6 +223,18 @@ class BuildingRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class ApplianceRows:
+    """Shiftable appliances, as text: `run_kw` has a number per quarter hour, `earliest` and `latest` are HH:MM UTC."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    run_kw: tuple[str, ...] = ()
+    earliest: tuple[str, ...] = ()
+    latest: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -239,6 +251,7 @@ class DeviceRows:
     v2g: V2gRows = field(default_factory=V2gRows)
     hydro: HydroRows = field(default_factory=HydroRows)
     building: BuildingRows = field(default_factory=BuildingRows)
+    appliance: ApplianceRows = field(default_factory=ApplianceRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

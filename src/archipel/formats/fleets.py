@@ -24,6 +24,7 @@ from archipel.devices import (
     WindFleet,
 )
 from archipel.devices.soft_open_point import ENDS
+from archipel.formats.appliances import appliance_fleet
 from archipel.formats.device_rows import DeviceRows, SoftOpenPointRows
 from archipel.model import Fleet, Ints, Profiles
 
@@ -32,7 +33,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable, wind, v2g, hydro, building."""
+    soft_open_point, dispatchable, wind, v2g, hydro, building, appliance."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -82,6 +83,7 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         _made(V2gFleet, rows.v2g, column),
         _made(HydroFleet, rows.hydro, column),
         _made(BuildingFleet, rows.building, column),
+        appliance_fleet(rows.appliance, profiles.start),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from archipel.formats.device_checks import check_rows
 from archipel.formats.device_rows import (
+    ApplianceRows,
     BatteryRows,
     BuildingRows,
     DeviceRows,
@@ -137,6 +138,13 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("solar_kw", default=0.0, low=0.0, unit="kW"),
         Column("internal_kw", default=0.0, low=0.0, unit="kW"),
     ),
+    "appliances": (
+        ID,
+        NODE,
+        Column("run_kw", "text"),
+        Column("earliest", "text"),
+        Column("latest", "text"),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -155,6 +163,7 @@ KIND = {
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
     "dispatchable": ("dispatchable", DispatchableRows),
     "wind": ("wind", WindRows),
+    "appliances": ("appliance", ApplianceRows),
     "buildings": ("building", BuildingRows),
     "hydro": ("hydro", HydroRows),
 }

@@ -101,6 +101,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "v2g_sessions": Key("file", optional=True),
         "hydro": Key("file", optional=True),
         "buildings": Key("file", optional=True),
+        "appliances": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

@@ -14,7 +14,8 @@ class Fleet(Protocol):
     @property
     def kind(self) -> str:
         """Kind of device: load, pv, generator, battery, ev_charger, heat_pump, sheddable, soft_open_point,
-        dispatchable, wind, v2g, hydro, building."""
+        dispatchable, wind, v2g, hydro, building,
+        appliance."""
         ...
 
     @property
