@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from archipel.devices import (
+    ApplianceFleet,
     BatteryFleet,
     BuildingFleet,
     DeviceFleet,
@@ -131,6 +132,7 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
         ),
         # each the end in one cell of a point whose other end is elsewhere
         "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
+        "appliance": machines(ids, node, rng),
         "v2g": two_ways(ids, node, draw(3, 22), rng),
         "ev_charger": chargers(ids, node, draw(3, 22), rng),
     }
@@ -174,3 +176,10 @@ def two_ways(ids: tuple[str, ...], node: np.ndarray, p_kw: Floats, rng: np.rando
         kwh,
         soc,
     )
+
+
+def machines(ids: tuple[str, ...], node: np.ndarray, rng: np.random.Generator) -> ApplianceFleet:
+    length = rng.integers(1, 12, N)
+    run_kw = rng.uniform(0.1, 3.0, (N, int(length.max())))
+    run_kw[np.arange(run_kw.shape[1]) >= length[:, None]] = 0.0
+    return ApplianceFleet(ids, node, run_kw, length, rng.integers(0, 96, N), rng.integers(0, 60, N))

@@ -82,7 +82,9 @@ def test_a_cell_network_with_other_taps_is_the_network_made_anew_with_them(tap: 
     position[0] = tap
     moved = replace(grid, transformers=replace(grid.transformers, tap_pos=position))
     factor = (1.0 + 0.015 * tap) / 1.0
-    for before, after in zip(cell_networks(grid, case.archipelago), cell_networks(moved, case.archipelago), strict=True):
+    for before, after in zip(
+        cell_networks(grid, case.archipelago), cell_networks(moved, case.archipelago), strict=True
+    ):
         own = np.flatnonzero(before.branches == len(grid.lines))
         if not len(own):
             continue

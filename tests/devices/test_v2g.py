@@ -6,7 +6,7 @@ from device_fleets import fleet, profiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archipel.devices import V2gFleet, Weather
+from archipel.devices import Sensed, V2gFleet, Weather
 from archipel.devices.select import select
 from archipel.model import Horizon, Tariff
 from archipel.testing import device_day
@@ -139,7 +139,13 @@ def test_a_cells_own_chargers_keep_their_sessions() -> None:
     made = fleet("v2g", 3)
     assert isinstance(made, V2gFleet)
     own = select(made, np.array([1, 4]))
-    state = own.state_of(made.initial(8))
-    fresh = own.fleet.initial(8)
-    assert all(np.array_equal(state[name], fresh[name]) for name in state)
+    state, whole = own.state_of(made.initial(0)), made.initial(0)
+    for row in range(60):
+        weather, sensed = Weather(row, np.ones((1, 1)), True), Sensed(np.ones(6), np.zeros(6))
+        p, _ = made.local_rule(whole, weather, sensed, DT_H)
+        mine, _ = own.fleet.local_rule(state, weather, sensed, DT_H)
+        assert np.array_equal(p[[1, 4]], mine)
+        whole = made.advance(whole, weather, p, p, p < 0, DT_H).state
+        state = own.fleet.advance(state, weather, mine, mine, mine < 0, DT_H).state
+        assert np.array_equal(made.held_kwh(whole)[[1, 4]], own.fleet.held_kwh(state))
     assert own.fleet.session_kwh.sum() == made.session_kwh[np.isin(made.session_device, [1, 4])].sum()  # type: ignore[attr-defined]

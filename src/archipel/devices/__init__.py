@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from archipel.devices.appliance import ApplianceFleet
 from archipel.devices.base import Delivered, DeviceFleet, Plan, Sensed, State, Weather
 from archipel.devices.battery import BatteryFleet, wear_eur
 from archipel.devices.building import BuildingFleet
@@ -41,6 +42,7 @@ KINDS: dict[str, type] = {
     "building": BuildingFleet,
     "tap_changer": TapChangerFleet,
     "switched_capacitor": SwitchedCapacitorFleet,
+    "appliance": ApplianceFleet,
 }
 """The registry: one line per kind."""
 
@@ -62,6 +64,7 @@ def weather_driven(fleets: Iterable[object], columns: int) -> Bools:
 
 __all__ = [
     "KINDS",
+    "ApplianceFleet",
     "BatteryFleet",
     "BuildingFleet",
     "Delivered",

@@ -62,6 +62,9 @@ class Plan:
     """For every row (device of the cell) the column of its active power, -1 for none, shape (rows,)."""
     peak_kw: Floats | None = None
     """Largest demand in a quarter hour of every interval (rows, T), where limits are on demand and not on its mean."""
+    whole: Bools | None = None
+    """Columns whose devices run whole or not at all, shape (K,): `setpoints` rounds what is chosen for them, and only
+    the ends of their box come true as planned. None where there are none."""
 
 
 class DeviceFleet(Protocol):

@@ -26,6 +26,10 @@ TOLD = 2
 """Lines that are named; a cell that is too weak is so on many."""
 
 
+NO_DRIVER = ("v2g", "hydro", "appliance")
+"""Kinds that run in the twin and in no field yet."""
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
@@ -52,6 +56,8 @@ def build(file: CellFile) -> Built:
         raise CellFileInvalid((Problem(file.path.name, "[cell]", "id", file.cell.id, expected, "Correct it."),))
     if problems := _strangers(file, parts, ids.index(file.cell.id)):
         raise CellFileInvalid(problems)
+    if problems := _without_driver(file, parts, ids.index(file.cell.id)):
+        raise CellFileInvalid(problems)
     times = {name.name: getattr(file.controller, name.name) for name in fields(file.controller)}
     times.pop("tick_s")
     cell = ids.index(file.cell.id)
@@ -68,6 +74,22 @@ def build(file: CellFile) -> Built:
         cannot_form = _too_weak(file, parts, cell)
     nodes = {name: int(node) for fleet in site.fleets for name, node in zip(fleet.id, fleet.node, strict=True)}
     return Built(controller, Estimator(site, outlook), scenario.grid, nodes, cannot_form)
+
+
+def _without_driver(file: CellFile, parts: Parts, cell: int) -> tuple[Problem, ...]:
+    """Kinds that no driver can order yet, and that no plan may therefore count on."""
+    return tuple(
+        Problem(
+            file.path.name,
+            "[cell]",
+            "scenario",
+            f"{len(fleet.id)} of kind {fleet.kind} in {parts.sites[cell].id}, the first {fleet.id[0]}",
+            "kinds of device that a driver can order",
+            f"Leave {fleet.kind} out of the scenario for the field, or make its load part of the loads.",
+        )
+        for fleet in parts.sites[cell].fleets
+        if fleet.kind in NO_DRIVER
+    )
 
 
 def _too_weak(file: CellFile, parts: Parts, cell: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from archipel.formats.appliances import check_appliances
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.tables import Sheet
 from archipel.model import Profiles
@@ -105,6 +106,11 @@ def _capacitors(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> 
     )
 
 
+def _appliances(sheet: Sheet, profiles: Profiles | None, findings: Findings) -> None:
+    del profiles
+    check_appliances(sheet, findings)
+
+
 def _series(
     sheet: Sheet,
     column: str,
@@ -134,6 +140,7 @@ def _series(
 _CHECKS: dict[str, Callable[[Sheet, Profiles | None, Findings], None]] = {
     "wind": _wind,
     "hydro": _hydro,
+    "appliances": _appliances,
     "buildings": _buildings,
     "switched_capacitors": _capacitors,
 }

@@ -258,6 +258,18 @@ class SwitchedCapacitorRows:
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class ApplianceRows:
+    """Shiftable appliances, as text: `run_kw` has a number per quarter hour, `earliest` and `latest` are HH:MM UTC."""
+
+    id: tuple[str, ...] = ()
+    node: Ints = field(default_factory=_none_whole)
+    run_kw: tuple[str, ...] = ()
+    earliest: tuple[str, ...] = ()
+    latest: tuple[str, ...] = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class DeviceRows:
     """All devices of a scenario by kind, in the order in which fleets are made of them."""
 
@@ -276,6 +288,7 @@ class DeviceRows:
     building: BuildingRows = field(default_factory=BuildingRows)
     tap_changer: TapChangerRows = field(default_factory=TapChangerRows)
     switched_capacitor: SwitchedCapacitorRows = field(default_factory=SwitchedCapacitorRows)
+    appliance: ApplianceRows = field(default_factory=ApplianceRows)
 
 
 Rows = TypeVar("Rows", LoadRows, PvRows, GeneratorRows, BatteryRows, HeatPumpRows, SheddableRows)

@@ -26,6 +26,7 @@ from archipel.devices import (
     WindFleet,
 )
 from archipel.devices.soft_open_point import ENDS
+from archipel.formats.appliances import appliance_fleet
 from archipel.formats.device_rows import DeviceRows, SoftOpenPointRows
 from archipel.model import Fleet, Ints, Profiles
 
@@ -34,7 +35,7 @@ CONSTANT = -1
 
 def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
     """One fleet per kind that has devices: load, pv, generator, battery, ev_charger, heat_pump, sheddable,
-    soft_open_point, dispatchable, wind, v2g, hydro, building, tap_changer, switched_capacitor."""
+    soft_open_point, dispatchable, wind, v2g, hydro, building, appliance, tap_changer, switched_capacitor."""
     column = {name: k for k, name in enumerate(profiles.name)}
     load, pv, made = rows.load, rows.pv, rows.generator
     battery, charger, pump, shed = rows.battery, rows.ev_charger, rows.heat_pump, rows.sheddable
@@ -86,6 +87,7 @@ def make_fleets(rows: DeviceRows, profiles: Profiles) -> tuple[Fleet, ...]:
         _made(BuildingFleet, rows.building, column),
         _made(TapChangerFleet, rows.tap_changer, column),
         _made(SwitchedCapacitorFleet, rows.switched_capacitor, column),
+        appliance_fleet(rows.appliance, profiles.start),
     )
     return tuple(fleet for fleet in fleets if fleet.id)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from archipel.formats.device_checks import check_rows
 from archipel.formats.device_rows import (
+    ApplianceRows,
     BatteryRows,
     BuildingRows,
     DeviceRows,
@@ -159,6 +160,13 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("v_pu_off", default=1.03, low=0.5, high=1.5),
         Column("delay_s", default=60.0, above=0.0, high=900.0, unit="s"),
     ),
+    "appliances": (
+        ID,
+        NODE,
+        Column("run_kw", "text"),
+        Column("earliest", "text"),
+        Column("latest", "text"),
+    ),
     "soft_open_points": (
         ID,
         Column("from_node", "text"),
@@ -177,6 +185,7 @@ KIND = {
     "soft_open_points": ("soft_open_point", SoftOpenPointRows),
     "dispatchable": ("dispatchable", DispatchableRows),
     "wind": ("wind", WindRows),
+    "appliances": ("appliance", ApplianceRows),
     "buildings": ("building", BuildingRows),
     "hydro": ("hydro", HydroRows),
     "tap_changers": ("tap_changer", TapChangerRows),

@@ -111,6 +111,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "buildings": Key("file", optional=True),
         "tap_changers": Key("file", optional=True),
         "switched_capacitors": Key("file", optional=True),
+        "appliances": Key("file", optional=True),
     },
     "series": {"profiles": Key("files"), "zone": Key("text", optional=True)},
     "series.price": {

@@ -14,7 +14,7 @@ class Fleet(Protocol):
     @property
     def kind(self) -> str:
         """Kind of device: load, pv, generator, battery, ev_charger, heat_pump, sheddable, soft_open_point,
-        dispatchable, wind, v2g, hydro, building, tap_changer, switched_capacitor."""
+        dispatchable, wind, v2g, hydro, building, appliance, tap_changer, switched_capacitor."""
         ...
 
     @property

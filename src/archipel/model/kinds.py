@@ -5,6 +5,7 @@ from __future__ import annotations
 END_USE = {
     "load": "load",
     "sheddable": "load",
+    "appliance": "load",
     "ev_charger": "vehicles",
     "v2g": "vehicles",
     "heat_pump": "heat",

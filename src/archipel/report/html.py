@@ -37,6 +37,7 @@ MANY = {
     "v2g": "chargers that give back",
     "hydro": "hydro plants with a reservoir",
     "building": "heat pumps with their buildings",
+    "appliance": "shiftable appliances",
     "soft_open_point": "ends of soft open points",
 }
 """Devices of a kind, as people say."""

@@ -147,6 +147,9 @@ class _Walk:
             columns = plan.columns
             u = np.clip(np.zeros(columns.lo.shape), columns.lo, columns.hi)
             u[:, :, 0] = _one_step(columns, generator)
+            if plan.whole is not None:  # those run or stand still; between them nothing comes true
+                ends = np.where(generator.random(u[:, :, 0].shape) < 0.5, columns.lo[:, :, 0], columns.hi[:, :, 0])
+                u[:, :, 0] = np.where(plan.whole[:, None], ends, u[:, :, 0])
             p_set, q_set = self.fleet.setpoints(self.rows, state, plan, u, 0, MONDAY)
             local, _ = self.fleet.local_rule(state, self.weather(step), Sensed(np.ones(self.n), np.zeros(self.n)), DT_H)
             p_kw = np.where(np.isnan(p_set), local, p_set)

@@ -29,6 +29,7 @@ LOCAL_RULE = {
     "soft_open_point": "it moves nothing unless both ends ask for it",
     "dispatchable": "it stands still until it is asked",
     "wind": "it gives what the wind offers",
+    "appliance": "it starts when its window begins",
     "building": "its thermostat decides",
     "hydro": "it gives what flows in",
     "v2g": "vehicles charge as soon as they come, at full power, and give nothing back",
