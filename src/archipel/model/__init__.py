@@ -5,6 +5,7 @@ from archipel.model.cells import Archipelago, Cell, Tie
 from archipel.model.delivery import Delivery
 from archipel.model.errors import (
     ArchipelError,
+    DataRefused,
     Diverged,
     ExtraMissing,
     GridError,
@@ -37,6 +38,7 @@ __all__ = [
     "Cell",
     "Connection",
     "Contract",
+    "DataRefused",
     "Delivery",
     "Diverged",
     "ExtraMissing",
