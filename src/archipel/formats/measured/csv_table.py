@@ -154,8 +154,15 @@ class CsvTable:
                          "Export it again, or correct those rows.")  # fmt: skip
         if rows == 0:
             raise refuse(self._file, "", "a header without rows", "rows of values", "Export it again.")
-        joined = [pa.chunked_array(part).unify_dictionaries() for part in parts]
-        return joined, np.concatenate(blocks) if len(blocks) > 1 else blocks[0], bad
+        joined = [pa.chunked_array(part) for part in parts]
+        value = np.empty((rows, len(number)))
+        blocks.reverse()
+        low = 0
+        while blocks:  # each is given back as soon as it is copied
+            block = blocks.pop()
+            value[low : low + len(block)] = block
+            low += len(block)
+        return joined, value, bad
 
 
 def _numbers(cells: Any, column: int, row: int, decimal: str, bad: list[BadCell]) -> Any:

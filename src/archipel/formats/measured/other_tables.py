@@ -191,8 +191,7 @@ class ParquetTable:
                     row += batch.num_rows
         except (pa.ArrowInvalid, OSError) as error:
             raise self._broken(error) from None
-        joined = [pa.chunked_array(part) for part in parts]
-        return [c.unify_dictionaries() if pa.types.is_dictionary(c.type) else c for c in joined], value, bad
+        return [pa.chunked_array(part) for part in parts], value, bad
 
     def _number(self, column: Any, i: int, row: int, bad: list[BadCell]) -> Any:
         kind = column.type

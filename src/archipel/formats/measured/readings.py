@@ -64,10 +64,12 @@ def read(table: Table, layout: Layout, mapping: Mapping, notes: Notes) -> Readin
     _tell_bad(bad, table, notes)
     value[~np.isfinite(value) & ~np.isnan(value)] = _infinite(value, table, layout, notes)
     unit = _unit(columns[-1], notes) if layout.unit is not None else ""
+    codes, names = _meters(columns, layout, mapping)
     moments = _counted(len(value), mapping, notes) if not layout.time else _moments(columns, layout, mapping, notes)
+    columns.clear()  # they may be large
+    pa.default_memory_pool().release_unused()
     if moments is None:
         return None
-    codes, names = _meters(columns, layout, mapping)
     if layout.meter is not None:
         rows = codes >= 0
         if not rows.all():
@@ -96,11 +98,12 @@ def _label(table: Table, layout: Layout, mapping: Mapping, moments: Moments) -> 
     named = next((word for i in layout.time if (word := label_by_name(header(table, i)))), "")
     if named:
         return named, "by the name of the column"
-    there = moments.clock[moments.clock != NONE]
-    few = np.unique(there[:200_000])
+    few = np.unique(moments.clock[:200_000])
+    few = few[few != NONE]
     if len(few) < 2:
         return "", ""
-    return label_by_span(int(there.min()), int(there.max()), rhythm(few).step)
+    first = int(np.min(moments.clock, where=moments.clock != NONE, initial=few[0]))
+    return label_by_span(first, int(moments.clock.max()), rhythm(few).step)
 
 
 def _tell_bad(bad: list[BadCell], table: Table, notes: Notes) -> None:
@@ -191,14 +194,20 @@ def _meters(columns: list[Any], layout: Layout, mapping: Mapping) -> tuple[NDArr
     column = columns[len(layout.time)]
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
-    joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    joined = joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
-    words = [str(word) for word in joined.dictionary.to_pylist()]
-    codes = joined.indices.fill_null(-1).to_numpy() if joined.null_count else joined.indices.to_numpy()
+    place: dict[str, int] = {}
+    codes = np.empty(len(column), dtype=np.int32)
+    low = 0
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        local = [place.setdefault(str(word), len(place)) for word in chunk.dictionary.to_pylist()]
+        table = np.array([*local, -1], dtype=np.int32)
+        own = chunk.indices.fill_null(len(local)) if chunk.null_count else chunk.indices
+        codes[low : low + len(chunk)] = table[own.to_numpy()]
+        low += len(chunk)
+    words = list(place)
     wanted = [i for i, word in enumerate(words) if not mapping.only or word in mapping.only]
     if len(wanted) == len(words):
         return codes, tuple(words)
-    table = np.full(len(words) + 1, -1, dtype=np.int32)
+    table = np.full(len(words) + 1, -1, dtype=np.int32)  # its last place is that of no meter, -1
     table[wanted] = np.arange(len(wanted))
     return table[codes], tuple(words[i] for i in wanted)
 

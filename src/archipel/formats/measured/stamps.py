@@ -60,14 +60,18 @@ def read_moments(column: Any, order: Order) -> Moments:
     """Moments of an arrow column: time stamps, text, or seconds or milliseconds since 1970."""
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        clock = column.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
-        filled = pc.fill_null(clock, NONE).to_numpy()
+        filled = np.empty(len(column), dtype=np.int64)
+        low = 0
+        for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+            clock = chunk.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False).cast(pa.int64())
+            filled[low : low + len(chunk)] = (pc.fill_null(clock, NONE) if clock.null_count else clock).to_numpy()
+            low += len(chunk)
         aware = getattr(kind, "tz", None) is not None
         return Moments(filled, aware, "stored time stamps" + (" in UTC" if aware else ", without an offset"))
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _since_1970(column.cast(pa.float64()).to_numpy())
     if pa.types.is_dictionary(kind):
-        joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        joined = column.unify_dictionaries().combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         joined = joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
         once = _from_text(joined.dictionary.cast(pa.string()), order)
         if joined.null_count:
