@@ -26,6 +26,21 @@ from archipel.formats.measured.units import OF_WHAT, Unit, named
 from archipel.model import Floats
 
 
+OF_VALUES = {
+    "unit",
+    "sign",
+    "unmatched",
+    "gaps",
+    "outliers",
+    "flat-line",
+    "negative",
+    "no-values",
+    "limits",
+    "above-nominal",
+}
+"""Codes of findings that depend on which columns hold values."""
+
+
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Added:
@@ -89,9 +104,15 @@ def _add_series(
     if readings is None:
         return Added(notes.file, mapping.what, tuple(said), tuple(notes.found), mapping)
     units = _units(table, plan, readings, mapping, notes)
+    if mapping.what == "price" and len(readings.names) != 1:
+        shown = ", ".join(map(repr, readings.names[:6]))
+        notes.stop("one-series", "", f"{len(readings.names):,} series of prices: {shown}", "one",
+                   f"Name it with --only, such as --only {readings.names[0]!r}.")  # fmt: skip
     parts, rhythm, step_h = pieces(readings, mapping, units[0] if units else None, notes)
     matched = match(target, mapping.what, readings.names, mapping, pairs, notes) if power else None
-    said += _said(table, plan, readings, mapping, units, rhythm, matched)
+    said += _said(
+        table, plan, readings, mapping, units, rhythm, matched, any(n.code == "unit" for n in notes.in_the_way)
+    )
     decided = replace(
         mapping, label=readings.label, unit=mapping.unit or (units[0].name if len(set(units)) == 1 else ""),
         map=map_file.name if map_file is not None else "",
@@ -114,6 +135,9 @@ def _add_series(
         if power
         else [("span", str(passed.plan.span))]
     )
+    if any(note.code == "which-columns" for note in notes.found):
+        # what is said of values is said of the wrong ones until it is known which they are
+        notes.found = [note for note in notes.found if note.code not in OF_VALUES]
     added = Added(
         notes.file, mapping.what, tuple(said), tuple(notes.found), decided, (), passed.plan.span, readings.names,
         passed.total, passed.few, tuple(passed.gaps),
@@ -201,6 +225,7 @@ def _said(
     units: list[Unit],
     rhythm: str,
     matched: Matched | None,
+    asked: bool,
 ) -> list[tuple[str, str]]:
     names = " and ".join(repr(layouts.header(table, i)) for i in plan.time) or "none"
     zone = f", zone {mapping.zone}" if mapping.zone and "without" in readings.form else ""
@@ -213,7 +238,8 @@ def _said(
         ("step", f"{rhythm}, {label}" if not mapping.hold and mapping.values != "register" else rhythm),
         ("values", (f"{', '.join(map(repr, readings.names[:4]))}{' ...' if len(readings.names) > 4 else ''}"
          f" ({plan.said.get('values', plan.said.get('meter', ''))})")),
-        ("unit", ", ".join(dict.fromkeys(unit.name for unit in units)) + (" (as told)" if mapping.unit else "")),
+        ("unit", ", ".join(dict.fromkeys(u.name for u in units)) + (" (as told)" if mapping.unit else " (by name)")
+         if not asked else "not known"),
     ]  # fmt: skip
     if matched is not None:
         said.append(("devices", matched.how))

@@ -25,7 +25,7 @@ from archipel.formats.measured.plausible import (
 )
 from archipel.formats.measured.readings import Readings
 from archipel.formats.measured.resample import QUARTER, in_single, quarter_means
-from archipel.formats.measured.span import Plan, Span, choose, existing, span_of, weekly
+from archipel.formats.measured.span import WEEK, Plan, Span, choose, existing, span_of, weekly
 from archipel.formats.measured.target import Target
 from archipel.formats.measured.units import Unit
 from archipel.model import Floats, Ints, Profiles
@@ -82,7 +82,8 @@ def pass_by(
     sign, word = _sign(parts, mapping, notes) if matched is not None else (1.0, "")
     nominal = _nominal(matched, count, mapping)
     out = np.zeros((plan.span.rows, len(taken)), dtype=np.float32)
-    rows = weekly(np.arange(plan.span.rows) + plan.span.first - window.first, window.rows)
+    rows = np.arange(plan.span.rows) + plan.span.first - window.first
+    rows = weekly(rows, window.rows) if window.rows >= WEEK else rows % window.rows
     same = plan.span == window
     sums, gaps = empty(count), []
     few = np.full((window.rows, min(6, count)), np.nan)
@@ -100,7 +101,7 @@ def pass_by(
                 )  # fmt: skip
             else:
                 power = piece.in_unit(columns, unit, sign)
-            if what == "pv":
+            if what == "pv" and word:
                 power = _no_less_than_zero(power, [readings.names[m] for m in meters], notes)
             kw, known = quarter_means(power, piece.begin, piece.end, window.first, window.rows)
             read_kwh += _read_kwh(power, piece, window)
@@ -261,7 +262,7 @@ def _check(
 ) -> None:
     open_ = {note.code for note in notes.in_the_way}
     names = list(readings.names)
-    if mapping.what in {"load", "pv"} and "unit" not in open_ and len(taken):
+    if mapping.what in {"load", "pv"} and not open_ & {"unit", "sign"} and len(taken):
         size = Sums(sums.peak[taken], sums.mean[taken], sums.negative[taken], sums.above_zero[taken], sums.day)
         check_size(size, nominal[taken], mapping.what, units[0].name, step_h, [names[i] for i in taken], notes)
     if mapping.what == "pv" and "zone" not in open_ and "sign" not in open_:
