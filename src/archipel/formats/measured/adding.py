@@ -25,7 +25,6 @@ from archipel.formats.measured.target import Target
 from archipel.formats.measured.units import OF_WHAT, Unit, named
 from archipel.model import Floats
 
-
 OF_VALUES = {
     "unit",
     "sign",

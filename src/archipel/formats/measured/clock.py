@@ -131,9 +131,24 @@ def _instants(clock: Ints, table: Changes, meter: NDArray[Any] | None) -> Instan
             again = np.ones(len(rows), dtype=bool)
             again[np.unique(clock[rows], return_index=True)[1]] = False
             later = np.cumsum(back) > 0 if back.any() else again
+            alone = meter is not None and len(np.unique(meter[max(rows[0] - 1, 0) : rows[-1] + 2])) > 1
+            if not later.any() and not alone and _late_is_more_even(clock, rows, table, int(change)):
+                later[:] = True  # a long step passes the doubled hour with one stamp
             chosen[rows[later]] = last[rows[later]]
     utc = np.where(real & ~missing, clock - table.offset[chosen], NONE)
     return Instants(utc, missing, twofold)
+
+
+def _late_is_more_even(clock: Ints, rows: Ints, table: Changes, change: int) -> bool:
+    """Whether stamps of the doubled hour lie more evenly between their neighbours when read as winter time."""
+    before, after = int(rows[0]) - 1, int(rows[-1]) + 1
+    if before < 0 or after >= len(clock) or after - before != len(rows) + 1 or NONE in {clock[before], clock[after]}:
+        return False
+    summer, winter = int(table.offset[change]), int(table.offset[change + 1])
+    behind = int(clock[rows[0]]) - int(clock[before])
+    ahead = int(clock[after]) - winter - (int(clock[rows[-1]]) - summer)
+    wider = summer - winter
+    return abs((behind + wider) - (ahead - wider)) < abs(behind - ahead)
 
 
 def local_midnight_offset(zone: str, utc: int) -> int:

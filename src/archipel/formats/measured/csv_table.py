@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -33,15 +34,18 @@ class CsvTable:
         self, file: str, opener: Opener, head: bytes, encoding: str, separator: str, decimal: str, packed: str
     ) -> None:
         self._file, self._open, self._encoding = file, opener, encoding
-        try:
-            text = head.decode(encoding, errors="strict" if encoding == "cp1252" else "ignore").lstrip("\ufeff")
+        try:  # the head may end inside a character
+            text = codecs.getincrementaldecoder(encoding)().decode(head).lstrip("\ufeff")
         except (UnicodeDecodeError, LookupError):
             raise refuse(file, "", f"bytes that are not {encoding}", "text", "Name it with --encoding.") from None
         lines = text.splitlines()[: HEAD_ROWS + 50]
         if len(text) < len(head) // 4 or "\x00" in text:
             raise refuse(file, "", f"text that is not {encoding}", "text", "Name it with --encoding.")
         self._separator = separator or self._guess_separator(lines)
-        rows = list(csv.reader(lines, delimiter=self._separator))
+        try:
+            rows = list(csv.reader(lines, delimiter=self._separator))
+        except csv.Error as error:
+            raise refuse(file, "", f"no table ({error})", "rows of cells", "Export it again as CSV.") from None
         if len(lines) > HEAD_ROWS:  # the last may be cut off
             rows = rows[:-1]
         width = Counter(len(row) for row in rows if any(cell.strip() for cell in row)).most_common(1)[0][0]

@@ -95,7 +95,8 @@ def _since_1970(number: NDArray[Any]) -> Moments:
 
 
 def _from_text(words: Any, order: Order) -> Moments:
-    numeric = pc.match_substring_regex(words, r"^\s*\d{9,19}(\.\d+)?\s*$")
+    # twelve or fourteen digits from 19 or 20 on are a date; seconds since 1970 have ten, milliseconds thirteen
+    numeric = pc.match_substring_regex(words, r"^\s*(\d{9,11}|\d{13}|\d{15,19})(\.\d+)?\s*$")
     if len(words) and pc.all(numeric).as_py():
         return _since_1970(pc.cast(pc.utf8_trim_whitespace(words), pa.float64()).to_numpy(zero_copy_only=False))
     parts = pc.extract_regex(words, PATTERN)
