@@ -60,7 +60,9 @@ def _reading(group: Any) -> None:
 
 
 def _meaning(group: Any) -> None:
-    group.add_argument("--zone", metavar="ZONE", help="clock of stamps without offset: Europe/Berlin, +01:00, UTC")
+    group.add_argument(
+        "--zone", metavar="ZONE", help="clock of stamps without offset: Europe/Berlin, +01:00, UTC-07:00"
+    )
     group.add_argument("--date-order", choices=("day-first", "month-first"), help="of dates like 02/03/2023")
     group.add_argument("--label", choices=("start", "end"), help="what a stamp names of its interval")
     group.add_argument("--start", metavar="TIME", help="first moment of a table without stamps; needs --step")

@@ -47,7 +47,7 @@ class Instants:
 
 
 def changes(zone: str, first: int, last: int) -> Changes:
-    """The stretches of a zone (`Europe/Berlin`, `UTC`, `+01:00`) from `first` to `last` [us]. Raises UnknownZone."""
+    """The stretches of a zone (`Europe/Berlin`, `+01:00`, `UTC-07:00`) from `first` to `last` [us]. Raises UnknownZone."""
     years = range(1970 + int(first // (365.2425 * DAY)) - 1, 1970 + int(last // (365.2425 * DAY)) + 2)
     return _stretches(zone, years[0], years[-1])
 
@@ -55,6 +55,7 @@ def changes(zone: str, first: int, last: int) -> Changes:
 @lru_cache(maxsize=32)
 def _stretches(zone: str, first: int, last: int) -> Changes:
     far = np.array([4 * 10**17], dtype=np.int64)
+    zone = re.sub(r"^(?i:UTC|GMT)(?=[+-])", "", zone)  # `UTC-07:00`: a bare minus would look like an option
     if zone.upper() in {"UTC", "Z", "GMT"} or re.fullmatch(r"[+-]\d{2}:?\d{2}", zone):
         offset = 0 if zone[0] not in "+-" else offset_us(zone)
         return Changes(-far, far, np.array([offset]))

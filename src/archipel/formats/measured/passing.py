@@ -264,7 +264,8 @@ def _check(
     names = list(readings.names)
     if mapping.what in {"load", "pv"} and not open_ & {"unit", "sign"} and len(taken):
         size = Sums(sums.peak[taken], sums.mean[taken], sums.negative[taken], sums.above_zero[taken], sums.day)
-        check_size(size, nominal[taken], mapping.what, units[0].name, step_h, [names[i] for i in taken], notes)
+        check_size(size, nominal[taken], mapping.what, units[0].name, step_h, [names[i] for i in taken],
+                   len(out) / 96, notes)  # fmt: skip
     if mapping.what == "pv" and "zone" not in open_ and "sign" not in open_:
         place = _longitude(target)
         check_sun(sums.day, place if place is not None else longitude_of(mapping.zone), place is not None,

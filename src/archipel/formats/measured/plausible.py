@@ -14,6 +14,8 @@ from archipel.model import Floats, Ints
 
 USUAL = {"load": (0.25, 3.0), "pv": (0.3, 1.3)}
 """Highest quarter hour of a year relative to the nominal power of a device, for half of all devices."""
+SEASON_DAYS = 60
+"""A shorter series may well miss the days of high power."""
 YEAR_KWH = (100.0, 100_000.0)
 """Annual energy of a customer where a scenario has no nominal power."""
 LIMITS = {
@@ -78,13 +80,14 @@ def check_series(kw: Floats, names: list[str], times: NDArray[np.datetime64], wh
 
 
 def check_size(
-    sums: Sums, nominal: Floats, what: str, unit: str, step_h: float, names: list[str], notes: Notes
+    sums: Sums, nominal: Floats, what: str, unit: str, step_h: float, names: list[str], days: float, notes: Notes
 ) -> None:
     """Whether powers fit the devices they belong to; else which other unit would fit."""
     rated = nominal > 0
     if rated.any():
         ratio = float(np.median(sums.peak[rated] / nominal[rated]))
         low, high = USUAL[what]
+        low *= 1.0 if days > SEASON_DAYS else 0.4
         words = f"half of all meters peak above {ratio:.3g} times the nominal power of their device"
         expected = f"a peak of {low:g} to {high:g} times the nominal power"
     else:

@@ -221,7 +221,7 @@ def utc_of(moments: Moments, mapping: Mapping, label: str, meter: NDArray[Any] |
         notes.stop("zone", "time", f"stamps without an offset, {shown(int(there.min()))} to {shown(int(there.max()))}",
                    "the zone of the clock that wrote them",
                    "Say it: --zone Europe/Berlin (or yours) for a clock that is changed in summer, --zone +01:00 for "
-                   "one that never is, --zone UTC.")  # fmt: skip
+                   "one that never is (UTC-07:00 west of Greenwich), --zone UTC.")  # fmt: skip
         return moments.clock
     try:
         found = to_instants(moments.clock, mapping.zone, label == "end", meter)
@@ -252,7 +252,7 @@ def _winter(zone: str) -> str:
     from archipel.formats.measured.clock import local_midnight_offset
 
     minutes = local_midnight_offset(zone, 1_704_067_200 * SECOND) // (60 * SECOND)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+    return f"{'UTC-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
 def _shared(utc: Ints, clock: Ints, value: Floats, mapping: Mapping, notes: Notes) -> Block:
