@@ -47,7 +47,7 @@ class Instants:
 
 
 def changes(zone: str, first: int, last: int) -> Changes:
-    """The stretches of a zone (`Europe/Berlin`, `+01:00`, `UTC-07:00`) from `first` to `last` [us]. Raises UnknownZone."""
+    """A zone (`Europe/Berlin`, `+01:00`, `UTC-07:00`) from `first` to `last` [us]. Raises UnknownZone."""
     years = range(1970 + int(first // (365.2425 * DAY)) - 1, 1970 + int(last // (365.2425 * DAY)) + 2)
     return _stretches(zone, years[0], years[-1])
 

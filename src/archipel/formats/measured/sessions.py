@@ -196,7 +196,7 @@ def _in_quarters(
     if old:
         span = span_of(old[0][1])
         if mapping.span == "move" and keep.any():
-            shift = round((span.first - int(first[keep].min())) / 672) * 672
+            shift = -((int(first[keep].min()) - span.first) // 672) * 672  # the first falls into the first week
             first, last = first + shift, last + shift
             if shift:
                 notes.tell("moved", "", f"sessions from {_iso(int(first[keep].min()) - shift)}",
