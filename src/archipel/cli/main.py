@@ -15,6 +15,7 @@ from archipel.cli import (
     cell_command,
     certs_command,
     commission_commands,
+    data_command,
     demo_command,
     device_command,
     doctor_command,
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     run_command.add_parsers(commands)
     import_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
+    data_command.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
     bid_command.add_parsers(commands)
     island_command.add_parsers(commands)

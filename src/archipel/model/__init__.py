@@ -5,6 +5,7 @@ from archipel.model.cells import Archipelago, Cell, Tie
 from archipel.model.delivery import Delivery
 from archipel.model.errors import (
     ArchipelError,
+    DataRefused,
     Diverged,
     ExtraMissing,
     GridError,
@@ -38,6 +39,7 @@ __all__ = [
     "Cell",
     "Connection",
     "Contract",
+    "DataRefused",
     "Delivery",
     "Diverged",
     "ExtraMissing",

@@ -3,6 +3,7 @@
 ArchipelError
   - ScenarioInvalid   a scenario file or its data cannot be used; carries every problem found
   - ImportRefused     a source file cannot be read as a network
+  - DataRefused       a file of measurements cannot be used as it is; carries every problem found
   - GridError         the electrical problem has no usable answer
       - Diverged      the power flow did not converge
   - SolverFailed      an optimiser stopped without a usable answer
@@ -59,6 +60,15 @@ class ScenarioInvalid(ArchipelError):
 
 class ImportRefused(ArchipelError):
     """A source file cannot be read as a network."""
+
+
+class DataRefused(ArchipelError):
+    """A file of measurements cannot be used as it is. Carries every problem that was found."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__("\n".join([f"{count} found, nothing was written:", *(f"  {problem}" for problem in problems)]))
 
 
 class GridError(ArchipelError):
