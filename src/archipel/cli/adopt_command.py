@@ -40,7 +40,7 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument("--seed", type=int, default=1, metavar="S", help="of everything drawn (default: 1)")
     one.add_argument("--name", default="", help="of the new scenario (default: that of the old one and -adopted)")
     one.add_argument("--profiles", choices=("auto", "standard", "given"), default="auto",
-                     help="standard profiles for loads without a series, for all, for none (default: auto)")  # fmt: skip
+                     help="standard profiles: loads without a series, all, or none (default: auto)")  # fmt: skip
     one.add_argument("--year", type=int, metavar="Y", help="of the new series (default: the scenario's, or 2016)")
     one.add_argument("--start", default="", metavar="DATE", help="first day of a run (default: the hardest one)")
     one.add_argument(
