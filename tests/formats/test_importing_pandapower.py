@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from archipel.formats.importing import import_scenario
 from archipel.formats.pandapower_import import from_tables, import_pandapower
-from archipel.formats.pandapower_json import parse_tables, read_tables
+from archipel.formats.pandapower_json import Tables, parse_tables, read_tables
 from archipel.formats.referee import voltage_difference
 from archipel.formats.scenario import check_scenario, load_scenario
 from archipel.grid.power_flow import PowerFlow
@@ -115,12 +116,52 @@ def test_what_is_not_kept_is_told(table: str, column: str, value: Any, told: str
     assert text in str(report)
 
 
-@pytest.mark.parametrize("table", ["trafo3w", "impedance", "shunt", "ward", "motor", "dcline"])
+@pytest.mark.parametrize("table", ["trafo3w", "impedance", "ward", "motor", "dcline"])
 def test_a_table_we_do_not_model_is_counted_as_dropped(table: str) -> None:
     def add(source: Source) -> None:
         source[table] = {"bus": [3], "in_service": [True]}
 
     assert any(f"1 x {table}: not modelled" in note for note in small_import(add).report.dropped)
+
+
+def small_tables(change: Callable[[Source], None]) -> Tables:
+    source = small_source()
+    change(source)
+    return parse_tables(as_json(source), "small.json")
+
+
+def test_shunts_are_kept_and_agree_with_pandapower() -> None:
+    def add(source: Source) -> None:
+        source["shunt"] = {
+            "name": ["capacitor", "reactor", "spare"],
+            "bus": [3, 8, 4],
+            "p_mw": [0.01, 0.0, 0.0],
+            "q_mvar": [-0.4, 0.3, -1.0],
+            "vn_kv": [10.5, 10.0, 10.0],
+            "step": [2, 1, 1],
+            "max_step": [2, 1, 1],
+            "in_service": [True, True, False],
+        }
+
+    tables = small_tables(add)
+    imported = from_tables(tables)
+    assert imported.grid.shunts.id == ("shunt/0", "shunt/1")
+    assert imported.grid.shunts.q_kvar == pytest.approx([-800.0 * (10.0 / 10.5) ** 2, 300.0])
+    assert imported.report.dropped == ("1 x shunt: out of service",)
+    assert voltage_difference(tables, imported) < 1e-8
+
+
+def test_upstream_connections_of_one_voltage_are_joined_and_agree_with_pandapower() -> None:
+    def second(source: Source) -> None:
+        for column, value in (("bus", 8), ("vm_pu", 1.02), ("va_degree", 0.0), ("in_service", True)):
+            source["ext_grid"][column].append(value)
+        source["ext_grid"]["bus"][0] = 2
+
+    tables = small_tables(second)
+    imported = from_tables(tables)
+    assert imported.grid.switches.id[-1] == "join/ext_grid/1"
+    assert any("(ext_grid/1)" in note for note in imported.report.merged)
+    assert voltage_difference(tables, imported) < 1e-8
 
 
 def test_an_out_of_service_node_takes_its_elements_with_it() -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from formats_cases import as_json, replace_text, small_scenario, small_source
 
-from archipel.cli.scenario_commands import add_parsers
+from archipel.cli import import_command, scenario_commands
 from archipel.model import ImportRefused
 
 
 def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    add_parsers(parser.add_subparsers(required=True))
+    commands = parser.add_subparsers(required=True)
+    scenario_commands.add_parsers(commands)
+    import_command.add_parsers(commands)
     args = parser.parse_args(words)
     return int(args.func(args))
 

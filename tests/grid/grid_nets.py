@@ -5,6 +5,7 @@ The reader here shares no line with `archipel.formats`, so an error there does n
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import itertools
 import json
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from archipel.grid.topology import fused
-from archipel.model import Archipelago, Cell, Grid, Lines, Nodes, Source, Switches, Tie, Transformers
+from archipel.model import Archipelago, Cell, Grid, Lines, Nodes, Shunts, Source, Switches, Tie, Transformers
 
 Table = dict[str, Any]
 
@@ -271,3 +272,11 @@ def _components(n: int, point: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.n
         if (new == label).all():
             return label
         label = new
+
+
+def with_shunts(grid: Grid) -> Grid:
+    """The same grid with a capacitor at every second node and a reactor at its last."""
+    at = np.append(np.arange(0, len(grid.nodes), 2), len(grid.nodes) - 1)
+    q_kvar = np.append(np.full(len(at) - 1, -20.0), 15.0)
+    ids = tuple(f"shunt/{i}" for i in range(len(at)))
+    return dataclasses.replace(grid, shunts=Shunts(ids, ids, at, np.zeros(len(at)), q_kvar))

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from grid_nets import archipelago, simbench, small_load, small_net
+from grid_nets import archipelago, simbench, small_load, small_net, with_shunts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +67,11 @@ def test_cells_that_agree_on_their_boundaries_are_the_whole_network(
     grid = small_net(feeders=feeders, mv_nodes=2, lv_nodes=lv_nodes, seed=seed)
     p_kw, q_kvar = small_load(grid, seed, scale=scale)
     assert_same_as_whole(grid, archipelago(grid), p_kw, q_kvar)
+
+
+def test_cells_with_shunts_are_the_whole_network() -> None:
+    grid = with_shunts(small_net(feeders=2, mv_nodes=2, lv_nodes=4, seed=5))
+    assert_same_as_whole(grid, archipelago(grid), *small_load(grid, 5))
 
 
 @pytest.mark.parametrize("name", ["1-MVLV-urban-6.305-1-sw", "1-MV-rural--1-sw", "1-MVLV-urban-all-1-sw"])

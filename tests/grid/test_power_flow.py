@@ -5,13 +5,14 @@ import gzip
 
 import numpy as np
 import pytest
-from grid_nets import data_file, simbench, small_load, small_net
+from grid_nets import data_file, simbench, small_load, small_net, with_shunts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archipel.grid.power_flow import PowerFlow
 from archipel.grid.topology import fused, live
-from archipel.model import Diverged, Grid, GridError, Lines, Nodes, Source, Switches, Transformers
+from archipel.model import Diverged, Grid, GridError, Lines, Nodes, Shunts, Source, Switches, Transformers
+from archipel.report.verify import pandapower_net
 
 SIMBENCH = ["1-LV-rural1--1-sw", "1-MV-rural--1-sw", "1-MVLV-urban-6.305-1-sw", "1-HVMV-urban-all-1-sw"]
 
@@ -198,6 +199,29 @@ def test_a_hand_made_net_with_taps_on_both_sides_agrees_with_pandapower() -> Non
     assert np.abs(flow.v_angle - np.deg2rad(net.res_bus.va_degree)).max() < 1e-7
     assert np.abs(flow.loading - loading).max() < 1e-6
     assert flow.upstream_q_kvar == pytest.approx(1e3 * net.res_ext_grid.q_mvar[0], abs=1e-2)
+
+
+def test_a_shunt_draws_with_the_square_of_the_voltage() -> None:
+    grid = dataclasses.replace(
+        two_nodes(r_ohm=1.0, x_ohm=0.0),
+        shunts=Shunts(
+            ("shunt/0", "shunt/1"), ("", ""), np.array([1, 0]), np.array([1000.0, 0.0]), np.array([0, -50.0])
+        ),
+    )
+    flow = PowerFlow(grid).solve(np.zeros(2), np.zeros(2))
+    assert flow.v_pu[1] == pytest.approx(1.0 / 1.01, abs=1e-8)  # 100 ohm behind 1 ohm
+    assert flow.upstream_q_kvar == pytest.approx(-50.0, abs=1e-6)
+
+
+def test_shunts_agree_with_pandapower() -> None:
+    pp = pytest.importorskip("pandapower", reason="the extra [verify] brings the referee pandapower")
+    grid = with_shunts(small_net(feeders=2, mv_nodes=3, seed=3))
+    net = pandapower_net(pp, grid)
+    p_kw, q_kvar = small_load(grid, seed=3)
+    net.load["p_mw"], net.load["q_mvar"] = p_kw / 1e3, q_kvar / 1e3
+    pp.runpp(net, trafo_model="pi", calculate_voltage_angles=True, numba=False)
+    flow = PowerFlow(grid).solve(p_kw, q_kvar)
+    assert np.abs(flow.v_pu - net.res_bus.vm_pu).max() < 1e-7
 
 
 @pytest.mark.parametrize("name", SIMBENCH)

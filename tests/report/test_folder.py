@@ -33,7 +33,7 @@ def test_the_tables_have_exactly_the_promised_columns(tmp_path: Path) -> None:
     run = write(tmp_path, "alone", "distributed")
     promised = {
         "devices": "strategy time device cell node kind p_kw q_kvar soc p_kw_set",
-        "nodes": "strategy time node phase v_pu price_eur_per_kwh price_eur_per_kvarh",
+        "nodes": "strategy time node phase v_pu price_eur_per_kwh price_eur_per_kvarh unbalance",
         "branches": "strategy time branch loading",
         "boundaries": "strategy time tie cell node p_kw q_kvar v_pu price_eur_per_kwh price_eur_per_kvarh "
         "energy_eur_per_kwh losses_eur_per_kwh congestion_eur_per_kwh voltage_eur_per_kwh fees_eur_per_kwh",

@@ -130,7 +130,7 @@ def test_every_key_of_the_promised_table_is_there_and_can_be_written_as_json() -
     case = made_up.scenario()
     results = [made_up.result(case, name) for name in ("uncoordinated", "distributed")]
     found = all_kpis(case, results, made_up.START, 1, "perfect", 7)
-    assert set(found) == {"scenario", "seed", "start", "days", "forecast", "method", "strategies"}
+    assert set(found) == {"scenario", "seed", "start", "days", "forecast", "method", "physics", "strategies"}
     assert set(found["strategies"]) == {"uncoordinated", "distributed"}
     for figures in found["strategies"].values():
         assert set(TABLE) <= set(figures)

@@ -22,6 +22,7 @@ from archipel.cli import (
     envelope_command,
     event_command,
     hold_command,
+    import_command,
     island_command,
     journal_command,
     local_commands,
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     demo_command.add_parsers(commands)
     run_command.add_parsers(commands)
+    import_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     adopt_command.add_parsers(commands)
     reconfigure_command.add_parsers(commands)

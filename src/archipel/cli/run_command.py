@@ -23,6 +23,7 @@ def add_parsers(subparsers: Any) -> None:
         epilog="examples:\n"
         "  archipel run district\n"
         "  archipel run city --start 2016-06-09 --strategy uncoordinated --strategy distributed\n"
+        "  archipel run feeder/feeder.toml --physics three-phase\n"
         "  archipel run my-grid/net.toml --days 7 --forecast naive --json > kpis.json",
     )
     run.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
@@ -44,6 +45,13 @@ def add_parsers(subparsers: Any) -> None:
         choices=("auto", "exact", "robust"),
         default="auto",
         help="how cells agree under distributed (default: auto); robust is for lossy links, slower, less precise",
+    )
+    run.add_argument(
+        "--physics",
+        choices=("positive-sequence", "three-phase"),
+        default="positive-sequence",
+        help="what the network is run on (default: positive-sequence); three-phase needs a circuit kept at import and "
+        "the extra opendss",
     )
     run.add_argument("--workers", type=_positive, metavar="N", help="processes of the distributed strategy")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where results go (default: runs)")
@@ -69,6 +77,7 @@ def run_command(args: argparse.Namespace) -> int:
         dt_minutes=args.step_minutes,
         workers=args.workers,
         method=args.method,
+        physics=args.physics,
         progress=None if args.quiet else Bar(sys.stderr.isatty()),
         source=args.scenario,
     )

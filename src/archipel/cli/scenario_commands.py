@@ -1,4 +1,4 @@
-"""The commands that deal with scenario files: import, check, scenarios."""
+"""The commands that deal with scenario files: check, scenarios."""
 
 from __future__ import annotations
 
@@ -14,26 +14,6 @@ INVALID = 2
 
 def add_parsers(subparsers: Any) -> None:
     """Add the commands to the parser of `archipel`; each sets `func(args) -> int`."""
-    one = subparsers.add_parser(
-        "import",
-        help="make a scenario of a network file",
-        formatter_class=RAW,
-        description="Make a scenario of a pandapower network (.json, .json.gz), with an account of every loss and a\n"
-        "proposal of its cells. SimBench profile tables (profiles_load.parquet, profiles_renewables.parquet)\n"
-        "beside the source become its series. The file is read as data: nothing named in it is executed.",
-        epilog="examples:\n"
-        "  archipel import net.json -o my-grid\n"
-        "  archipel import 1-MV-rural--1-sw.json.gz -o rural --zone Europe/Berlin\n"
-        "  archipel check my-grid/net.toml",
-    )
-    one.add_argument("source", type=Path, metavar="SOURCE", help="the network file")
-    one.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the new scenario")
-    one.add_argument("--name", default="", help="name of the scenario (default: that of the source)")
-    one.add_argument("--zone", help="time zone of naive time stamps in the profile tables, such as Europe/Berlin")
-    one.add_argument("--no-compare", action="store_true", help="do not compare voltages with pandapower")
-    one.add_argument("--force", action="store_true", help="overwrite a scenario that is there already")
-    one.set_defaults(func=import_command)
-
     two = subparsers.add_parser(
         "check",
         help="say everything that is wrong with a scenario",
@@ -53,16 +33,6 @@ def add_parsers(subparsers: Any) -> None:
         epilog="examples:\n  archipel scenarios\n  archipel run district",
     )
     three.set_defaults(func=scenarios_command)
-
-
-def import_command(args: argparse.Namespace) -> int:
-    """`archipel import`: write the scenario, print the loss report and the tree of cells."""
-    from archipel.formats.cells import describe_cells
-    from archipel.formats.importing import import_scenario
-
-    written = import_scenario(args.source, args.output, args.name, args.zone, not args.no_compare, args.force)
-    _say(f"{written.report}\n\nProposed cells\n{describe_cells(written.archipelago)}\n\nWritten: {written.scenario}\n")
-    return _check(written.scenario)
 
 
 def check_command(args: argparse.Namespace) -> int:

@@ -6,7 +6,9 @@
           LV3.301       what hangs on one transformer from medium to low voltage
 
 A busbar is a group of nodes joined by node-node switches. A part that is fed from two sides (a ring), or that serves
-nobody, stays in the cell above: every cell has exactly one closed tie.
+nobody, stays in the cell above: every cell has exactly one closed tie. Where the customers at every node are told, a
+part with only a handful stays in the cell above too: an American feeder has hundreds of service transformers with one
+to ten customers each, and a switch on every branch.
 """
 
 from __future__ import annotations
@@ -30,19 +32,27 @@ MV_KV_MAX = 60.0
 """Nodes above low voltage and up to this one are medium voltage."""
 
 ROOT = "Substation"
+CUSTOMERS_MIN = 20
+"""Customers that make a part a cell of its own, where they are told."""
 
 
 def propose_cells(
-    grid: Grid, node_area: Sequence[str] | None = None, line_area: Sequence[str] | None = None
+    grid: Grid,
+    node_area: Sequence[str] | None = None,
+    line_area: Sequence[str] | None = None,
+    customers: Ints | None = None,
 ) -> Archipelago:
     """A tree of cells for a network.
 
     `node_area` and `line_area` name the part of the source's network that every node and line belongs to; where
-    such names are unambiguous the cells carry them. Dead nodes belong to the root. The proposal is meant to be
-    changed by a person.
+    such names are unambiguous the cells carry them. `customers` counts those at every node, shape (nodes,); parts with
+    fewer than `CUSTOMERS_MIN` are then no cells of their own, but for those right below the root. Dead nodes belong to
+    the root. The proposal is meant to be changed by a person.
     """
     cutting = _Cutting(grid)
     cutting.mend()
+    if customers is not None:
+        cutting.gather(customers)
     return _archipelago(cutting, node_area or [""] * len(grid.nodes), line_area or [""] * len(grid.lines))
 
 
@@ -128,6 +138,17 @@ class _Cutting:
             if not (self.cut & needless).any():
                 return
             self.cut &= ~needless
+
+    def gather(self, customers: Ints) -> None:
+        """Undo cuts above parts with fewer than `CUSTOMERS_MIN` customers, from the leaves upwards."""
+        label = self.label()
+        depth, feeding = self.tree(label)
+        count = np.bincount(label, weights=customers, minlength=len(depth))
+        for part in sorted(np.flatnonzero(depth >= 2), key=lambda p: -int(depth[p])):
+            e = int(feeding[part])
+            if count[part] < CUSTOMERS_MIN:
+                self.cut[e] = False
+                count[label[self.a[e]]] += count[part]
 
     def label(self) -> Ints:
         """Part of every node after the cuts."""

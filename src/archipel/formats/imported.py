@@ -8,7 +8,7 @@ from typing import Any, final
 
 from archipel.formats.device_rows import DeviceRows
 from archipel.formats.loss_report import LossReport
-from archipel.model import Grid, Profiles
+from archipel.model import Grid, Ints, Profiles
 
 
 @final
@@ -22,6 +22,8 @@ class Imported:
     """Name of the part of the source's network each node belongs to; empty where unknown."""
     line_area: tuple[str, ...]
     report: LossReport
+    customers: Ints | None = None
+    """Customers at every node, shape (nodes,), where many small parts are to be gathered; None proposes every part."""
     profiles: Profiles | None = None
     """Series the source brings itself, named by its devices; None where it brings none."""
     files: Mapping[str, bytes] = field(default_factory=dict)

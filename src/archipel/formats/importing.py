@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +18,26 @@ from archipel.formats.device_rows import DeviceRows
 from archipel.formats.findings import Findings
 from archipel.formats.fleets import load_series
 from archipel.formats.loss_report import LossReport
-from archipel.formats.networks import ReadOptions, reader_of
+from archipel.formats.networks import Imported, NetworkReader, ReadOptions, reader_of
+from archipel.formats.scenario import check_scenario
 from archipel.formats.scenario_write import write_scenario
 from archipel.formats.series import TIME, start_of
-from archipel.model import Archipelago, ImportRefused, Profiles
+from archipel.formats.staging import inside, staged
+from archipel.model import Archipelago, ArchipelError, ImportRefused, Profiles, ScenarioInvalid
 
 PROFILE_FILES = ("profiles_load.parquet", "profiles_renewables.parquet")
 """Series of SimBench, looked for beside the source."""
 YEAR = 366 * 96
+REPORT = "import-report.txt"
+"""The loss report beside the scenario; the same as JSON lies beside it."""
+SUFFIXES = {".gz", ".json", ".m", ".dss", ".zip", ".xml", ".csv"}
+"""What is taken off the name of a source to make the name of its scenario."""
+Say = Callable[[str], None]
+
+
+def silent(step: str) -> None:
+    """Hears of a step and says nothing."""
+    del step
 
 
 @final
@@ -39,47 +52,96 @@ class Written:
 
 
 def import_scenario(
-    source: Path, folder: Path, name: str = "", zone: str | None = None, compare: bool = True, force: bool = False
+    source: Path | str,
+    folder: Path,
+    name: str = "",
+    zone: str | None = None,
+    compare: bool = True,
+    force: bool = False,
+    *,
+    door: str = "",
+    reduce: bool = False,
+    root: Path | None = None,
+    say: Say = silent,
 ) -> Written:
-    """Import a pandapower file into a new scenario in `folder`.
+    """Import a network (a file, a folder, or a name such as a SimBench code) into a new scenario in `folder`.
 
-    Series come from SimBench's profile tables beside the source, where there are any; `zone` is the zone of their
-    time stamps if those have none. With `compare` the voltages are checked against pandapower where it is installed.
-    A scenario that is there already is overwritten with `force` only: people change what was proposed. Raises
-    ImportRefused with the reason.
+    The first door that knows the source reads it, or the one called `door`. Series are those of the source, else
+    SimBench's profile tables beside it, where there are any; `zone` is the zone of their time stamps if those have
+    none. With `compare` the voltages are checked against the source's own engine where that is installed. `reduce`
+    keeps only the positive sequence of three-phase sources; `root` is the folder an OpenDSS master may read. `say`
+    hears of every step as it begins.
+
+    A scenario that is there already is overwritten with `force` only: people change what was proposed. Everything is
+    written beside the folder first and moved in when it is whole and was checked, so that a refused source leaves
+    nothing behind. Raises ImportRefused with the reason, and ScenarioInvalid with every problem.
     """
-    name = name or source.name.split(".json")[0]
+    name = name or _name_of(str(source))
+    if Path(name).name != name or name.startswith("."):
+        raise ImportRefused(f"--name {name}: found a path; expected a plain name, such as my-grid.")
     if (folder / f"{name}.toml").exists() and not force:
         raise ImportRefused(
             f"{folder / name}.toml: found a scenario there already, maybe changed by hand; expected a new folder. "
             "Name another one with -o, or overwrite it with --force."
         )
-    reader = reader_of(str(source))
-    imported = reader.read(str(source), ReadOptions(zone))
+    reader = reader_of(str(source), door)
+    say(f"reading {Path(source).name} ({reader.name})")
+    imported = reader.read(str(source), ReadOptions(zone, reduce, root))
     if imported.profiles is None:
-        devices, profiles, notes = _series(source.parent, imported.devices, zone)
+        devices, profiles, notes = _series(Path(source).expanduser().parent, imported.devices, zone)
     else:
         devices, profiles, notes = imported.devices, imported.profiles, []
     report = replace(imported.report, approximated=(*imported.report.approximated, *notes))
     if compare:
-        report = replace(report, dv_pu_max=reader.compare(str(source), imported))
-    archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area)
-    path = write_scenario(
-        folder,
-        name,
-        f"Imported from {source.name}",
-        imported.grid,
-        archipelago,
-        devices,
-        profiles,
-        profiles.start,
-        notes=[str(report), "The cells are a proposal: change the column cell in nodes.csv and cells.csv as you like."],
-        more=imported.tables,
-    )
-    for file, content in imported.files.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_bytes(content)
-    return Written(path, report, archipelago)
+        say(f"comparing voltages with {reader.engine}")
+        report = _compared(report, reader, str(source), imported)
+    else:
+        report = replace(report, not_compared="as asked")
+    say("proposing cells")
+    archipelago = propose_cells(imported.grid, imported.node_area, imported.line_area, imported.customers)
+    say("writing and checking the scenario")
+    with staged(folder) as staging:
+        path = write_scenario(
+            staging,
+            name,
+            f"Imported from {Path(source).name}",
+            imported.grid,
+            archipelago,
+            devices,
+            profiles,
+            profiles.start,
+            notes=[
+                str(report),
+                "The cells are a proposal: change the column cell in nodes.csv and cells.csv as you like.",
+            ],
+            more=imported.tables,
+        )
+        (staging / REPORT).write_text(f"{report}\n", encoding="utf-8")
+        (staging / REPORT).with_suffix(".json").write_text(report.to_json(), encoding="utf-8")
+        for file, content in imported.files.items():
+            target = inside(staging, file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        problems = check_scenario(path)
+        if problems:
+            raise ScenarioInvalid(problems)
+    return Written(folder / path.name, report, archipelago)
+
+
+def _name_of(source: str) -> str:
+    name = Path(source).name
+    while (suffix := Path(name).suffix.lower()) in SUFFIXES:
+        name = name[: -len(suffix)]
+    return name
+
+
+def _compared(report: LossReport, reader: NetworkReader, source: str, imported: Imported) -> LossReport:
+    """The report with the difference of voltages, or with the reason why there is none."""
+    try:
+        difference = reader.compare(source, imported)
+    except ArchipelError as error:
+        return replace(report, not_compared=str(error))
+    return replace(report, engine=reader.engine, dv_pu_max=difference)
 
 
 def _series(folder: Path, devices: DeviceRows, zone: str | None) -> tuple[DeviceRows, Profiles, list[str]]:

@@ -6,25 +6,24 @@ pandapower counts in MW, MVAr, kV and kA and gives generators and loads positive
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from archipel.formats.device_rows import DeviceRows
 from archipel.formats.imported import Imported
-from archipel.formats.loss_report import LossReport
+from archipel.formats.loss_report import Totals
 from archipel.formats.pandapower_devices import read_devices
 from archipel.formats.pandapower_json import Table, Tables, read_tables
 from archipel.formats.source_columns import Notes, flags, names, numbers, rows_of, whole
+from archipel.formats.source_joins import Joins, join_sources, with_joins
 from archipel.grid.topology import live
-from archipel.model import Bools, Floats, Grid, ImportRefused, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model import Bools, Grid, ImportRefused, Ints, Lines, Nodes, Shunts, Source, Switches, Transformers
 
 V_PU_MIN, V_PU_MAX = 0.9, 1.1
 """Voltage limits where the source gives none [pu] (EN 50160)."""
 
-MODELLED = ("bus", "line", "trafo", "switch", "ext_grid")
+MODELLED = ("bus", "line", "trafo", "switch", "ext_grid", "shunt")
 DEVICES = ("load", "asymmetric_load", "sgen", "gen", "storage")
 NOT_ELECTRICAL = {
     "measurement": "measurements are not part of a network model",
@@ -51,19 +50,27 @@ def from_tables(source: Tables) -> Imported:
     end_open = _ends_opened(source["switch"])
     lines, line_area = _lines(source["line"], row, end_open, source.f_hz, notes)
     transformers = _transformers(source["trafo"], row, end_open, notes)
+    upstream, joined = _source(source, row, nodes, notes)
     grid = Grid(
         nodes,
         lines,
         transformers,
-        _switches(source["switch"], row, lines, transformers, notes),
-        _source(source, row, notes),
+        with_joins(_switches(source["switch"], row, lines, transformers, notes), joined, nodes),
+        upstream,
         source.f_hz,
+        _shunts(source["shunt"], row, nodes, notes),
     )
     devices = read_devices(source, row, live(grid), notes)
     _unmodelled(source, notes)
     area = names(source["bus"], "subnet")
     node_area = tuple(area[i] for i in np.flatnonzero(flags(source["bus"], "in_service", True)))
-    return Imported(grid, devices, node_area, line_area, _report(source, grid, devices, notes))
+    return Imported(
+        grid,
+        devices,
+        node_area,
+        line_area,
+        notes.report("pandapower", _before(source), grid, devices, _in_source(source)),
+    )
 
 
 def _nodes(table: Table, notes: Notes) -> tuple[Nodes, dict[int, int]]:
@@ -237,7 +244,8 @@ def _switches(table: Table, row: dict[int, int], lines: Lines, transformers: Tra
     )
 
 
-def _source(source: Tables, row: dict[int, int], notes: Notes) -> Source:
+def _source(source: Tables, row: dict[int, int], nodes: Nodes, notes: Notes) -> tuple[Source, Joins]:
+    """The upstream grid, and further ones of the same voltage to be joined with it."""
     table = source["ext_grid"]
     node = rows_of(table, "bus", row)
     usable = np.flatnonzero(flags(table, "in_service", True) & (node >= 0))
@@ -246,12 +254,35 @@ def _source(source: Tables, row: dict[int, int], notes: Notes) -> Source:
             f"{source.source} has no upstream grid in service (table ext_grid); add one where the network is fed."
         )
     notes.drop("ext_grid", len(table) - len(usable), "out of service")
-    notes.drop("ext_grid", len(usable) - 1, "only the first upstream grid is kept; a second source is not modelled")
+    v_pu, angle = numbers(table, "vm_pu", 1.0), numbers(table, "va_degree", 0.0)
     k = int(usable[0])
-    notes.approximate(
-        int(numbers(table, "va_degree", 0.0)[k] != 0.0), "voltage angle of the upstream grid: set to zero"
+    alike = [
+        i for i in usable[1:] if (v_pu[i], angle[i], nodes.vn_kv[node[i]]) == (v_pu[k], angle[k], nodes.vn_kv[node[k]])
+    ]
+    joined = join_sources(f"ext_grid/{table.index[k]}", int(node[k]),
+                          [(f"ext_grid/{table.index[i]}", int(node[i])) for i in alike], notes)  # fmt: skip
+    notes.drop("ext_grid", len(usable) - 1 - len(alike), "a further upstream grid of another voltage is not modelled",
+               [f"ext_grid/{table.index[i]}" for i in usable[1:] if i not in alike])  # fmt: skip
+    notes.approximate(int(angle[k] != 0.0), "voltage angle of the upstream grid: set to zero")
+    return Source(f"ext_grid/{table.index[k]}", int(node[k]), float(v_pu[k])), joined
+
+
+def _shunts(table: Table, row: dict[int, int], nodes: Nodes, notes: Notes) -> Shunts:
+    service, node = flags(table, "in_service", True), rows_of(table, "bus", row)
+    notes.drop("shunt", int((~service).sum()), "out of service")
+    notes.drop("shunt", int((service & (node < 0)).sum()), "at a node that is out of service or missing")
+    keep = np.flatnonzero(service & (node >= 0)).astype(np.int64)
+    vn_kv = nodes.vn_kv[node[keep]]
+    rated = numbers(table, "vn_kv", np.nan)[keep]
+    kilo = 1e3 * numbers(table, "step", 1.0)[keep] * np.square(vn_kv / np.where(rated > 0.0, rated, vn_kv))
+    name = names(table, "name")
+    return Shunts(
+        tuple(f"shunt/{table.index[i]}" for i in keep),
+        tuple(name[i] for i in keep),
+        node[keep],
+        numbers(table, "p_mw", 0.0)[keep] * kilo,
+        numbers(table, "q_mvar", 0.0)[keep] * kilo,
     )
-    return Source(f"ext_grid/{table.index[k]}", int(node[k]), float(numbers(table, "vm_pu", 1.0)[k]))
 
 
 def _unmodelled(source: Tables, notes: Notes) -> None:
@@ -260,39 +291,26 @@ def _unmodelled(source: Tables, notes: Notes) -> None:
             notes.drop(name, len(table), NOT_ELECTRICAL.get(name, "not modelled; its effect on the network is missing"))
 
 
-def _report(source: Tables, grid: Grid, devices: DeviceRows, notes: Notes) -> LossReport:
-    before = {name: len(table) for name, table in source.table.items() if len(table)}
-    after = Counter(
-        i.split("/")[0]
-        for ids in (
-            grid.nodes.id,
-            grid.lines.id,
-            grid.transformers.id,
-            grid.switches.id,
-            (grid.source.id,),
-            devices.load.id,
-            devices.pv.id,
-            devices.generator.id,
-            devices.battery.id,
-        )
-        for i in ids
-    )
-    return LossReport(
-        source.source,
-        before,
-        dict(after),
-        tuple(notes.dropped),
-        tuple(notes.merged),
-        tuple(notes.approximated),
-        _total(devices.load.p_kw),
-        _total(devices.load.q_kvar),
-        _total(devices.pv.p_kw_peak) + _total(devices.generator.p_kw),
-        _total(devices.battery.e_kwh),
+def _before(source: Tables) -> dict[str, int]:
+    return {name: len(table) for name, table in source.table.items() if len(table)}
+
+
+def _in_source(source: Tables) -> Totals:
+    """Sums over all that is in service, whether it is kept or not."""
+    load, unbalanced, sgen, gen = (source[name] for name in ("load", "asymmetric_load", "sgen", "gen"))
+    phases = [_kilo(unbalanced, f"{letter}_{phase}_{unit}") for letter, unit in (("p", "mw"), ("q", "mvar"))
+              for phase in "abc"]  # fmt: skip
+    return Totals(
+        _kilo(load, "p_mw") + sum(phases[:3]),
+        _kilo(load, "q_mvar") + sum(phases[3:]),
+        _kilo(sgen, "p_mw") + _kilo(gen, "p_mw"),
+        _kilo(source["storage"], "max_e_mwh"),
     )
 
 
-def _total(values: Floats) -> float:
-    return float(np.sum(values))
+def _kilo(table: Table, column: str) -> float:
+    service = flags(table, "in_service", True)
+    return float(np.sum((numbers(table, column, 0.0) * numbers(table, "scaling", 1.0))[service]) * 1000.0)
 
 
 def with_voltage_difference(imported: Imported, dv_pu_max: float) -> Imported:

@@ -95,6 +95,9 @@ def _frame(table: Table, like: Any) -> Any:
 
     frame = pandas.DataFrame({name: list(cells) for name, cells in table.column.items()}, index=list(table.index))
     for name in like.columns:
+        if name.startswith("id_characteristic"):
+            frame[name] = pandas.array([None] * len(frame), dtype="Int64")  # curves are not ours to follow
+            continue
         if name not in frame:
             frame[name] = DEFAULTS.get(name, 0.0 if name.startswith("const_") else None)
         kind = like[name].dtype.kind

@@ -27,6 +27,7 @@ from archipel.formats.scenario_island import check_island, read_rules
 from archipel.formats.scenario_keys import TABLES, read_keys
 from archipel.formats.scenario_network import read_network
 from archipel.formats.series import read_profiles
+from archipel.formats.three_phase import read_three_phase
 from archipel.model import Connection, Fleet, IslandRules, Problem, Profiles, Scenario, ScenarioInvalid, Tariff
 
 Tables = dict[str, dict[str, Any]]
@@ -145,6 +146,10 @@ def _read(path: Path, seed: int | None, findings: Findings) -> Scenario | None:
         folder=folder,
         **planning,
     )
+    three_phase = read_three_phase(folder, tables["network.three_phase"], grid, scenario.device_id, toml, findings)
+    if len(findings):
+        return None
+    scenario = replace(scenario, three_phase=three_phase)
     if tables["owners"]["file"]:
         ownership = read_owners(
             folder / tables["owners"]["file"],

@@ -76,6 +76,7 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "lines": Key("file", optional=True),
         "transformers": Key("file", optional=True),
         "switches": Key("file", optional=True),
+        "shunts": Key("file", optional=True),
         "f_hz": Key("number", 50.0, low=1.0, high=1000.0),
     },
     "network.source": {
@@ -83,6 +84,13 @@ TABLES: Mapping[str, Mapping[str, Key]] = {
         "node": Key("text"),
         "v_pu": Key("number", 1.0, low=0.5, high=1.5),
         "sk_mva": Key("number", math.inf, above=0.0, infinite=True),
+    },
+    "network.three_phase": {
+        "folder": Key("text"),
+        "master": Key("text"),
+        "devices": Key("file"),
+        "nodes": Key("file"),
+        "branches": Key("file", optional=True),
     },
     "cells": {"cells": Key("file"), "ties": Key("file", optional=True)},
     "devices": {

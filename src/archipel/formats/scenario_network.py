@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.formats.tables import Column, Sheet, read_sheet, write_sheet
-from archipel.model import Bools, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model import Bools, Grid, Ints, Lines, Nodes, Shunts, Source, Switches, Transformers
 
 NAN = math.nan
 NODES = (
@@ -65,6 +66,13 @@ SWITCHES = (
     Column("element", "text"),
     Column("closed", "flag"),
 )
+SHUNTS = (
+    Column("id", "id"),
+    Column("name", "text", default=""),
+    Column("node", "text"),
+    Column("p_kw", default=0.0, unit="kW"),
+    Column("q_kvar", default=0.0, unit="kvar"),
+)
 UNLIMITED_A = 1e9
 """What a line without a limit carries in a file [A]; infinity has no place in a table of finite numbers."""
 
@@ -81,10 +89,12 @@ def read_network(
             ("lines", LINES),
             ("transformers", TRANSFORMERS),
             ("switches", SWITCHES),
+            ("shunts", SHUNTS),
         )
     }
     nodes, lines, trafos, switches = (sheets[name] for name in ("nodes", "lines", "transformers", "switches"))
-    if nodes is None or lines is None or trafos is None or switches is None:
+    shunts = sheets["shunts"]
+    if nodes is None or lines is None or trafos is None or switches is None or shunts is None:
         return None
     row = {name: i for i, name in enumerate(nodes.id)}
     ends = [
@@ -95,6 +105,7 @@ def read_network(
             (trafos, "hv_node"),
             (trafos, "lv_node"),
             (switches, "node"),
+            (shunts, "node"),
         )
     ]
     _check_values(nodes, lines, trafos, ends, findings)
@@ -104,7 +115,9 @@ def read_network(
                      did_you_mean(source["node"], row))  # fmt: skip
     if findings.since(mark):
         return None
-    return _grid(nodes, lines, trafos, switches, ends, files["f_hz"], source, row), nodes.text["cell"]
+    grid = _grid(nodes, lines, trafos, switches, ends, files["f_hz"], source, row)
+    to_earth = Shunts(shunts.id, shunts.text["name"], ends[5], shunts.numbers["p_kw"], shunts.numbers["q_kvar"])
+    return replace(grid, shunts=to_earth), nodes.text["cell"]
 
 
 def node_rows(sheet: Sheet, column: str, row: Mapping[str, int], findings: Findings) -> Ints:
@@ -246,7 +259,7 @@ def _grid(
 
 
 def write_network(folder: Path, grid: Grid, node_cell: Sequence[str]) -> None:
-    """Write nodes.csv, lines.csv, transformers.csv and switches.csv into `folder`."""
+    """Write nodes.csv, lines.csv, transformers.csv and switches.csv into `folder`; shunts.csv where there are any."""
     nodes, lines, trafos, switches = grid.nodes, grid.lines, grid.transformers, grid.switches
     node = nodes.id
     write_sheet(
@@ -266,3 +279,6 @@ def write_network(folder: Path, grid: Grid, node_cell: Sequence[str]) -> None:
     switch_values = {c.name: getattr(switches, c.name) for c in SWITCHES}
     switch_values["node"] = [node[i] for i in switches.node]
     write_sheet(folder / "switches.csv", switch_values)
+    if len(grid.shunts):
+        shunt_values = {c.name: getattr(grid.shunts, c.name) for c in SHUNTS}
+        write_sheet(folder / "shunts.csv", shunt_values | {"node": [node[i] for i in grid.shunts.node]})

@@ -46,6 +46,7 @@ def write_scenario(
             "lines": "lines.csv",
             "transformers": "transformers.csv",
             "switches": "switches.csv",
+            **({"shunts": "shunts.csv"} if len(grid.shunts) else {}),
             "f_hz": grid.f_hz,
         },
         "network.source": {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
+from archipel.formats.device_rows import DeviceRows
+from archipel.formats.loss_report import LossReport, Totals, named
 from archipel.formats.pandapower_json import Table
-from archipel.model import Bools, Floats, ImportRefused, Ints
+from archipel.model import Bools, Floats, Grid, ImportRefused, Ints
 
 UNBOUNDED = ("max_i_ka",)
 """Columns in which infinity has a meaning: no limit."""
@@ -24,20 +28,58 @@ class Notes:
     merged: list[str] = field(default_factory=list)
     approximated: list[str] = field(default_factory=list)
 
-    def drop(self, table: str, count: int, why: str) -> None:
-        """Note rows left out; nothing is written for a count of zero."""
-        if count > 0:
-            self.dropped.append(f"{count:,} x {table}: {why}")
+    unknown: list[str] = field(default_factory=list)
 
-    def merge(self, count: int, what: str) -> None:
+    def drop(self, table: str, count: int, why: str, ids: Sequence[str] = ()) -> None:
+        """Note rows left out, named where `ids` are given; nothing is written for a count of zero."""
+        if count > 0:
+            self.dropped.append(f"{count:,} x {table}: {why}{named(ids)}")
+
+    def merge(self, count: int, what: str, ids: Sequence[str] = ()) -> None:
         """Note elements that became part of others."""
         if count > 0:
-            self.merged.append(f"{count:,} {what}")
+            self.merged.append(f"{count:,} {what}{named(ids)}")
 
-    def approximate(self, count: int, what: str) -> None:
+    def approximate(self, count: int, what: str, ids: Sequence[str] = ()) -> None:
         """Note elements that are represented by something simpler."""
         if count > 0:
-            self.approximated.append(f"{count:,} {what}")
+            self.approximated.append(f"{count:,} {what}{named(ids)}")
+
+    def report(self, door: str, before: Mapping[str, int], grid: Grid, devices: DeviceRows, source: Totals | None,
+               engine: str = "") -> LossReport:  # fmt: skip
+        """The account: kept elements are counted by the part of their id before the slash."""
+        after = Counter(
+            i.split("/")[0]
+            for ids in (
+                grid.nodes.id,
+                grid.lines.id,
+                grid.transformers.id,
+                grid.switches.id,
+                grid.shunts.id,
+                (grid.source.id,),
+                devices.load.id,
+                devices.pv.id,
+                devices.generator.id,
+                devices.battery.id,
+            )
+            for i in ids
+        )
+        return LossReport(
+            self.source,
+            before,
+            dict(after),
+            tuple(self.dropped),
+            tuple(self.merged),
+            tuple(self.approximated),
+            float(np.sum(devices.load.p_kw)),
+            float(np.sum(devices.load.q_kvar)),
+            float(np.sum(devices.pv.p_kw_peak)) + float(np.sum(devices.generator.p_kw)),
+            float(np.sum(devices.battery.e_kwh)),
+            format=door,
+            engine=engine or door,
+            in_source=source,
+            unknown=tuple(self.unknown),
+        )
 
 
 def numbers(table: Table, column: str, default: float) -> Floats:

@@ -61,6 +61,11 @@ def branch_model(grid: Grid) -> BranchModel:
     )
 
 
+def shunt_admittance(grid: Grid) -> Complexes:
+    """Admittance of every shunt to earth [pu], in their order."""
+    return np.asarray((grid.shunts.p_kw - 1j * grid.shunts.q_kvar) / BASE_KVA)
+
+
 def _lines(grid: Grid) -> tuple[Complexes, ...]:
     lines = grid.lines
     series = np.asarray(1.0 / (lines.r_ohm + 1j * lines.x_ohm), dtype=np.complex128)

@@ -24,7 +24,7 @@ from typing import final
 
 import numpy as np
 
-from archipel.grid.branch_model import BASE_KVA, BranchModel, Complexes, branch_model
+from archipel.grid.branch_model import BASE_KVA, BranchModel, Complexes, branch_model, shunt_admittance
 from archipel.grid.ownership import branch_owners, upper_nodes
 from archipel.grid.sensitivity import Outputs, Sensitivities, adjoint
 from archipel.grid.topology import branch_ends, fused, live_points
@@ -302,6 +302,9 @@ def _cell_network(whole: _Whole, cell: str, nodes: Ints, branches: Ints, slack_n
     for a in (0, 1):
         for b in (0, 1):
             np.add.at(y, (at[a], at[b]), admittance[a, b])
+    standing = np.isin(whole.grid.shunts.node, nodes) & whole.alive[whole.point[whole.grid.shunts.node]]
+    earthed = row_of_point[whole.point[whole.grid.shunts.node[standing]]]
+    np.add.at(y, (earthed, earthed), shunt_admittance(whole.grid)[standing])
     if behind_reactance:
         joined = np.array([row_of_point[whole.point[slack_node]], n])
         y[np.ix_(joined, joined)] += np.array([[1, -1], [-1, 1]]) * (1e3 * source.sk_mva / BASE_KVA) / 1j

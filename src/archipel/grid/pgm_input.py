@@ -54,6 +54,7 @@ def pgm_input(grid: Grid, scale_line_r: float, scale_line_x: float) -> tuple[dic
         ComponentType.transformer: _transformers(grid),
         ComponentType.sym_load: _loads(points),
         ComponentType.source: _source(grid, point),
+        ComponentType.shunt: _shunts(grid, point),
     }
     data[ComponentType.node]["u_rated"] = u_rated
     lines = len(grid.lines)
@@ -146,6 +147,15 @@ def _source(grid: Grid, point: Ints) -> NDArray[Any]:
     source["u_ref"], source["u_ref_angle"] = grid.source.v_pu, 0.0
     source["sk"], source["rx_ratio"] = min(grid.source.sk_mva * 1e6, IDEAL_SK_VA), 0.0
     return source
+
+
+def _shunts(grid: Grid, point: Ints) -> NDArray[Any]:
+    shunts = grid.shunts
+    table = initialize_array(DatasetType.input, ComponentType.shunt, len(shunts))
+    per_kw = 1e-3 / grid.nodes.vn_kv[shunts.node] ** 2  # siemens that draw 1 kW at nominal voltage
+    table["node"], table["status"] = point[shunts.node], 1
+    table["g1"], table["b1"] = shunts.p_kw * per_kw, -shunts.q_kvar * per_kw
+    return table
 
 
 def _loading_per_a(grid: Grid) -> Floats:

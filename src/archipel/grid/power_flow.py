@@ -29,6 +29,19 @@ _NONE = np.zeros(0)
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class PhaseState:
+    """What three-phase physics knows beyond a balanced flow."""
+
+    v_pu: Floats
+    """Voltage of every phase to ground, shape (nodes, 3); NaN where a node lacks the phase."""
+    unbalance: Floats
+    """Voltage unbalance factor, negative over positive sequence, shape (nodes,); NaN with fewer than three phases."""
+    position: Floats
+    """Positions of the network's own controls: taps of regulators, steps in of capacitors, shape (controls,)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class Flow:
     """One solved state of the network. Branches are lines, then transformers."""
 
@@ -46,6 +59,9 @@ class Flow:
     upstream_p_kw: float
     upstream_q_kvar: float
     """Power drawn from the upstream grid."""
+    phases: PhaseState | None = None
+    """More of it where the physics is three-phase; `v_pu` is then the mean over the phases of a node, powers are sums
+    and loading is that of the worst phase."""
 
 
 @final

@@ -16,7 +16,7 @@ from archipel.model.errors import (
 )
 from archipel.model.fleet import Fleet
 from archipel.model.flexibility import Flexibility
-from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Source, Switches, Transformers
+from archipel.model.grid import Bools, Floats, Grid, Ints, Lines, Nodes, Shunts, Source, Switches, Transformers
 from archipel.model.horizon import Horizon
 from archipel.model.island import IslandRules, Stage
 from archipel.model.money import Payment
@@ -24,6 +24,7 @@ from archipel.model.portfolio import PRODUCTS, SPLITS, Contract, Owner, Ownershi
 from archipel.model.result import PRICE_PARTS, StrategyResult
 from archipel.model.scenario import Profiles, Scenario
 from archipel.model.tariff import Connection, FirmLimits, Tariff
+from archipel.model.three_phase import Place, ThreePhase
 
 __all__ = [
     "BELIEVED",
@@ -55,6 +56,7 @@ __all__ = [
     "Owner",
     "Ownership",
     "Payment",
+    "Place",
     "Portfolio",
     "Problem",
     "Product",
@@ -62,6 +64,7 @@ __all__ = [
     "RunNotFound",
     "Scenario",
     "ScenarioInvalid",
+    "Shunts",
     "SolverFailed",
     "Source",
     "Split",
@@ -70,6 +73,7 @@ __all__ = [
     "Switches",
     "Tariff",
     "Terms",
+    "ThreePhase",
     "Tie",
     "Transformers",
     "View",

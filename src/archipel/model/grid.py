@@ -6,7 +6,7 @@ Node references are row numbers of `Nodes`. Ids are those of the imported source
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -109,6 +109,27 @@ class Switches:
         return len(self.id)
 
 
+def _none() -> Floats:
+    return np.zeros(0)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Shunts:
+    """Fixed admittances from a node to earth: capacitors, reactors, what a load model holds at constant impedance."""
+
+    id: tuple[str, ...] = ()
+    name: tuple[str, ...] = ()
+    node: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    p_kw: Floats = field(default_factory=_none)
+    q_kvar: Floats = field(default_factory=_none)
+    """What it draws at the nominal voltage of its node; it goes with the square of the voltage. A capacitor's
+    reactive power is negative."""
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -132,6 +153,7 @@ class Grid:
     switches: Switches
     source: Source
     f_hz: float = 50.0
+    shunts: Shunts = field(default_factory=Shunts)
 
     @property
     def branch_id(self) -> tuple[str, ...]:

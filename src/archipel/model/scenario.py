@@ -18,6 +18,7 @@ from archipel.model.horizon import STEP_MINUTES
 from archipel.model.island import IslandRules
 from archipel.model.portfolio import Ownership
 from archipel.model.tariff import Connection, Tariff
+from archipel.model.three_phase import ThreePhase
 
 
 @final
@@ -80,6 +81,8 @@ class Scenario:
     island: IslandRules = field(default_factory=IslandRules)
     ownership: Ownership = field(default_factory=Ownership)
     """Empty where the scenario names no owners."""
+    three_phase: ThreePhase | None = None
+    """The source's three-phase circuit; None where none was kept."""
     folder: Path | None = None
 
     @property

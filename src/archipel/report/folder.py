@@ -44,6 +44,7 @@ class RunWriter:
         forecast: `perfect` or `naive`.
         seed: Seed of the run.
         method: How cells agree under `distributed`.
+        physics: Name of the physics of the network.
         source: How to load the scenario again: the name of a shipped one or the path of its file; found out when not
             given.
         now: Time of the run's name; the clock when not given.
@@ -60,12 +61,13 @@ class RunWriter:
         forecast: str,
         seed: int,
         method: str = "exact",
+        physics: str = "positive-sequence",
         source: str | None = None,
         now: datetime | None = None,
         report: bool = True,
     ) -> None:
         self.scenario, self.start, self.days, self.forecast, self.seed = scenario, start, days, forecast, seed
-        self.method = method
+        self.method, self.physics = method, physics
         self._made = (now or datetime.now(UTC)).astimezone(UTC)
         self._source = source if source is not None else source_of(scenario)
         self._report = report
@@ -110,6 +112,7 @@ class RunWriter:
             forecast=self.forecast,
             seed=self.seed,
             method=self.method,
+            physics=self.physics,
         )
 
     def finish(self, *, complete: bool = True) -> Path:
@@ -170,6 +173,7 @@ class RunWriter:
             "forecast": self.forecast,
             "seed": self.seed,
             "method": self.method,
+            "physics": self.physics,
             "strategies": self._shape,
             "planning_problems": self._gaps,
         }

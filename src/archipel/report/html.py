@@ -151,6 +151,14 @@ _ABOUT_AGREED = (
 )
 
 
+_PHYSICS = {
+    "positive-sequence": "AC power flow of balanced phases, constant-power loads (power-grid-model).",
+    "three-phase": "The source's own three-phase circuit in the OpenDSS engine: its load models, its tap changers and "
+    "switched capacitors act. Limits are judged on the worst phase; charts show the mean over the phases of a node. "
+    "Strategies plan with the balanced network, and check their plans on it.",
+}
+
+
 def _header(run: Run, scenario: Scenario) -> str:
     info = run.info
     start = datetime.fromisoformat(info["start"])
@@ -160,6 +168,7 @@ def _header(run: Run, scenario: Scenario) -> str:
     over += f"{info['forecast']} forecast · seed {info['seed']}"
     if "distributed" in info["strategies"]:
         over += f" · {info.get('method', 'exact')} agreement"
+    over += f" · {info['physics']} physics" * (info.get("physics", "positive-sequence") != "positive-sequence")
     archipelago, grid = scenario.archipelago, scenario.grid
     levels = [cell.level for cell in archipelago.cell]
     counts = [(len(fleet.id), fleet.kind) for fleet in scenario.fleets if len(fleet.id)]
@@ -284,6 +293,7 @@ def _definitions(run: Run, scenario: Scenario) -> str:
         ),
         ("Time", "UTC. An interval is named by its start."),
         ("Voltage", "pu of the node's nominal voltage. Loading is current over the source's own limit."),
+        ("Physics", _PHYSICS[run.info.get("physics", "positive-sequence")]),
         ("Own net import", "What flows into a cell from above minus what it passes to the cells below it."),
         ("Tariff", fees),
         ("Firm limits", firm),

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from archipel.grid.branch_model import BASE_KVA, Complexes, branch_model
+from archipel.grid.branch_model import BASE_KVA, Complexes, branch_model, shunt_admittance
 from archipel.grid.power_flow import PowerFlow
 from archipel.grid.topology import branch_ends, fused, live_points
 from archipel.model import Floats, Grid
@@ -54,8 +54,9 @@ def loss_factors(grid: Grid, p_kw: Floats, q_kvar: Floats) -> Floats:
 def _admittance(grid: Grid, point: Any) -> Any:
     branch, ends = branch_model(grid), branch_ends(grid)
     a, b = point[ends.from_node], point[ends.to_node]
-    value = np.concatenate([branch.ff, branch.ft, branch.tf, branch.tt])
-    at = (np.concatenate([a, a, b, b]), np.concatenate([a, b, a, b]))
+    earthed = point[grid.shunts.node]
+    value = np.concatenate([branch.ff, branch.ft, branch.tf, branch.tt, shunt_admittance(grid)])
+    at = (np.concatenate([a, a, b, b, earthed]), np.concatenate([a, b, a, b, earthed]))
     count = int(point.max(initial=-1)) + 1
     return sparse.csr_array((value, at), (count, count)) * (1000.0 / BASE_KVA)
 

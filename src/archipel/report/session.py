@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +19,16 @@ from archipel.strategies.pooled import Pooled
 from archipel.strategies.uncoordinated import Uncoordinated
 from archipel.twin import Truth
 from archipel.twin import run as run_twin
+from archipel.twin.three_phase import NAME as THREE_PHASE
+from archipel.twin.three_phase import ThreePhaseFlow
 
 MOST_DAYS = 366
 """All of a run is held in memory."""
 STRATEGIES = ("uncoordinated", "alone", "distributed", "central", "pooled")
 """`pooled` needs a scenario with owners and a portfolio."""
+PhysicsName = Literal["positive-sequence", "three-phase"]
+PHYSICS: tuple[PhysicsName, ...] = ("positive-sequence", "three-phase")
+"""Positive sequence is the default: what strategies plan with, and the same whatever extras are installed."""
 Progress = Callable[[str, int, int], None]
 """Called with (strategy, steps done, steps in all)."""
 
@@ -42,6 +48,7 @@ def run(
     truth: Truth | None = None,
     progress: Progress | None = None,
     source: str | None = None,
+    physics: PhysicsName = "positive-sequence",
 ) -> Run:
     """Run strategies on the same case and write `runs/<id>/`.
 
@@ -59,12 +66,15 @@ def run(
         truth: how what happens differs from what controllers believe.
         progress: called after every step.
         source: how to find the scenario again, see `RunWriter`.
+        physics: "positive-sequence", or "three-phase": the circuit the scenario keeps, in the OpenDSS engine.
 
     Returns:
         The finished run; after Ctrl-C what was done until then.
 
     Raises:
-        ArchipelError: for an unknown strategy or method, or a start that is no time.
+        ArchipelError: for an unknown strategy, method or physics, a start that is no time, or a scenario that keeps
+            no three-phase circuit.
+        ExtraMissing: the engine of three-phase physics is not installed.
     """
     if strategies is None:
         strategies = STRATEGIES if scenario.ownership.portfolio else STRATEGIES[:-1]
@@ -80,6 +90,8 @@ def run(
         raise ArchipelError(f"strategy {', '.join(unknown)} is unknown; expected {', '.join(STRATEGIES)}")
     if method not in METHODS:
         raise ArchipelError(f"method {method} is unknown; expected {', '.join(METHODS)}")
+    if physics not in PHYSICS:
+        raise ArchipelError(f"physics {physics} is unknown; expected {' or '.join(PHYSICS)}")
     begin = scenario.start if start is None else moment(start)
     scenario.check_time(begin)
     length = scenario.days if days is None else days
@@ -95,15 +107,25 @@ def run(
         forecast=forecast,
         seed=number,
         method=method,
+        physics=physics,
         source=source,
     )
-    with writer:
+    with writer, ThreePhaseFlow(scenario) if physics == THREE_PHASE else nullcontext() as network:
         for name in strategies:
+            if network is not None and writer.strategies:
+                network.restart()
             result = _one(
                 scenario,
                 name,
                 {"forecast": forecast, "workers": workers, "gaps": gaps, "method": METHODS[method]},
-                {"start": begin, "days": length, "seed": number, "dt_minutes": dt_minutes, "truth": truth},
+                {
+                    "start": begin,
+                    "days": length,
+                    "seed": number,
+                    "dt_minutes": dt_minutes,
+                    "truth": truth,
+                    "physics": network,
+                },
                 progress,
             )
             writer.add(result)

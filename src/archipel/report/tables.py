@@ -26,6 +26,8 @@ MOST_ROWS = 1_500_000
 LABELS = {
     "devices": ("device", "cell", "node", "kind"),
     "nodes": ("node", "phase"),
+    "phases": ("node", "phase"),
+    "controls": ("control",),
     "branches": ("branch",),
     "boundaries": ("tie", "cell", "node"),
     "switches": ("switch",),
@@ -33,9 +35,12 @@ LABELS = {
     "agreed": ("tie",),
     "area": (),
 }
+PHASES = ("a", "b", "c")
 VALUES = {
     "devices": ("p_kw", "q_kvar", "soc", "p_kw_set"),
-    "nodes": ("v_pu", "price_eur_per_kwh", "price_eur_per_kvarh"),
+    "nodes": ("v_pu", "price_eur_per_kwh", "price_eur_per_kvarh", "unbalance"),
+    "phases": ("v_pu",),
+    "controls": ("position",),
     "branches": ("loading",),
     "boundaries": (
         *("p_kw", "q_kvar", "v_pu", "price_eur_per_kwh", "price_eur_per_kvarh"),
@@ -101,7 +106,7 @@ def schema(name: str) -> pa.Schema:
     """The columns of a table."""
     if name in LISTED:
         return LISTED[name]
-    kind = {"devices": pa.float32(), "nodes": pa.float32(), "branches": pa.float32(), "switches": pa.bool_()}
+    kind = dict.fromkeys(("devices", "nodes", "phases", "branches"), pa.float32()) | {"switches": pa.bool_()}
     words = [("strategy", WORD), ("time", TIME), *((label, WORD) for label in LABELS[name])]
     return pa.schema([*words, *((value, kind.get(name, pa.float64())) for value in VALUES[name])])
 
@@ -154,8 +159,19 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
     yield from table(
         "nodes",
         (_own_words(node_id), _own_words(["sym"] * len(node_id))),
-        (result.v_pu, node_price[:, 0], node_price[:, 1]),
+        (
+            result.v_pu,
+            node_price[:, 0],
+            node_price[:, 1],
+            _or_unknown(result.unbalance, result.v_pu.shape, np.float32),
+        ),
     )
+    if result.phase_v_pu is not None and result.position is not None and steps:
+        of_node, phase = np.nonzero(np.isfinite(result.phase_v_pu).any(axis=2))
+        yield from table(
+            "phases", (_words(node_id, of_node), _words(PHASES, phase)), (result.phase_v_pu[of_node, phase],)
+        )
+        yield from table("controls", (_own_words(result.control),), (result.position,))
     yield from table("branches", (_own_words(grid.branch_id),), (result.loading,))
     yield from table(
         "boundaries",

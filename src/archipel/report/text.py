@@ -25,6 +25,8 @@ def text_table(kpis: Mapping[str, Any]) -> str:
     head += f"seed {kpis['seed']}"
     if "distributed" in runs:
         head += f", {kpis.get('method', 'exact')} agreement"
+    if (physics := kpis.get("physics", "positive-sequence")) != "positive-sequence":
+        head += f", {physics} physics"
     out = [head, rule, " " * 36 + "".join(f"{name:>{column - 1}} " for name in runs)]
     for title, lines in fitted(runs):
         out.append(title)

@@ -1,4 +1,6 @@
-"""Replaying a run's tables in pandapower, an engine that shares no code with ours (extra `verify`)."""
+"""Replaying a run's tables in pandapower, an engine that shares no code with ours (extra `verify`).
+
+A run of three-phase physics is replayed in a fresh OpenDSS engine instead."""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from scipy import sparse
 
 from archipel.model import ExtraMissing, Floats, Grid, RunNotFound
 from archipel.report.run import Run
+from archipel.report.verify_phases import verify_phases
 
 GOAL_PU = 1e-4
 """Largest difference in voltage that counts as the same physics."""
@@ -29,14 +32,18 @@ def verify(
 
     Returns:
         By strategy: `max_dv_pu` (largest |difference| over nodes and steps), `node` and `time` where it was, `steps`
-        replayed, `nodes_dead_in_one` (nodes supplied by one engine only, summed over steps), and `ok`.
+        replayed, `nodes_dead_in_one` (nodes supplied by one engine only, summed over steps), and `ok`; of a three-phase
+        run also what `verify_phases` says.
 
     Raises:
-        ExtraMissing: pandapower is not installed.
+        ExtraMissing: pandapower, or for a three-phase run the OpenDSS engine, is not installed.
         RunNotFound: the run lacks a table, or its scenario has other elements than the tables.
     """
     if every < 1:
         raise ValueError(f"every: found {every}; expected 1 (every step) or more")
+    if run.info.get("physics") == "three-phase":
+        replayed = verify_phases(run, every=every, strategies=strategies, progress=progress)
+        return {n: {**w, "nodes_dead_in_one": 0, "ok": w["max_dv_pu"] <= GOAL_PU} for n, w in replayed.items()}
     pandapower = _pandapower()
     names = strategies or run.strategies
     total = sum(len(range(0, run.steps(name), every)) for name in names)
@@ -139,6 +146,8 @@ def pandapower_net(pandapower: Any, grid: Grid) -> Any:
             # Any other type, or none, is silently ignored by pandapower 3.
             tap_changer_type="Ratio",
         )
+    for node, p_kw, q_kvar in zip(grid.shunts.node, grid.shunts.p_kw, grid.shunts.q_kvar, strict=True):
+        pandapower.create_shunt(net, int(node), p_mw=float(p_kw) / 1e3, q_mvar=float(q_kvar) / 1e3)
     _switches(pandapower, net, grid)
     return net
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import final
 
 from archipel.devices import State, Weather
+from archipel.grid.physics import Physics
 from archipel.model import Scenario
 from archipel.model.horizon import STEP_MINUTES
 from archipel.twin.base import Decision, Seen, Strategy, Truth
@@ -34,6 +35,7 @@ class Course:
         seed: int | None = None,
         truth: Truth | None = None,
         states: Mapping[str, State] | None = None,
+        physics: Physics | None = None,
     ) -> None:
         """Begin at `start`, a quarter hour; see `run` for the arguments.
 
@@ -49,11 +51,12 @@ class Course:
         self._parts = parts_of(dt_minutes)
         self._first_row = scenario.profiles.row(self.begin)
         truth = truth or Truth()
-        self.plant = Plant(scenario, truth, self._first_row)
+        self.physics = physics
+        self.plant = Plant(scenario, truth, self._first_row, physics)
         self.plant.begin(states or {})
         number = scenario.seed if seed is None else seed
         self._outside = Outside(scenario.profiles, dt_minutes, truth.profile_noise, number)
-        self.recorder = Recorder(scenario, strategy.name, self.begin, steps, self.dt_h)
+        self.recorder = Recorder(scenario, strategy.name, self.begin, steps, self.dt_h, physics)
         self.recorder.result.stored_kwh = (self.stored_kwh, self.stored_kwh)
         self.seen: Seen | None = None
         self.decision = Decision.free(len(scenario.device_node), len(scenario.archipelago.tie))
@@ -115,7 +118,7 @@ class Course:
 
     def turn_over(self, steps: int) -> None:
         """Begin a new piece of the record; who wants the old one takes `recorder.result` before."""
-        self.recorder = Recorder(self.scenario, self.strategy.name, self.now, steps, self.dt_h)
+        self.recorder = Recorder(self.scenario, self.strategy.name, self.now, steps, self.dt_h, self.physics)
         self.recorder.result.stored_kwh = (self.stored_kwh, self.stored_kwh)
         self.written = 0
 

@@ -14,8 +14,9 @@ from typing import cast, final
 import numpy as np
 
 from archipel.devices import BatteryFleet, Delivered, DeviceFleet, Sensed, State, Weather
-from archipel.grid.power_flow import Flow, PowerFlow
-from archipel.model import Bools, Floats, Ints, Scenario
+from archipel.grid.physics import Physics, PositiveSequence, Terminals
+from archipel.grid.power_flow import Flow
+from archipel.model import Bools, Floats, Scenario
 from archipel.twin.base import Decision, Truth
 from archipel.twin.off_grid import NEAR_KW, OffGrid
 from archipel.twin.off_grid import ROUNDS as BALANCES
@@ -29,6 +30,8 @@ FIRST_STRIDE = 0.85
 """Share of the way to its curve an inverter goes in the first round. Curves of many inverters on one feeder act on
 each other: at 1 they swing. Later rounds learn the share cell by cell."""
 TRIP_V_PU = 1.10
+MOVES = 5
+"""Most often that the network's own controls act again in a step because inverters moved the voltage."""
 
 
 class VoltVarUnsettled(UserWarning):
@@ -54,17 +57,19 @@ class Happened:
 
 @final
 class Plant:
-    """All devices on their network."""
+    """All devices on their network. Physics is positive-sequence unless another is handed over."""
 
-    def __init__(self, scenario: Scenario, truth: Truth, first_row: int) -> None:
+    def __init__(self, scenario: Scenario, truth: Truth, first_row: int, physics: Physics | None = None) -> None:
         self.fleets = tuple(_true_fleet(cast("DeviceFleet", fleet), truth) for fleet in scenario.fleets)
         self.states: list[State] = [fleet.initial(first_row) for fleet in self.fleets]
-        self._flow = PowerFlow(scenario.grid, scale_line_r=truth.line_resistance)
+        node = scenario.device_node
+        if physics is not None and truth.line_resistance != 1.0:
+            raise ValueError("truth.line_resistance: only positive-sequence physics can have other lines than it says")
+        self._physics = physics or PositiveSequence(scenario.grid, node, truth.line_resistance)
         self._nodes = len(scenario.grid.nodes)
-        self._node = scenario.device_node
         self._cell = scenario.device_cell
         self._trip = scenario.overvoltage_trip
-        self._v_pu = np.ones(self._nodes)
+        self._v_pu = np.ones(len(node))
         self._cells = len(scenario.archipelago.cell)
         ends = np.cumsum([0, *(len(fleet.id) for fleet in self.fleets)])
         self.part = tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
@@ -83,19 +88,19 @@ class Plant:
         wish, delivered = self._first_pass(weather, decision.p_kw, dt_h)
         p = np.concatenate([np.zeros(0), *(one.p_kw for one in delivered)])
         q = np.concatenate([np.zeros(0), *(one.q_kvar for one in delivered)])
-        p, q, tripped, flow = self._settle(p, q, decision.q_kvar)
+        p, q, tripped, felt = self._settle(p, q, decision.q_kvar)
         for i in self._reacts:
             part = self.part[i]
             delivered[i] = self.fleets[i].advance(self.states[i], weather, wish[part], q[part], tripped[part], dt_h)
         self.states = [one.state for one in delivered]
-        self._v_pu = flow.v_pu
-        return Happened(tuple(delivered), p, q, tripped, flow)
+        self._v_pu = felt.v_pu
+        return Happened(tuple(delivered), p, q, tripped, self._physics.flow())
 
     def _step_off_grid(self, island: OffGrid, weather: Weather, decision: Decision, dt_h: float) -> Happened:
         """The same where nothing comes from upstream: devices answer until nothing is missing."""
 
         def local(i: int) -> Floats:
-            sensed = Sensed(self._v_pu[self.fleets[i].node], np.zeros(len(self.fleets[i].id)))
+            sensed = Sensed(self._v_pu[self.part[i]], np.zeros(len(self.fleets[i].id)))
             return self.fleets[i].local_rule(self.states[i], weather, sensed, dt_h)[0]
 
         def drawn(off: Bools, q: Floats | None) -> list[Delivered]:
@@ -116,14 +121,15 @@ class Plant:
             delivered = drawn(tripped, None)
             p = np.concatenate([one.p_kw for one in delivered])
             q = np.concatenate([one.q_kvar for one in delivered]) - share * self._q_forming
-            p, q, more, flow = self._settle(p, q, decision.q_kvar)
+            p, q, more, felt = self._settle(p, q, decision.q_kvar)
+            flow = self._physics.flow()
             tripped |= more
             missing, self._losses_kw = flow.upstream_p_kw, flow.losses_kw
             self._q_forming += flow.upstream_q_kvar
             if abs(missing) <= NEAR_KW and abs(flow.upstream_q_kvar) <= NEAR_KW:
                 break
         delivered = drawn(tripped, q)
-        self.states, self._v_pu = [one.state for one in delivered], flow.v_pu
+        self.states, self._v_pu = [one.state for one in delivered], felt.v_pu
         lost = sum(
             float(one.unserved_kwh.sum())
             for one, fleet in zip(delivered, self.fleets, strict=True)
@@ -141,7 +147,7 @@ class Plant:
         others = np.zeros(self._nodes)
         for i in sorted(range(len(self.fleets)), key=lambda i: self.fleets[i].follows_net):
             fleet, part, state = self.fleets[i], self.part[i], self.states[i]
-            sensed = Sensed(self._v_pu[fleet.node], others[fleet.node])
+            sensed = Sensed(self._v_pu[part], others[fleet.node])
             local, _ = fleet.local_rule(state, weather, sensed, dt_h)
             wish[part] = np.where(np.isnan(wish[part]), local, wish[part])
             none = np.zeros(len(fleet.id))
@@ -150,24 +156,31 @@ class Plant:
                 others = others + np.bincount(fleet.node, delivered[i].p_kw, self._nodes)
         return wish, [delivered[i] for i in range(len(self.fleets))]
 
-    def _settle(self, p: Floats, q: Floats, q_set: Floats) -> tuple[Floats, Floats, Bools, Flow]:
-        """Voltages, reactive powers and trips that agree: (p, q, tripped, flow).
+    def _settle(self, p: Floats, q: Floats, q_set: Floats) -> tuple[Floats, Floats, Bools, Terminals]:
+        """Voltages, reactive powers and trips that agree: (p, q, tripped, felt); physics keeps the flow.
 
         A trip lasts the step. Inverters trip cell by cell, those with the highest voltages first, until no older
-        inverter is left above 1.10 pu.
+        inverter is left above 1.10 pu. Controls of the network itself act before inverters settle, and again after, as
+        long as they move: they are slower than inverters and quicker than a step.
         """
         p, tripped = p.copy(), np.zeros(len(p), dtype=bool)
         q = self._wanted_q(self._v_pu, p, q, q_set, tripped)
-        flow = self._solve(p, q)
-        stride, last_gap = np.full(self._cells, FIRST_STRIDE), None
+        felt, _ = self._physics.solve(p, q, act=True)
+        stride, last_gap, moves, since = np.full(self._cells, FIRST_STRIDE), None, 0, False
         for _ in range(ROUNDS):
-            gap = self._wanted_q(flow.v_pu, p, q, q_set, tripped) - q
-            low, high = (self._wanted_q(flow.v_pu + d, p, q, q_set, tripped) for d in (-SETTLED_PU, SETTLED_PU))
+            gap = self._wanted_q(felt.v_pu, p, q, q_set, tripped) - q
+            low, high = (self._wanted_q(felt.v_pu + d, p, q, q_set, tripped) for d in (-SETTLED_PU, SETTLED_PU))
             if np.all((q >= low - SETTLED_KVAR) & (q <= high + SETTLED_KVAR)):
-                over = self._over_voltage(flow.v_pu, tripped)
+                over = self._over_voltage(felt.v_pu_high, tripped)
                 if not over.any():
-                    return p, q, tripped, flow
-                tripped |= self._highest(over, flow.v_pu)
+                    if not since or moves == MOVES or not self._physics.controls:
+                        return p, q, tripped, felt
+                    felt, moved = self._physics.solve(p, q, act=True)
+                    if not moved:
+                        return p, q, tripped, felt
+                    moves, since, last_gap = moves + 1, False, None
+                    continue
+                tripped |= self._highest(over, felt.v_pu_high)
                 p[tripped] = 0.0
                 q[tripped] = 0.0
                 last_gap = None
@@ -176,13 +189,14 @@ class Plant:
                     stride = self._next_stride(stride, last_gap, gap)
                 q += stride[self._cell] * gap
                 last_gap = gap
-            flow = self._solve(p, q)
+            felt, _ = self._physics.solve(p, q, act=False)
+            since = True
         warnings.warn(
             f"volt-var did not settle in {ROUNDS} rounds; an inverter is {np.abs(gap).max():.3g} kvar off its curve",
             VoltVarUnsettled,
             stacklevel=2,
         )
-        return p, q, tripped, flow
+        return p, q, tripped, felt
 
     def _next_stride(self, stride: Floats, last_gap: Floats, gap: Floats) -> Floats:
         """Share of the way to the curve that would have closed each cell's gap, had it been a straight line.
@@ -201,7 +215,7 @@ class Plant:
         wanted = q.copy()
         for i in self._reacts:
             fleet, part = self.fleets[i], self.part[i]
-            wanted[part] = fleet.q_at_voltage(v_pu[fleet.node], p[part], q_set[part])
+            wanted[part] = fleet.q_at_voltage(v_pu[part], p[part], q_set[part])
         wanted[tripped] = 0.0
         return wanted
 
@@ -209,22 +223,15 @@ class Plant:
         over = np.zeros(len(tripped), dtype=bool)
         if self._trip:
             for i in self._reacts:
-                over[self.part[i]] = self.fleets[i].trips(v_pu[self.fleets[i].node])
+                over[self.part[i]] = self.fleets[i].trips(v_pu[self.part[i]])
         return over & ~tripped
 
     def _highest(self, over: Bools, v_pu: Floats) -> Bools:
         """Of those `over` the limit the upper half by voltage in every cell, so that few rounds are needed."""
-        excess = np.where(over, v_pu[self._node] - TRIP_V_PU, -np.inf)
+        excess = np.where(over, v_pu - TRIP_V_PU, -np.inf)
         worst = np.full(int(self._cell.max(initial=0)) + 1, -np.inf)
         np.maximum.at(worst, self._cell, excess)
         return over & (excess >= 0.5 * worst[self._cell])
-
-    def _solve(self, p: Floats, q: Floats) -> Flow:
-        return self._flow.solve(_at_nodes(self._node, p, self._nodes), _at_nodes(self._node, q, self._nodes))
-
-
-def _at_nodes(node: Ints, value: Floats, nodes: int) -> Floats:
-    return np.asarray(np.bincount(node, value, nodes), dtype=np.float64)
 
 
 def _true_fleet(fleet: DeviceFleet, truth: Truth) -> DeviceFleet:

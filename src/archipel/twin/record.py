@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from archipel.cell.reserve import ReserveNotHeld, reserve_of
 from archipel.devices import DeviceFleet, State
+from archipel.grid.physics import Physics
 from archipel.grid.power_flow import Flow
 from archipel.model import PRICE_PARTS, Floats, GridError, Ints, Scenario, StrategyResult, Tie
 from archipel.twin.base import Decision, Priced, Seen
@@ -63,7 +64,15 @@ def _begins_above(tie: Tie, begin: int, cell: Ints, upper: int) -> bool:
 class Recorder:
     """Arrays for all steps, filled one column at a time."""
 
-    def __init__(self, scenario: Scenario, strategy: str, start: datetime, steps: int, dt_h: float) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        strategy: str,
+        start: datetime,
+        steps: int,
+        dt_h: float,
+        physics: Physics | None = None,
+    ) -> None:
         devices, ties = len(scenario.device_node), len(scenario.archipelago.tie)
         nodes, branches = len(scenario.grid.nodes), len(scenario.grid.branch_id)
         self._meters = Meters(scenario)
@@ -101,6 +110,11 @@ class Recorder:
             critical_unserved_kwh=np.zeros(steps) if scenario.island.off_grid else None,
             reserve_kwh=None if self._reserve is None else np.zeros(steps),
         )
+        if physics is not None and physics.controls is not None:
+            self.result.physics, self.result.control = physics.name, physics.controls
+            self.result.phase_v_pu = np.full((nodes, 3, steps), np.nan, single)
+            self.result.unbalance = np.full((nodes, steps), np.nan, single)
+            self.result.position = np.zeros((len(physics.controls), steps))
 
     def decided(self, decision: Decision) -> None:
         """Keep the entries a decision brought along."""
@@ -126,6 +140,10 @@ class Recorder:
             first = part.stop
         out.v_pu[:, s], out.loading[:, s] = flow.v_pu, flow.loading
         out.losses_kw[s] = flow.losses_kw
+        if out.phase_v_pu is not None and flow.phases is not None:
+            out.phase_v_pu[:, :, s] = flow.phases.v_pu
+            if out.unbalance is not None and out.position is not None:
+                out.unbalance[:, s], out.position[:, s] = flow.phases.unbalance, flow.phases.position
         if out.f_hz is not None and out.critical_unserved_kwh is not None:
             out.f_hz[s], out.critical_unserved_kwh[s] = happened.f_hz, happened.critical_unserved_kwh
         out.upstream_p_kw[s], out.upstream_q_kvar[s] = flow.upstream_p_kw, flow.upstream_q_kvar
@@ -164,7 +182,7 @@ class Recorder:
         series = (
             "time p_kw q_kvar soc p_kw_set available_kw v_pu loading losses_kw upstream_p_kw upstream_q_kvar tie_p_kw "
             "tie_q_kvar tie_v_pu tie_agreed_kw tie_price tie_price_q tie_price_parts node_price unserved_kwh "
-            "ev_unserved_kwh comfort_missed_k_h f_hz critical_unserved_kwh reserve_kwh"
+            "ev_unserved_kwh comfort_missed_k_h f_hz critical_unserved_kwh reserve_kwh phase_v_pu unbalance position"
         )
         for name in series.split():
             whole: NDArray[Any] | None = getattr(self.result, name)

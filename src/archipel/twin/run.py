@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from archipel.devices import State
+from archipel.grid.physics import Physics
 from archipel.model import Scenario, StrategyResult
 from archipel.model.horizon import STEP_MINUTES
 from archipel.twin.base import Strategy, Truth
@@ -25,6 +26,7 @@ def run(
     truth: Truth | None = None,
     states: Mapping[str, State] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    physics: Physics | None = None,
 ) -> StrategyResult:
     """Run one strategy on one scenario, from a fresh start of all devices.
 
@@ -42,6 +44,7 @@ def run(
         truth: how what happens differs from what controllers believe.
         states: of fleets by kind, where they do not begin afresh.
         progress: called with (steps done, steps in all) after every step.
+        physics: of the network; positive-sequence by default. Its own controls begin as they stand.
 
     Returns:
         What happened. After Ctrl-C what happened until then, with `complete` False.
@@ -64,6 +67,7 @@ def run(
         seed=seed,
         truth=truth,
         states=states,
+        physics=physics,
     )
     try:
         while course.done < total:

@@ -20,6 +20,8 @@ class ReadOptions:
     """Time zone of naive time stamps in its series."""
     reduce: bool = False
     """Whether three-phase data are only reduced to positive sequence, and not kept beside it."""
+    root: Path | None = None
+    """Folder that a source of several files may read; None for its own and what the format allows by itself."""
 
 
 class NetworkReader(Protocol):
@@ -35,6 +37,16 @@ class NetworkReader(Protocol):
         """The source's own engine, against which voltages are compared."""
         ...
 
+    @property
+    def files(self) -> str:
+        """What its sources are called, for people: `*.json, *.json.gz`."""
+        ...
+
+    @property
+    def extra(self) -> str:
+        """The extra that reading it needs; empty where the core is enough."""
+        ...
+
     def reads(self, source: str) -> bool:
         """Whether this source (a path, or a name such as a SimBench code) looks like one of its own; never raises."""
         ...
@@ -44,7 +56,10 @@ class NetworkReader(Protocol):
         ...
 
     def compare(self, source: str, imported: Imported) -> float | None:
-        """Largest difference of a node voltage [pu] against the engine; None where the engine is not installed."""
+        """Largest difference of a node voltage [pu] against the engine; None where the engine is not installed.
+
+        An ArchipelError (ExtraMissing, Diverged, ...) becomes the report's reason why nothing was compared.
+        """
         ...
 
 

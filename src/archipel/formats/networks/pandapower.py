@@ -8,7 +8,7 @@ from typing import final
 from archipel.formats.networks.base import Imported, ReadOptions, path_of
 from archipel.formats.pandapower_import import from_tables
 from archipel.formats.pandapower_json import read_tables
-from archipel.formats.referee import referee_there, voltage_difference
+from archipel.formats.referee import voltage_difference
 
 
 @final
@@ -18,6 +18,8 @@ class PandapowerReader:
 
     name: str = "pandapower"
     engine: str = "pandapower"
+    files: str = "*.json, *.json.gz"
+    extra: str = ""
 
     def reads(self, source: str) -> bool:
         """Whatever is called JSON and is not claimed by a reader before this one."""
@@ -28,6 +30,6 @@ class PandapowerReader:
         del options
         return from_tables(read_tables(path_of(source)))
 
-    def compare(self, source: str, imported: Imported) -> float | None:
+    def compare(self, source: str, imported: Imported) -> float:
         """Against pandapower's own power flow."""
-        return voltage_difference(read_tables(path_of(source)), imported) if referee_there() else None
+        return voltage_difference(read_tables(path_of(source)), imported)

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from archipel.grid.branch_model import BASE_KVA, Complexes, branch_model
+from archipel.grid.branch_model import BASE_KVA, Complexes, branch_model, shunt_admittance
 from archipel.grid.dynamics.island import Network, kron
 from archipel.grid.topology import branch_ends, components, fused
 from archipel.model import Bools, Floats, Grid, GridError, Ints
@@ -80,6 +80,9 @@ def reduced(
     a, b = (np.where(inside[end], row_of_point[point[end]], n)[kept] for end in (ends.from_node, ends.to_node))
     for rows, columns, values in ((a, a, model.ff), (a, b, model.ft), (b, a, model.tf), (b, b, model.tt)):
         np.add.at(y, (rows, columns), values[kept])
+    standing = inside[grid.shunts.node]
+    earthed = row_of_point[point[grid.shunts.node[standing]]]
+    np.add.at(y, (earthed, earthed), shunt_admittance(grid)[standing])
     y = y[:n, :n]
     through = (ends.from_closed & ends.to_closed)[kept]
     part = components(n, a[through], b[through])
@@ -117,11 +120,12 @@ def _check(grid: Grid, inside: Bools, terminals: Ints, point: Ints) -> None:
 def _at_frequency(grid: Grid, f_hz: float) -> Grid:
     """Reactances and charging in proportion to frequency; iron losses and magnetising current stay."""
     k = f_hz / grid.f_hz
-    lines, trafos = grid.lines, grid.transformers
+    lines, trafos, shunts = grid.lines, grid.transformers, grid.shunts
     x_percent = k * np.sqrt(trafos.vk_percent**2 - trafos.vkr_percent**2)
     return replace(
         grid,
         f_hz=f_hz,
         lines=replace(lines, x_ohm=lines.x_ohm * k),
         transformers=replace(trafos, vk_percent=np.hypot(trafos.vkr_percent, x_percent)),
+        shunts=replace(shunts, q_kvar=shunts.q_kvar * np.where(shunts.q_kvar < 0.0, k, 1.0 / k)),
     )
