@@ -212,10 +212,15 @@ def _lines(
     if none:
         lines.append(f"  {none:,} loads are no customers (devices by the name of their series, or without power)")
     if plan.renewed:
-        factors = ", ".join(f"{plan.peak[kind]:.2f} for {kind}s" for kind in SINGLES if count[kind])
+        factors = ", ".join(f"{plan.peak[kind]:.2f} for {kind}s" for kind in SINGLES if kind in plan.peak)
         lines.append(
             f"  {plan.renewed:,} loads got a standard profile of BDEW; their kW are taken as what each adds to a "
             f"common peak, so a year's use is kW x 8,760 h x the profile's load factor ({factors})"
+        )
+    if plan.varied:
+        lines.append(
+            f"  {plan.varied:,} loads had one of {sum(name not in SINGLES for name in plan.peak)} series of a class; "
+            "each got its own, with that series as their mean"
         )
     lines.append(
         f"  without devices: {total.sum() / 4e3:,.0f} MWh in the series, peak {total.max():,.0f} kW; "

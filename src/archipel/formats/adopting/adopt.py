@@ -16,7 +16,7 @@ from archipel.formats.adopting.account import Account, account_of
 from archipel.formats.adopting.customers import Customers, customers_of, kinds_of_loads
 from archipel.formats.adopting.document import document_text, move_in, read_rows, rows_text, staged
 from archipel.formats.adopting.kinds import KINDS
-from archipel.formats.adopting.loads import LoadPlan, load_values, plan_loads
+from archipel.formats.adopting.loads import LoadPlan, load_values, plan_loads, shared_by_many
 from archipel.formats.adopting.local_clock import ZONE, LocalClock, local_clock
 from archipel.formats.adopting.options import AdoptOptions
 from archipel.formats.adopting.refusals import check_options, check_scenario_to_adopt, refuse
@@ -29,6 +29,10 @@ from archipel.model import Bools, Floats, Scenario, ScenarioInvalid
 
 DEFAULT_YEAR = 2016
 """The year of the measured sun; with ARCHIPEL_DATA its real prices can be used too."""
+
+LARGE_NODES = 1000
+LARGE_PLANNING = {"replan_steps": 8, "central_replan_steps": 8}
+"""Networks from so many nodes on are planned every two hours instead of every hour, unless they say otherwise."""
 
 
 @final
@@ -61,14 +65,16 @@ def adopt(source: str | Path, options: AdoptOptions) -> Adopted:
     p_kw = np.array([float(row["p_kw"]) for row in loads])
     use = p_kw * 8760.0 * _mean_of(given, old)
     kinds = kinds_of_loads(given, p_kw, use, np.array([node_kv[row["node"]] for row in loads]), old.grid.f_hz)
-    renew = [bool(what) and (options.profiles == "standard" or (options.profiles == "auto" and not profile))
+    alike = shared_by_many(given) if options.profiles == "auto" else set()
+    renew = [bool(what) and options.profiles != "given" and (options.profiles == "standard" or profile in {"", *alike})
              for (what, _), profile in zip(kinds, given, strict=True)]  # fmt: skip
-    keeps = _keeps_series(tables, [profile for profile, new in zip(given, renew, strict=True) if not new])
+    base = tuple("" if options.profiles == "standard" else profile for profile in given)
+    keeps = _keeps_series(tables, [was for was, new in zip(base, renew, strict=True) if not new or was])
     clock = _clock(old, options, keeps, path.name)
     customers = customers_of(tuple(row["id"] for row in loads), kinds)
     node = tuple(loads[i]["node"] for i in customers.load)
     bare = Setting(customers, node, np.zeros(len(customers)), clock, old.grid.f_hz, options)
-    plan = plan_loads(given, kinds, renew, clock, old.grid.f_hz, bare)
+    plan = plan_loads(base, kinds, renew, old.profiles, bare)
     value = load_values(plan.profile, plan, old.profiles if keeps else None, len(clock))
     mean = np.array([value[profile].mean() for profile in plan.profile])
     e_kwh = (
@@ -79,7 +85,7 @@ def adopt(source: str | Path, options: AdoptOptions) -> Adopted:
     account = account_of(old, options, setting, kinds, plan, p_kw, value, placed, had, _given_total(old, keeps, clock))
     begin = account.hardest_day if not options.start else _start(options.start, clock)
     series = dict(plan.series) | {k: v for one in placed.values() for k, v in one.series.items()}
-    new = _document(document, path, name, options, keeps, begin)
+    new = _document(document, path, name, options, keeps, begin, len(old.grid.nodes))
     written = _tables(name, loads, plan, tables, placed)
     new.setdefault("devices", {}).update({key: file for key, (file, _) in written.items()})
     _put(folder, name, new, written, series, clock, old, options, account)
@@ -166,7 +172,7 @@ def _start(text: str, clock: LocalClock) -> datetime:
 
 
 def _document(
-    document: dict[str, Any], path: Path, name: str, options: AdoptOptions, keeps: bool, start: datetime
+    document: dict[str, Any], path: Path, name: str, options: AdoptOptions, keeps: bool, start: datetime, nodes: int
 ) -> dict[str, Any]:
     """The new TOML document; its tables of devices are named by whoever writes them."""
     new = {key: dict(value) if isinstance(value, dict) else value for key, value in document.items()}
@@ -174,6 +180,8 @@ def _document(
     title = about.get("title") or path.stem
     shares = ", ".join(f"{key} {share:g}" for key, share in options.shares.items() if share)
     about.update(name=name, title=f"{title}, with {shares or 'profiles'}", start=start, seed=options.seed)
+    if nodes >= LARGE_NODES:
+        new["planning"] = LARGE_PLANNING | new.get("planning", {})
     files = list(new["series"].get("profiles", [])) if keeps else []
     new["series"] = {key: value for key, value in new["series"].items() if key not in {"profiles", "price", "zone"} or
                      (key == "zone" and keeps)}  # fmt: skip
@@ -190,7 +198,7 @@ def _tables(
 ) -> dict[str, tuple[str, bytes]]:
     """File and text of every table of devices that differs from the old scenario's, by its key."""
     rows: dict[str, list[Row]] = {}
-    if plan.renewed:
+    if plan.renewed or plan.varied:
         rows["loads"] = [row | {"profile": profile} for row, profile in zip(loads, plan.profile, strict=True)]
     for key, one in placed.items():
         table = KINDS[key].table
@@ -214,7 +222,7 @@ def _put(
         new_files.append(file)
     price = document["series"]["price"].get("file")
     new_files += [price] if price else []
-    keep = [file for file in _named_files(document) if file not in new_files]
+    keep = [file for file in _named_files(document, folder) if file not in new_files]
     with staged(folder, keep) as stage:
         for file, text in written.values():
             (stage / file).write_bytes(text)
@@ -231,14 +239,17 @@ def _put(
         move_in(stage, folder, [*new_files, f"{name}.toml"])
 
 
-def _named_files(document: Mapping[str, Any]) -> list[str]:
-    """Every file a document names."""
+def _named_files(document: Mapping[str, Any], folder: Path) -> list[str]:
+    """Every file a document names, those of folders it names included; what it names has been checked before."""
     found: list[str] = []
     for value in document.values():
         if isinstance(value, Mapping):
-            found += _named_files(value)
-        elif isinstance(value, list):
-            found += [one for one in value if isinstance(one, str) and "." in one]
-        elif isinstance(value, str) and Path(value).suffix in {".csv", ".parquet", ".toml", ".json"}:
-            found.append(value)
+            found += _named_files(value, folder)
+        for name in value if isinstance(value, list) else [value]:
+            if not isinstance(name, str) or not name or "\0" in name or ".." in name or Path(name).is_absolute():
+                continue
+            path = folder / name
+            found += [name] if path.is_file() else []
+            found += [file.relative_to(folder).as_posix() for file in path.rglob("*") if file.is_file()] if (
+                path.is_dir() and path != folder) else []  # fmt: skip
     return list(dict.fromkeys(found))
