@@ -16,7 +16,6 @@ import numpy as np
 from archipel.model import Ints
 
 ZONE = ZoneInfo("Europe/Berlin")
-DAY = 96
 
 
 @final
@@ -44,14 +43,13 @@ class LocalClock:
 
 def local_clock(start: datetime, rows: int) -> LocalClock:
     """The local calendar of `rows` quarter hours from `start` (UTC)."""
-    begin = int(start.timestamp())
-    # The offset changes on full hours only: one look per hour is enough.
-    hours = [datetime.fromtimestamp(begin + 3600 * k, ZONE) for k in range(rows // 4 + 1)]
-    hour_quarter = np.array([4 * t.hour + t.minute // 15 for t in hours], dtype=np.int64)
-    ordinal = np.array([t.toordinal() for t in hours], dtype=np.int64)
-    quarter = (hour_quarter[:, None] + np.arange(4)).ravel()[:rows]
-    ordinals = np.repeat(ordinal, 4)[:rows] + quarter // DAY
-    quarter = quarter % DAY
+    begin, past = divmod(int(start.timestamp()), 3600)
+    skip = past // 900
+    # The offset is whole hours and changes on full hours: one look per hour is enough.
+    hours = [datetime.fromtimestamp(3600 * (begin + k), ZONE) for k in range((skip + rows) // 4 + 1)]
+    quarter = (4 * np.array([t.hour for t in hours], dtype=np.int64)[:, None] + np.arange(4)).ravel()
+    ordinals = np.repeat(np.array([t.toordinal() for t in hours], dtype=np.int64), 4)[skip : skip + rows]
+    quarter = quarter[skip : skip + rows]
     first = int(ordinals[0])
     days = tuple(date.fromordinal(k) for k in range(first, int(ordinals[-1]) + 1))
     return LocalClock(start, quarter, ordinals - first, days)
