@@ -151,7 +151,7 @@ def test_a_second_adoption_is_refused_and_one_by_force_replaces_the_first(tmp_pa
     assert main(words) == 0
     first = (tmp_path / "street" / "small-adopted-pv.csv").read_bytes()
     assert main(words) == 2
-    assert main([*words, "--seed", "3", "--force"]) == 0
+    assert main(["adopt", str(path.parent), *words[2:], "--seed", "3", "--force"]) == 0, "the folder will do"
     assert (tmp_path / "street" / "small-adopted-pv.csv").read_bytes() != first
 
 

@@ -17,6 +17,7 @@ from archipel.formats.adopting.setting import Placed, Setting
 from archipel.grid.power_flow import PowerFlow
 from archipel.model import Diverged, Floats, Grid, GridError, Scenario
 
+FIRST_WORDS = "Adopted from"
 WORDS = {"home": "homes", "business": "businesses", "farm": "farms"}
 
 
@@ -197,7 +198,7 @@ def _lines(
     groups = sum(number > 1 for _, number in kinds)
     said = [f"{count[kind]:,} {word}" for kind, word in WORDS.items() if count[kind]]
     lines = [
-        f"Adopted from {old.name}, seed {options.seed}",
+        f"{FIRST_WORDS} {old.name}, seed {options.seed}",
         f"  {len(kinds):,} loads of {p_kw.sum():,.0f} kW: {count.total():,} customers ({', '.join(said) or 'none'})",
     ]
     if groups:
@@ -213,10 +214,10 @@ def _lines(
         lines.append(f"  {none:,} loads are no customers (devices by the name of their series, or without power)")
     if plan.renewed:
         factors = ", ".join(f"{plan.peak[kind]:.2f} for {kind}s" for kind in SINGLES if kind in plan.peak)
-        lines.append(
-            f"  {plan.renewed:,} loads got a standard profile of BDEW; their kW are taken as what each adds to a "
-            f"common peak, so a year's use is kW x 8,760 h x the profile's load factor ({factors})"
-        )
+        lines += [
+            f"  {plan.renewed:,} loads got a standard profile of BDEW; their kW are what each adds to a common peak,",
+            f"    so a year's use is kW x 8,760 h x the load factor of the profiles ({factors})",
+        ]
     if plan.varied:
         lines.append(
             f"  {plan.varied:,} loads had one of {sum(name not in SINGLES for name in plan.peak)} series of a class; "

@@ -12,7 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
-from archipel.formats.adopting.account import Account, account_of
+from archipel.formats.adopting.account import FIRST_WORDS, Account, account_of
 from archipel.formats.adopting.customers import Customers, customers_of, kinds_of_loads
 from archipel.formats.adopting.document import document_text, move_in, read_rows, rows_text, staged
 from archipel.formats.adopting.kinds import KINDS
@@ -51,7 +51,7 @@ def adopt(source: str | Path, options: AdoptOptions) -> Adopted:
     The same scenario and options give the same bytes. Nothing of the old scenario is changed, and nothing is left where
     the new one cannot be used. Raises ScenarioInvalid with every problem.
     """
-    path = find_scenario(source)
+    path = find_scenario(_imported(Path(source)))
     check_options(options)
     old = load_scenario(path)
     document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -90,6 +90,15 @@ def adopt(source: str | Path, options: AdoptOptions) -> Adopted:
     new.setdefault("devices", {}).update({key: file for key, (file, _) in written.items()})
     _put(folder, name, new, written, series, clock, old, options, account)
     return Adopted(folder / f"{name}.toml", account)
+
+
+def _imported(source: Path) -> Path:
+    """In a folder with scenarios that were adopted, the one they were made of."""
+    if not source.is_dir():
+        return source
+    made = f"# {FIRST_WORDS}".encode()
+    found = [path for path in sorted(source.glob("*.toml")) if not path.read_bytes().startswith(made)]
+    return found[0] if len(found) == 1 else source
 
 
 def _mean_of(profile: tuple[str, ...], old: Scenario) -> Floats:
