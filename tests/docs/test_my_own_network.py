@@ -16,8 +16,11 @@ from archipel.cli.main import main
 PAGE = ROOT / "docs" / "how-to" / "my-own-network-in-10-minutes.md"
 
 
+@pytest.mark.parametrize(
+    "strategies", [("uncoordinated",), pytest.param(("uncoordinated", "distributed"), marks=pytest.mark.slow)]
+)
 def test_the_page_runs_as_it_stands_and_prints_what_it_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    strategies: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = os.environ.get("ARCHIPEL_DATA")
     if not data:
@@ -34,7 +37,9 @@ def test_the_page_runs_as_it_stands_and_prints_what_it_shows(
     for words in commands:
         if words[1] == "run":
             shorten(monkeypatch, steps=1, hours_later=10)
-            words = [*words, "--quiet"]  # noqa: PLW2901
+            named = [word for name in strategies for word in ("--strategy", name)]
+            assert words[3:] == ["--strategy", "uncoordinated", "--strategy", "distributed"]
+            words = [*words[:3], *named, "--quiet"]  # noqa: PLW2901
         assert words[0] == "archipel"
         assert main(words[1:]) == 0
         said.append(capsys.readouterr().out)
@@ -42,4 +47,4 @@ def test_the_page_runs_as_it_stands_and_prints_what_it_shows(
     assert shown[2].strip() == said[1].strip(), "the account of the adoption"
     assert "no problem found" in said[2]
     (run,) = (tmp_path / "runs").iterdir()
-    assert load_run(run).strategies == ("uncoordinated", "distributed")
+    assert load_run(run).strategies == strategies

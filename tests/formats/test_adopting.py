@@ -175,10 +175,19 @@ def test_a_network_that_loads_alone_overload_is_told_so(tmp_path: Path) -> None:
     assert "kW written where MW was meant" in str(done.account)
 
 
+def test_loads_that_give_reactive_power_are_asked_about(tmp_path: Path) -> None:
+    path = street(tmp_path / "street")
+    loads = tmp_path / "street" / "loads.csv"
+    table = [line.split(",") for line in loads.read_text(encoding="utf-8").splitlines()]
+    leading = [",".join([*row[:3], f"-{row[3]}", *row[4:]]) for row in table[1:]]
+    loads.write_text("\n".join([",".join(table[0]), *leading]) + "\n", encoding="utf-8")
+    assert "lead and lag" in str(adopt(path, options(shares={"pv": 0.1})).account)
+
+
 def test_a_healthy_network_gets_no_warning(once: tuple[Path, Adopted, dict[str, bytes]]) -> None:
     assert not once[1].account.overloaded_before
     assert "WARNING" not in str(once[1].account)
-    assert "21 customers" not in str(once[1].account)
+    assert "lead and lag" not in str(once[1].account)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from archipel.grid.power_flow import PowerFlow
 from archipel.model import Diverged, Floats, Grid, GridError, Scenario
 
 FIRST_WORDS = "Adopted from"
+LEADING = 0.1
+"""Reactive power that loads give as a share of their power, from which on it is said."""
 WORDS = {"home": "homes", "business": "businesses", "farm": "farms"}
 
 
@@ -201,6 +203,13 @@ def _lines(
         f"{FIRST_WORDS} {old.name}, seed {options.seed}",
         f"  {len(kinds):,} loads of {p_kw.sum():,.0f} kW: {count.total():,} customers ({', '.join(said) or 'none'})",
     ]
+    loads: list[Any] = [fleet for fleet in old.fleets if fleet.kind == "load"]
+    reactive = sum(float(fleet.q_kvar.sum()) for fleet in loads)
+    if reactive < -LEADING * p_kw.sum():
+        lines.append(
+            f"  CHECK: the loads give {-reactive:,.0f} kvar; loads take reactive power (lagging, positive) nearly "
+            "everywhere: are the signs of lead and lag exchanged?"
+        )
     if groups:
         lines.append(
             f"  {behind:,} of the homes stand behind {groups:,} loads at medium voltage, seen by what they use"
