@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,6 +118,26 @@ def _sessions(rows: str) -> Callable[[Path], None]:
         replace_text(folder, TOML, "[devices]", '[devices]\nev_chargers = "cars.csv"\nev_sessions = "sessions.csv"')
 
     return spoil
+
+
+def _doubled_hour(folder: Path) -> None:
+    """A clock that was set back: four quarter hours twice, in stamps that claim to be UTC."""
+    table = pq.read_table(folder / "profiles.parquet")
+    pq.write_table(pa.concat_tables([table.slice(0, 54), table.slice(50)]), folder / "profiles.parquet")
+
+
+def _bytes(file: str, content: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / file).write_bytes(content) and None
+
+
+def _latin(folder: Path) -> None:
+    text = (folder / "nodes.csv").read_text(encoding="utf-8").replace("node 3", "Köln")
+    (folder / "nodes.csv").write_bytes(text.encode("latin-1"))
+
+
+def _cut_parquet(folder: Path) -> None:
+    content = (folder / "profiles.parquet").read_bytes()
+    (folder / "profiles.parquet").write_bytes(content[: len(content) // 2])
 
 
 GOOD_CELLS = "Substation,,substation\nNorth,Substation,feeder\nSouth,Substation,feeder\nLV_a,North,lv\n"
@@ -337,6 +358,36 @@ CASES = [
         "before it ended",
         "Shorten",
     ),
+    Case("doubled hour", _doubled_hour, "profiles.parquet", "time", "step of -45 min", "Resample"),
+    Case("half a series file", _cut_parquet, "profiles.parquet", "", "unreadable", "again"),
+    Case("empty series file", _bytes("profiles.parquet", b""), "profiles.parquet", "", "unreadable", "again"),
+    Case("empty table", _bytes("lines.csv", b""), "lines.csv", "", "unreadable text", "header"),
+    Case("empty scenario", _bytes(TOML, b""), TOML, "", "no such table", "Add [scenario]"),
+    Case("table in another encoding", _latin, "nodes.csv", "", "unreadable text", "values"),
+    Case("scenario in another encoding", _bytes(TOML, b"[scen\xe4rio]"), TOML, "", "no TOML", "line"),
+    Case("table of zeros", _bytes("loads.csv", bytes(100)), "loads.csv", "", "unreadable", "header"),
+    Case("gzip for a table", _bytes("loads.csv", gzip.compress(b"id,node")), "loads.csv", "", "unreadable", "header"),
+    Case("negative resistance", cell("lines.csv", "line/1", "r_ohm", "-0.2"), "lines.csv", "line/1", "-0.2", "r_ohm"),
+    Case(
+        "formula in a name",
+        cell("nodes.csv", "bus/3", "name", "=cmd|' /C calc'!A0"),
+        "nodes.csv",
+        "bus/3",
+        "=cmd",
+        "Re",
+    ),
+    Case("formula in an id", text("load/0,", "@SUM(A1),", "loads.csv"), "loads.csv", "@SUM(A1)", "@SUM", "Rename"),
+    Case(
+        "hidden formula",
+        cell("loads.csv", "load/0", "id", "+1+HYPERLINK(9)"),
+        "loads.csv",
+        "+1+HYPERLINK(9)",
+        "+1",
+        "Re",
+    ),
+    Case("negative load", cell("loads.csv", "load/0", "p_kw", "-10"), "loads.csv", "load/0", "-10", "p_kw"),
+    Case("beyond all numbers", cell("loads.csv", "load/0", "p_kw", "1e300"), "loads.csv", "load/0", "1e300", "p_kw"),
+    Case("cell of itself", cell("cells.csv", "North", "parent", "North"), "cells.csv", "North", "loop", "parent"),
     Case(
         "recipe for nobody", line(TOML, '[population.ev]\nfrom_profiles = ["EV*"]'), TOML, "from_profiles", "EV*", "."
     ),

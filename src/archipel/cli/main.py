@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from archipel import __version__
 from archipel.cli import (
+    adopt_command,
     bid_command,
     cell_command,
     certs_command,
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     import_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     data_command.add_parsers(commands)
+    adopt_command.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
     bid_command.add_parsers(commands)
     island_command.add_parsers(commands)

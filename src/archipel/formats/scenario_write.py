@@ -63,11 +63,12 @@ def write_scenario(
     }
     path = folder / f"{name}.toml"
     comments = "".join(f"# {line}\n" for note in notes for line in note.splitlines())
-    path.write_text(comments + "\n".join(_table(key, values) for key, values in tables.items()), encoding="utf-8")
+    path.write_text(comments + "\n".join(table_text(key, values) for key, values in tables.items()), encoding="utf-8")
     return path
 
 
-def _table(name: str, values: Mapping[str, Any]) -> str:
+def table_text(name: str, values: Mapping[str, Any]) -> str:
+    """One table of a TOML file."""
     lines = [f"{key} = {_written(value)}" for key, value in values.items()]
     return "\n".join([f"[{name}]", *lines]) + "\n"
 
@@ -81,5 +82,7 @@ def _written(value: Any) -> str:
         return repr(value)
     if isinstance(value, list):
         return "[" + ", ".join(_written(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_written(item)}" for key, item in value.items()) + "}"
     # JSON strings are valid TOML basic strings, escapes included.
     return json.dumps(value, ensure_ascii=False)

@@ -142,12 +142,19 @@ def _instant(second: int, tz: ZoneInfo) -> int:
     return int(datetime.fromtimestamp(second, UTC).replace(tzinfo=tz).timestamp())
 
 
-def write_profiles(path: Path, start: datetime, names: list[str], value: NDArray[np.float32], digits: int = 4) -> None:
+def write_profiles(
+    path: Path, start: datetime, names: list[str], value: NDArray[np.float32], digits: int = 4, level: int = 19
+) -> None:
     """Write columns of quarter hours from `start` as a small Parquet file (single precision, rounded, zstd)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     begin = np.datetime64(start.astimezone(UTC).replace(tzinfo=None), "s")
     stamps = pa.array((begin + STEP * np.arange(len(value))).astype("datetime64[s]"), pa.timestamp("s", "UTC"))
     columns = {TIME: stamps} | {name: pa.array(np.round(value[:, k], digits)) for k, name in enumerate(names)}
     pq.write_table(
-        pa.table(columns), path, compression="zstd", compression_level=19, use_dictionary=names, write_statistics=False
+        pa.table(columns),
+        path,
+        compression="zstd",
+        compression_level=level,
+        use_dictionary=names,
+        write_statistics=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ import pyarrow.csv as pv
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.model import Bools, Floats
 
+FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]")
+"""Beginning of text that a spreadsheet would calculate instead of show."""
 LARGEST = 1e12
 """No quantity of a network is that large in its unit; beyond it sums and products overflow."""
 
@@ -192,6 +195,9 @@ def _text(
     values = (str(column.default),) * len(ids) if cells is None else tuple(cells.to_pylist())
     if column.kind == "id":
         _check_ids(values, file, name, findings)
+    active = [(ids[i], f"{column.name} = {value!r}") for i, value in enumerate(values) if FORMULA.match(value)]
+    findings.add_each(file, name, active, "text that a spreadsheet does not take for a formula",
+                      "Rename it: tables and reports carry it on.")  # fmt: skip
     if column.default is None:
         empty = [(ids[i] or f"line {i + 2}", f"no {column.name}") for i, value in enumerate(values) if not value]
         findings.add_each(file, name, empty, column.expectation(), f"Fill in {column.name}.")

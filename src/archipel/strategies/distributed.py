@@ -341,14 +341,24 @@ def _workers(wanted: int | None) -> int:
 
 
 def _shards(parts: Parts, workers: int) -> list[list[int]]:
-    """Cells by whole branches below the root, of about equal work; the root is in the first."""
-    branch = list(range(len(parts.sites)))
-    for i, parent in enumerate(parts.parents):
-        branch[i] = i if parent <= 0 else branch[parent]
-    weight: dict[int, float] = {}
-    for i in range(1, len(parts.sites)):
-        devices = sum(len(own.rows) for own in parts.own[i])
-        weight[branch[i]] = weight.get(branch[i], 0.0) + 30.0 + devices
+    """Cells by whole branches below the root, of about equal work; the root is in the first.
+
+    A branch that is more than a worker's part (a network that is one feeder) is taken apart below its own head.
+    """
+    cells = range(1, len(parts.sites))
+    own = [30.0 + sum(len(each.rows) for each in fleets) for fleets in parts.own]
+    heads = {0}
+    while True:
+        branch = list(range(len(parts.sites)))
+        for i in cells:
+            branch[i] = i if parts.parents[i] in heads else branch[parts.parents[i]]
+        weight: dict[int, float] = {}
+        for i in cells:
+            weight[branch[i]] = weight.get(branch[i], 0.0) + own[i]
+        large = [b for b in weight if b not in heads and weight[b] > 1.2 * sum(own[1:]) / workers]
+        if workers == 1 or not large:
+            break
+        heads |= set(large)
     shards: list[list[int]] = [[] for _ in range(max(1, min(workers, len(weight))))]
     load = [0.0] * len(shards)
     where = {}
