@@ -21,6 +21,7 @@ from archipel.cli import (
     envelope_command,
     event_command,
     hold_command,
+    hosting_command,
     island_command,
     journal_command,
     local_commands,
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     island_command.add_parsers(commands)
     event_command.add_parsers(commands)
     envelope_command.add_parsers(commands)
+    hosting_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     settle_command.add_parsers(commands)
     device_command.add_parsers(commands)
