@@ -33,6 +33,7 @@ from archipel.cli import (
     settle_command,
     tag_command,
     top_command,
+    what_if_command,
 )
 
 EPILOG = """\
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     event_command.add_parsers(commands)
     envelope_command.add_parsers(commands)
     hosting_command.add_parsers(commands)
+    what_if_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     settle_command.add_parsers(commands)
     device_command.add_parsers(commands)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from archipel.devices import EvChargerFleet, HeatPumpFleet, PvFleet
 from archipel.model import Fleet, Floats, Ints, Ownership, Profiles, Scenario
 from archipel.strategies.hosting.customers import AT_ONCE, COP, Newcomers, heat_kw, lognormal, rating_kw
 from archipel.strategies.hosting.sky import DESIGN_HEAT, SKY, design_heat, sky
+from archipel.strategies.measures import beside
 
 LEAST_PRICE_EUR_PER_KWH = 0.01
 """Lower prices are raised to this: nobody curtails for money when the question is what a network can carry."""
@@ -165,14 +166,8 @@ def _with(profiles: Profiles, name: str, series: Floats) -> Profiles:
     return Profiles(profiles.start, (*profiles.name, name), value)
 
 
-def _beside(old: Fleet, new: Any) -> Fleet:
+def _beside(old: Fleet, new: Fleet) -> Fleet:
     """Both fleets as one, the old one's rows first."""
-    n, m = len(old.id), len(new.id)
-    changes: dict[str, Any] = {}
-    for f in fields(cast("Any", old)):
-        a, b = getattr(old, f.name), getattr(new, f.name)
-        if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == n and len(b) == m:
-            changes[f.name] = a + b
-        elif isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-            changes[f.name] = np.concatenate([a, b + n if f.name == "session_device" else b])
-    return cast("Fleet", replace(cast("Any", old), **changes))
+    if isinstance(new, EvChargerFleet):
+        new = replace(new, session_device=new.session_device + len(old.id))
+    return cast("Fleet", beside(old, new))

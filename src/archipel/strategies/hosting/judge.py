@@ -106,7 +106,7 @@ def judge(scenario: Scenario, question: Question, strategy: str, new: Newcomers,
     wanted = wanted_kwh(scenario, new, question.start, question.days)
     steps = 96 * question.days
     try:
-        decider = _strategy(strategy, case)
+        decider = strategy_of(strategy, case)
     except ArchipelError as error:
         return _no_answer(str(error), wanted)
     try:
@@ -228,7 +228,8 @@ def _service(
     return {what: value for what, value, _, _ in told}, sorted(found, key=lambda one: -one.excess)
 
 
-def _strategy(name: str, case: Scenario) -> Strategy:
+def strategy_of(name: str, case: Scenario) -> Strategy:
+    """Who decides, on a perfect forecast, in this process."""
     if name == "uncoordinated":
         return Uncoordinated(case)
     if name == "alone":
