@@ -9,7 +9,8 @@ The first k of the order are the devices of penetration k, so more devices never
 - Heat pumps: 5 to 12 kW of heat at -10 degrees, COP 3, electrical rating a third above; buffer and house 3 to 9 kWh/K.
 
 A load at low voltage is one customer. A load at a higher voltage stands for a network below it: one customer for every
-1.5 kW, and the order takes them ten at a time. All numbers are ours, chosen as typical of Central European homes.
+1.5 kW; the order takes them ten at a time, and the vehicles of ten are alike. All numbers are ours, chosen as typical
+of Central European homes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from archipel.strategies.hosting.question import Device
 LOW_VOLTAGE_KV = 1.0
 KW_PER_CUSTOMER = 1.5
 AT_ONCE = 10
+ALIKE = 10
+"""So many vehicles of such a place are of one size and come and go together: what is between is below the network."""
 
 
 @final
@@ -65,6 +68,8 @@ def draw(scenario: Scenario, device: Device, seed: int, per_customer: int = 1, c
     order = np.concatenate(rounds)
     who, drawn = places[order], rng.random((len(order), AT_ONCE, 4))
     own = np.arange(AT_ONCE)[None, :] < size[order][:, None]
+    if device == "ev":
+        drawn = np.repeat(drawn[:, ::ALIKE], ALIKE, axis=1)
     p_kw = np.where(own, rating_kw(device, drawn), 0.0).sum(axis=1)
     return Newcomers(device, node[who], size[order], p_kw, drawn)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from archipel.devices import EvChargerFleet, HeatPumpFleet, PvFleet
 from archipel.model import Fleet, Floats, Ints, Ownership, Profiles, Scenario
-from archipel.strategies.hosting.customers import AT_ONCE, COP, Newcomers, heat_kw, lognormal, rating_kw
+from archipel.strategies.hosting.customers import ALIKE, AT_ONCE, COP, Newcomers, heat_kw, lognormal, rating_kw
 from archipel.strategies.hosting.sky import DESIGN_HEAT, SKY, design_heat, sky
 from archipel.strategies.measures import beside
 
@@ -79,16 +79,19 @@ def _panels(scenario: Scenario, new: Newcomers, start: datetime, days: int) -> P
 
 
 def _chargers(scenario: Scenario, new: Newcomers, start: datetime, days: int) -> EvChargerFleet:
-    """Every vehicle by itself; it comes home in the evening of every day that is run and leaves within the run."""
-    who, slot = _each(new)
-    drawn, p_kw = new.drawn[who, slot], rating_kw("ev", new.drawn)[who, slot]
+    """A row for every vehicle at low voltage; at the place of a network below its vehicles are alike and one row.
+
+    Vehicles come home in the evening of every day that is run and leave within the run.
+    """
+    who, slot, many = _alike(new)
+    drawn, one_kw = new.drawn[who, slot], rating_kw("ev", new.drawn)[who, slot]
     first = scenario.profiles.row(start)
     noon = first + (48 - first - _midnight_offset(scenario)) % 96
     kwh = np.round(lognormal(8.0, 1.7, drawn[:, 1], drawn[:, 2], 1.0, 40.0), 1)
-    # arrivals 16:00 to 20:30 and departures 06:00 to 08:00 UTC, triangular around 17:45 and 07:00 by folding
+    # arrivals 16:00 to 20:30 and departures 06:00 to 08:00 UTC, each the sum of two numbers
     came = 16 + np.rint(9.0 * (drawn[:, 2] + drawn[:, 3])).astype(np.int64)
-    left = 72 + np.rint(8.0 * 0.5 * (drawn[:, 3] + np.mod(drawn[:, 1] + 0.5, 1.0))).astype(np.int64)
-    kwh = np.minimum(kwh, p_kw * 0.25 * (left - came))
+    left = 72 + np.rint(4.0 * (drawn[:, 3] + np.mod(drawn[:, 1] + 0.5, 1.0))).astype(np.int64)
+    kwh = np.minimum(kwh, one_kw * 0.25 * (left - came))
     night = np.arange(days)[None, :] * 96 + noon
     begin, end = night + came[:, None], night + left[:, None]
     device = np.broadcast_to(np.arange(len(who))[:, None], begin.shape)
@@ -96,11 +99,11 @@ def _chargers(scenario: Scenario, new: Newcomers, start: datetime, days: int) ->
     return EvChargerFleet(
         tuple(f"new/ev/{k}" for k in range(len(who))),
         new.node[who],
-        p_kw,
+        one_kw * many,
         device[inside].astype(np.int64),
         begin[inside].astype(np.int64),
         end[inside].astype(np.int64),
-        np.broadcast_to(kwh[:, None], begin.shape)[inside],
+        np.broadcast_to((kwh * many)[:, None], begin.shape)[inside],
     )
 
 
@@ -116,11 +119,12 @@ def _pumps(scenario: Scenario, new: Newcomers, start: datetime, days: int) -> He
     return HeatPumpFleet(names, new.node, new.p_kw, column, heat, COP * whole, buffer, 2.0 * whole)
 
 
-def _each(new: Newcomers) -> tuple[Ints, Ints]:
-    """Place and slot of every single device."""
-    own = np.arange(AT_ONCE)[None, :] < new.customers[:, None]
-    who, slot = np.nonzero(own)
-    return who.astype(np.int64), slot.astype(np.int64)
+def _alike(new: Newcomers) -> tuple[Ints, Ints, Ints]:
+    """Place, slot and number of every group of vehicles of one kind: ALIKE at most, all but the first as the first."""
+    groups = -(-new.customers // ALIKE)
+    who = np.repeat(np.arange(len(new)), groups)
+    slot = np.concatenate([np.zeros(0, dtype=np.int64), *(ALIKE * np.arange(n) for n in groups.tolist())])
+    return who.astype(np.int64), slot, np.minimum(ALIKE, new.customers[who] - slot)
 
 
 def _midnight_offset(scenario: Scenario) -> int:
