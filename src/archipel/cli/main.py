@@ -23,6 +23,7 @@ from archipel.cli import (
     envelope_command,
     event_command,
     hold_command,
+    hosting_command,
     import_command,
     island_command,
     journal_command,
@@ -35,6 +36,7 @@ from archipel.cli import (
     settle_command,
     tag_command,
     top_command,
+    what_if_command,
 )
 
 EPILOG = """\
@@ -68,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     island_command.add_parsers(commands)
     event_command.add_parsers(commands)
     envelope_command.add_parsers(commands)
+    hosting_command.add_parsers(commands)
+    what_if_command.add_parsers(commands)
     report_commands.add_parsers(commands)
     settle_command.add_parsers(commands)
     device_command.add_parsers(commands)

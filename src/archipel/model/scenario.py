@@ -36,9 +36,13 @@ class Profiles:
         return round((time - self.start).total_seconds() / 900.0)
 
     def window(self, first_row: int, rows: int) -> NDArray[np.float32]:
-        """`rows` rows from `first_row`; outside the table the same time a week earlier or later is repeated."""
+        """`rows` rows from `first_row`; outside the table the same time a week earlier or later is repeated.
+
+        A table shorter than a week repeats by all of its whole days.
+        """
         index = np.arange(first_row, first_row + rows)
-        n, week = len(self.value), 7 * 96
+        n = len(self.value)
+        week = min(7, max(n // 96, 1)) * 96
         high = index >= n
         index = np.where(high, index - week * -((n - 1 - index) // week), index)
         low = index < 0
