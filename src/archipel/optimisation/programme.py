@@ -21,10 +21,14 @@ WAYS: tuple[dict[str, Any], ...] = (
     {},
     {"preconditioner_scale_cost": True},
     {"rho_init": 1e-4, "delta_init": 1e-3},
+    {"eps_abs": 1e-6, "eps_rel": 1e-6, "tau": 0.95},
+    {"eps_abs": 1e-6, "eps_rel": 1e-6, "rho_init": 1e-2, "delta_init": 1e-2, "max_iter": 600},
 )
 """Settings of PIQP, tried in turn."""
 TOLERANCE = 1e-8
 MAX_ITERATIONS = 200
+LOOSE = 2e-3
+"""How far beyond a row of G an answer may be, in the row's unit."""
 ROUND = 1e-10
 """Curvature that keeps the answer unique where the programme leaves it open, as a share of the costs."""
 
@@ -110,8 +114,11 @@ class Programme:
         """Costs, (size,)."""
         return np.concatenate(self._cost) if self._cost else np.zeros(0)
 
-    def solve(self) -> Found:
+    def solve(self, near: tuple[Ints, Floats, float] | None = None) -> Found:
         """The optimum by PIQP (R. Schwan et al., 2023).
+
+        `near` are variables, values, and what a square of the distance to them costs (half of it): of answers that cost
+        the same the nearest. The value is told without it.
 
         Raises:
             SolverFailed: no optimum was found; a programme without an answer is one cause.
@@ -120,7 +127,8 @@ class Programme:
         a, b = self.matrix("eq")
         g, h = self.matrix("le")
         free = hi - lo > 1e-9
-        x = np.where(free, 0.0, 0.5 * (lo + hi))
+        x = np.zeros(self.size)
+        x[~free] = 0.5 * (lo[~free] + hi[~free])
         b, h = b - a @ x, h - g @ x
         a, g = a[:, free], g[:, free]
         keep_a, keep_g = np.diff(a.tocsr().indptr) > 0, np.diff(g.tocsr().indptr) > 0
@@ -130,6 +138,10 @@ class Programme:
         if not free.any():
             return Found(x, float(cost @ x), price)
         scale = max(float(np.abs(cost[free]).max(initial=0.0)), 1e-12)
+        curve, pull = np.full(self.size, ROUND), cost / scale
+        if near is not None:
+            np.add.at(curve, near[0], near[2] / scale)
+            np.add.at(pull, near[0], -near[2] / scale * near[1])
         status = None
         for way in WAYS:
             solver = piqp.SparseSolver()
@@ -137,9 +149,9 @@ class Programme:
             solver.settings.max_iter = MAX_ITERATIONS
             for name, value in way.items():
                 setattr(solver.settings, name, value)
-            curve = sparse.diags(np.full(int(free.sum()), ROUND)).tocsc()
             solver.setup(
-                curve, cost[free] / scale, a[keep_a], b[keep_a], g[keep_g], None, h[keep_g], lo[free], hi[free]
+                sparse.diags(curve[free]).tocsc(),
+                *(pull[free], a[keep_a], b[keep_a], g[keep_g], None, h[keep_g], lo[free], hi[free]),
             )
             status = solver.solve()
             if status == piqp.PIQP_SOLVED:
@@ -149,5 +161,8 @@ class Programme:
         else:
             raise SolverFailed(f"the optimiser PIQP, tried in {len(WAYS)} ways, last stopped with {status}")
         x[free] = np.array(solver.result.x)
+        over = float((g @ x[free] - h).max(initial=0.0))
+        if over > LOOSE:
+            raise SolverFailed(f"the optimiser PIQP broke a limit by {over:.2g}")
         price[keep_g] = np.maximum(np.array(solver.result.z_u), 0.0) * scale
         return Found(x, float(cost @ x), price)

@@ -230,10 +230,12 @@ def raised(trial: Trial) -> None:
     grid, prices = trial.case.scenario.grid, trial.prices
     lines = len(grid.lines)
     sorts = {i.what for i in trial.items} - {"energy", "warmth", "reserve", "promise"}
-    for what, thing in dict.fromkeys((a.what, a.thing) for a in trial.rows.ask if a.what in sorts):
-        mine = [k for k, a in enumerate(trial.rows.ask) if (a.what, a.thing) == (what, thing)]
-        if not mine:
-            continue
+    if trial.case.wishes.outage is not None:
+        sorts -= {"import limit", "export limit"}  # there is no main grid to give more
+    # a voltage band is one setting for all nodes
+    named = ((a.what, "" if a.what.startswith("voltage") else a.thing) for a in trial.rows.ask if a.what in sorts)
+    for what, thing in dict.fromkeys(named):
+        mine = [k for k, a in enumerate(trial.rows.ask) if a.what == what and thing in ("", a.thing)]
         unit, price = "kW", prices.connection_eur_per_kw_a
         scale = 1.0
         if what == "loading":
@@ -370,7 +372,7 @@ def _touched(trial: Trial, device: str, node: int) -> bool:
     return any(i.thing == device for i in trial.items) or any(node in zone.nodes for zone in trial.zones)
 
 
-def changed_limits(limits: Limits, trial: Trial, x: Floats, ids: tuple[str, ...], branch_id: tuple[str, ...]) -> Limits:
+def changed_limits(limits: Limits, trial: Trial, x: Floats, branch_id: tuple[str, ...]) -> Limits:
     """The limits with what was raised."""
     low, high, loading = limits.v_pu_min.copy(), limits.v_pu_max.copy(), limits.loading.copy()
     firm, cells = limits.firm, dict(limits.cells)
@@ -383,9 +385,9 @@ def changed_limits(limits: Limits, trial: Trial, x: Floats, ids: tuple[str, ...]
     for what, thing, col in trial.raised:
         by = float(x[col])
         if what == "voltage high":
-            high[ids.index(thing)] += by
+            high += by
         elif what == "voltage low":
-            low[ids.index(thing)] -= by
+            low -= by
         elif what == "loading":
             loading[branch_id.index(thing)] += by
         elif what.startswith("cell"):

@@ -24,8 +24,9 @@ NEAR_V_PU = 0.02
 NEAR_LOADING = 0.25
 WATCHED = 3
 """Nodes and branches watched per interval and side before any was found beyond."""
-REMEMBERED = 8
-AROUND = tuple(math.radians(a) for a in (0, 5, -5, 12, -12, 25, -25, 50, -50, 90, -90, 180))
+REMEMBERED = 25
+_TURNS = (1.5, 3, 4.5, 6, 8, 10, 13, 17, 22, 30, 45, 90)
+AROUND = tuple(math.radians(a) for a in (0, 180, *_TURNS, *(-a for a in _TURNS)))
 """Directions in which the size of a current is limited, from its present one."""
 KEPT_V_PU, KEPT_LOADING, KEPT_KW = 2e-5, 2e-4, 0.05
 """How much beyond still counts as kept by AC power flow."""
