@@ -255,8 +255,6 @@ def extreme(case: Case, side: float, q_helps: bool = True) -> tuple[Any, Any]:
     """Powers (nodes, T) with every choice at its most helpful: drawing least (`side` +1) or most (-1) everywhere.
 
     Reactive power at the end of its range that helps (giving where least is drawn)."""
-    u = np.where(case.p.sum(axis=0).A1 * side > 0, case.lo.T, case.hi.T).T if False else None
-    del u
     p_of = np.asarray(case.p.sum(axis=0)).ravel()
     q_of = np.asarray(case.q.sum(axis=0)).ravel()
     best = np.where((side * p_of > 0)[:, None], case.lo, case.hi)
@@ -320,13 +318,18 @@ def _tighten(drawn: Drawn, side: float, wishes: Wishes, transformers: bool) -> t
     lines = len(grid.lines)
     rows = np.arange(len(flow.loading))
     mine = rows[lines:] if transformers and len(grid.transformers) else rows[:lines]
-    amps = flow.loading.copy()
+    # by active power alone, in the direction in which what cannot be chosen drives it: no choice makes that less
+    p_from, q_from = flow.branch_p_kw[0], flow.branch_q_kvar[0]
+    base = case_of(drawn.scenario, drawn.horizon, wishes)
+    driven = PowerFlow(grid).solve(base.base_kw[:, t] - 0.0, base.base_kvar[:, t]).branch_p_kw[0]
+    along = np.sign(driven) == np.sign(p_from)
+    amps = np.where(along, flow.loading * np.abs(p_from) / np.maximum(np.hypot(p_from, q_from), 1e-9), 0.0)
     if len(mine) == 0 or amps[mine].max() <= 0:
         mine = rows
     first = mine[np.argsort(-amps[mine])]
     top = first[: max(1, min(4, len(first) // 3))]
     pick = int(drawn.rng.choice(top))
-    factor = flow.loading[pick] * drawn.rng.uniform(0.75, 0.97)
+    factor = amps[pick] * drawn.rng.uniform(0.75, 0.97)
     if pick >= lines:
         loading = grid.transformers.loading_max.copy()
         loading[pick - lines] *= factor
@@ -335,7 +338,9 @@ def _tighten(drawn: Drawn, side: float, wishes: Wishes, transformers: bool) -> t
         i = grid.lines.i_a_max.copy()
         i[pick] *= factor
         drawn.grid = replace(grid, lines=replace(grid.lines, i_a_max=i))
-    over = PowerFlow(drawn.grid).solve(*(x[:, t] for x in extreme(case_of(drawn.scenario, drawn.horizon, wishes), side)))
+    over = PowerFlow(drawn.grid).solve(
+        *(x[:, t] for x in extreme(case_of(drawn.scenario, drawn.horizon, wishes), side))
+    )
     assert over.loading[pick] > 1.0
     return wishes, f"{grid.branch_id[pick]} carries {over.loading[pick]:.2f} of its limit with every choice helping"
 
@@ -374,7 +379,10 @@ def _band(drawn: Drawn, side: float, wishes: Wishes) -> tuple[Wishes, str]:
         limit = nodes.v_pu_max.copy()
         limit[drawn.nodes] = at + by
         drawn.grid = replace(drawn.grid, nodes=replace(nodes, v_pu_max=limit))
-    return wishes, f"{nodes.id[worst]} is at {at:.4f} pu in hour {t} with every choice helping, its limit is {at + by:.4f}"
+    return (
+        wishes,
+        f"{nodes.id[worst]} is at {at:.4f} pu in hour {t} with every choice helping, its limit is {at + by:.4f}",
+    )
 
 
 def firm_import(drawn: Drawn) -> tuple[Wishes, str]:
@@ -446,7 +454,10 @@ def cold(drawn: Drawn) -> tuple[Wishes, str]:
     drawn.heat_pumps(int(drawn.rng.integers(1, 4)), power=float(drawn.rng.uniform(0.6, 0.85)))
     drawn.widen()
     fleet = drawn.fleets[-1]
-    return Wishes(), f"{fleet.id[0]} gives {fleet.p_kw[0] * 3:.1f} kW of heat at most, {fleet.heat_kw[0]:.1f} are needed"
+    return (
+        Wishes(),
+        f"{fleet.id[0]} gives {fleet.p_kw[0] * 3:.1f} kW of heat at most, {fleet.heat_kw[0]:.1f} are needed",
+    )
 
 
 @dataclass(frozen=True)
@@ -515,7 +526,9 @@ def envelope(drawn: Drawn) -> tuple[Wishes, str]:
         return envelope_again(drawn)
     limit = most * drawn.rng.uniform(0.6, 0.95)
     firm = FirmLimits(np.full(HOURS, limit), np.full(HOURS, np.inf))
-    return Wishes(cells={best: firm}), f"nodes of {best} draw {most:.1f} kW or more in one hour, {limit:.1f} were agreed"
+    return Wishes(
+        cells={best: firm}
+    ), f"nodes of {best} draw {most:.1f} kW or more in one hour, {limit:.1f} were agreed"
 
 
 def envelope_again(drawn: Drawn) -> tuple[Wishes, str]:

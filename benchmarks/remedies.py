@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.impossible import Problem, problem
 from scipy import sparse
 from scipy.optimize import linprog
 
 from archipel.cell.remedy.doctor import Alternative, Diagnosis, diagnose
-from benchmarks.impossible import Problem, problem
 
 HALVINGS = 9
 PART = 0.02
@@ -92,7 +92,9 @@ def measure(seeds: range, every: bool = True, quiet: bool = False) -> dict[str, 
         each.append(told)
         if not quiet:
             bad = "" if told["mended"] and told["minimal"] else f"  {told['ways']}"
-            sys.stdout.write(f"{seed} {one.kind} on {one.net}: {told['mended']}, {told['minimal']}, {spent:.1f} s{bad}\n")
+            sys.stdout.write(
+                f"{seed} {one.kind} on {one.net}: {told['mended']}, {told['minimal']}, {spent:.1f} s{bad}\n"
+            )
             sys.stdout.flush()
     ways = [w for one in each for w in one["ways"]]
     edges = [w["edge"] for w in ways if "edge" in w and np.isfinite(w["edge"])]

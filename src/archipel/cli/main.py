@@ -25,6 +25,7 @@ from archipel.cli import (
     journal_command,
     local_commands,
     reconfigure_command,
+    remedy_command,
     report_commands,
     run_command,
     scenario_commands,
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     run_command.add_parsers(commands)
     scenario_commands.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
+    remedy_command.add_parsers(commands)
     bid_command.add_parsers(commands)
     island_command.add_parsers(commands)
     event_command.add_parsers(commands)

@@ -1,8 +1,8 @@
 """What is asked of an area in some hours, and what may be chosen to keep it: one table, no network yet.
 
 Asked (and so open to a remedy) are limits of the network and of connections, energy of vehicles by their departure,
-warmth, reserves and promised powers. Not asked but given are what devices can do: ratings, capacities, efficiencies, the
-sun. Money plays no part: whatever a plan could be made to do at any price counts as possible.
+warmth, reserves and promised powers. Not asked but given are what devices can do: ratings, capacities, efficiencies,
+the sun. Money plays no part: whatever a plan could be made to do at any price counts as possible.
 """
 
 from __future__ import annotations
@@ -156,8 +156,10 @@ class _Laid:
         self.kind: list[str] = []
 
     def add(self, kind: str, name: str, lo: Floats, hi: Floats, p: dict[int, float], q: dict[int, float]) -> int:
-        for store, value in ((self.lo, lo), (self.hi, hi), (self.p, p), (self.q, q)):
-            store.append(value)  # type: ignore[attr-defined]
+        self.lo.append(lo)
+        self.hi.append(hi)
+        self.p.append(p)
+        self.q.append(q)
         self.name.append(name)
         self.kind.append(kind)
         return len(self.lo) - 1
@@ -220,9 +222,7 @@ def case_of(scenario: Scenario, horizon: Horizon, wishes: Wishes | None = None) 
                     mine.append((n, columns.store.gain[k, j]))
             if columns.store is not None:
                 stores.append((device, fleet.kind, mine, columns.store, k))
-    for one in wishes.hosted:
-        base_kw[one.node] += one.p_kw
-        base_kvar[one.node] += one.q_kvar
+    _host(wishes.hosted, base_kw, base_kvar)
     lo = np.stack(laid.lo) if laid.lo else np.zeros((0, t_count))
     hi = np.stack(laid.hi) if laid.hi else np.zeros((0, t_count))
     u = programme.add(lo, np.maximum(hi, lo), 0.0)
@@ -248,6 +248,12 @@ def case_of(scenario: Scenario, horizon: Horizon, wishes: Wishes | None = None) 
     )  # fmt: skip
 
 
+def _host(hosted: tuple[Hosted, ...], base_kw: Floats, base_kvar: Floats) -> None:
+    for one in hosted:
+        base_kw[one.node] += one.p_kw
+        base_kvar[one.node] += one.q_kvar
+
+
 def _store(
     programme: Programme, asks: list[tuple[Ask, int]], u: Ints, device: str, kind: str,
     mine: list[tuple[int, Floats]], store: Any, k: int, horizon: Horizon, out: Any, wishes: Wishes, scenario: Scenario,
@@ -255,14 +261,14 @@ def _store(
     """Level of one store; what it may hold is given, the least it must hold is asked."""
     t_count = len(horizon)
     lo, hi = store.lo[k].copy(), store.hi[k].copy()
-    floor = 0.0 if kind == "battery" else -np.inf
+    floor: Any = 0.0 if kind == "battery" else -np.inf
     if kind == "battery":
         fleet = next(f for f in scenario.fleets if isinstance(f, BatteryFleet) and device in f.id)
-        row = fleet.id.index(device)
+        at = fleet.id.index(device)
         begun = float(store.start[k])
         lo = np.zeros(t_count)
         if fleet.reserve is not None:
-            lo = fleet._kept(scenario.profiles.row(horizon.start), horizon) * fleet.e_kwh[row]
+            lo = fleet._kept(scenario.profiles.row(horizon.start), horizon) * fleet.e_kwh[at]
         if wishes.day_ends_as_begun and wishes.outage is None:
             floor = np.where(np.arange(t_count) == t_count - 1, begun, 0.0)
         lo = np.where(out, 0.0, lo)
@@ -279,8 +285,10 @@ def _store(
     for n, gain in mine:
         programme.fill("eq", rows, u[n], -gain)
     what = {"battery": "reserve", "heat_pump": "warmth"}.get(kind, "energy")
-    asked = np.flatnonzero(np.isfinite(lo) & (lo > np.broadcast_to(below, (t_count,)) + 1e-9)) if kind == "battery" else (
-        np.flatnonzero(np.isfinite(lo))
+    asked = (
+        np.flatnonzero(np.isfinite(lo) & (lo > np.broadcast_to(below, (t_count,)) + 1e-9))
+        if kind == "battery"
+        else (np.flatnonzero(np.isfinite(lo)))
     )
     if len(asked):
         row = programme.rows("le", -lo[asked])
@@ -292,7 +300,7 @@ def _store(
 def _sessions(fleet: EvChargerFleet, horizon: Horizon, first_row: int, laid: _Laid, out: Any) -> list[Session]:
     """A control per stay."""
     edge = first_row + np.append(horizon.first, horizon.steps.sum())
-    found = []
+    found: list[Session] = []
     state = fleet.initial(first_row)
     for s, device in enumerate(fleet.session_device.tolist()):
         start, end = int(fleet.session_start[s]), int(fleet.session_end[s])
@@ -311,7 +319,7 @@ def _sessions(fleet: EvChargerFleet, horizon: Horizon, first_row: int, laid: _La
             kwh = min(kwh, float(box @ horizon.dt_h))
         node = int(fleet.node[device])
         n = laid.add("ev_charger", fleet.id[device], 0.0 * box, box, {node: 1.0}, {})
-        later = sum(1 for one in found if one.charger == fleet.id[device])
+        later = len([one for one in found if one.charger == fleet.id[device]])
         name = fleet.id[device] + (f" (stay {later + 1})" if later else "")
         found.append(Session(name, fleet.id[device], node, p_kw, start, end, kwh, n))
     return found

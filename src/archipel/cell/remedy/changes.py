@@ -16,7 +16,7 @@ from scipy import sparse
 from archipel.cell.remedy.case import Ask, Case
 from archipel.cell.remedy.network import Limits, Rows
 from archipel.cell.remedy.prices import Prices
-from archipel.model import FirmLimits, Floats, Ints
+from archipel.model import Bools, FirmLimits, Floats, Ints
 from archipel.optimisation.programme import Programme
 
 EFFICIENCY = 0.95
@@ -113,7 +113,7 @@ def _taken_off(trial: Trial, kind: str, power: Floats, q: Floats, sign: float, e
     """Part of a fixed power, in the same share at all nodes of a zone."""
     t_count, dt_h = len(trial.case.horizon), trial.case.horizon.dt_h
     share = np.zeros((0, t_count), dtype=np.int64)
-    where = []
+    where: list[Bools] = []
     for zone in trial.zones:
         inside = np.zeros(len(power), dtype=np.bool_)
         inside[zone.nodes] = True
@@ -136,12 +136,12 @@ def _taken_off(trial: Trial, kind: str, power: Floats, q: Floats, sign: float, e
                     trial.programme.fill("le", row, share[k], 1.0 / total)
 
 
-def _first(where: list[Floats], mine: list[int]) -> int:
+def _first(where: list[Bools], mine: list[int]) -> int:
     """The first node that lies in just these zones."""
     inside = np.all([where[k] for k in mine], axis=0)
     for k, other in enumerate(where):
         if k not in mine:
-            inside &= ~np.asarray(other, dtype=np.bool_)
+            inside &= ~other
     return int(np.argmax(inside))
 
 
@@ -307,7 +307,9 @@ def colder(trial: Trial) -> None:
     """It may be colder than the comfort band."""
     dt_h, t_count = trial.case.horizon.dt_h, len(trial.case.horizon)
     for device in dict.fromkeys(a.thing for a in trial.asks.values() if a.what == "warmth"):
-        node = next((int(trial.case.p[:, [n]].nonzero()[0][0]) for n, x in enumerate(trial.case.name) if x == device), -1)
+        node = next(
+            (int(trial.case.p[:, [n]].nonzero()[0][0]) for n, x in enumerate(trial.case.name) if x == device), -1
+        )
         if not _touched(trial, device, node):
             continue
         cols = trial.programme.add(np.zeros(t_count), np.full(t_count, np.inf), trial.prices.warmth_eur_per_k_h * dt_h)

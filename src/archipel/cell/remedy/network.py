@@ -181,17 +181,21 @@ class Network:
         for side, values, what in (
             (1.0, limits.firm.import_kw, "import limit"), (-1.0, limits.firm.export_kw, "export limit"),
         ):  # fmt: skip
-            for t in np.flatnonzero(np.isfinite(values)):
-                wanted.append((0, int(t), side, 0.0, float(values[t] - side * flow.p_b_kw[t]), Ask(what, "", int(t))))
-        output, t, sign, cross, room = (np.array([w[i] for w in wanted]) for i in range(5)) if wanted else np.zeros((5, 0))
-        output, t = output.astype(np.int64), t.astype(np.int64)
+            wanted += [
+                (0, int(t), side, 0.0, float(values[t] - side * flow.p_b_kw[t]), Ask(what, "", int(t)))
+                for t in np.flatnonzero(np.isfinite(values))
+            ]
+        out_f, t_f, sign, cross, left = (
+            (np.array([w[i] for w in wanted]) for i in range(5)) if wanted else np.zeros((5, 0))
+        )
+        output, when_t = out_f.astype(np.int64), t_f.astype(np.int64)
         other = np.where((cross != 0.0), output + len(branches), output)
         on_p, on_q = (
-            d[output, :, t] * sign[:, None] + np.where(cross != 0.0, cross, 0.0)[:, None] * d[other, :, t]
+            d[output, :, when_t] * sign[:, None] + np.where(cross != 0.0, cross, 0.0)[:, None] * d[other, :, when_t]
             for d in (sens.d_p, sens.d_q)
         )
         asks = [w[5] for w in wanted]
-        more_p, more_t, more_room = [on_p], [t], [room]
+        more_p, more_t, more_room = [on_p], [when_t], [left]
         for cell, firm in limits.cells.items():
             inside, lost = self.losses_of(cell, flow)
             now = drawn_p[inside].sum(axis=0) + lost
@@ -201,17 +205,20 @@ class Network:
                 more_t.append(when)
                 more_room.append(values[when] - side * now[when])
                 asks += [Ask(what, cell, int(k)) for k in when]
-        on_p, t, room = np.concatenate(more_p), np.concatenate(more_t).astype(np.int64), np.concatenate(more_room)
+        on_p, rooms = np.concatenate(more_p), np.concatenate(more_room)
+        at = np.concatenate(more_t).astype(np.int64)
         on_q = np.concatenate([on_q, np.zeros((len(on_p) - len(on_q), len(inject)))])
         scale = np.maximum(np.abs(on_p).max(axis=1, initial=0.0), 1e-9)
-        on_p, on_q, room = on_p / scale[:, None], on_q / scale[:, None], room / scale
+        on_p, on_q, rooms = on_p / scale[:, None], on_q / scale[:, None], rooms / scale
         up, down = reach
-        worst = (np.maximum(on_p, 0.0) * up[inject][:, t].T + np.maximum(-on_p, 0.0) * down[inject][:, t].T).sum(axis=1)
-        keep = worst * 1.3 + 5.0 > room
-        here = (on_p * drawn_p[inject][:, t].T + on_q * drawn_q[inject][:, t].T).sum(axis=1)
+        worst = (np.maximum(on_p, 0.0) * up[inject][:, at].T + np.maximum(-on_p, 0.0) * down[inject][:, at].T).sum(
+            axis=1
+        )
+        keep = worst * 1.3 + 5.0 > rooms
+        here = (on_p * drawn_p[inject][:, at].T + on_q * drawn_q[inject][:, at].T).sum(axis=1)
         kept = np.flatnonzero(keep)
         return Rows(
-            tuple(asks[k] for k in kept), t[kept], on_p[kept], on_q[kept], (room + here)[kept], scale[kept], inject
+            tuple(asks[k] for k in kept), at[kept], on_p[kept], on_q[kept], (rooms + here)[kept], scale[kept], inject
         )
 
     def truth(self, p_kw: Floats, q_kvar: Floats, limits: Limits) -> Beyond:
