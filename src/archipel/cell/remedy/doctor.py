@@ -31,7 +31,7 @@ from archipel.cell.remedy.least import (
 from archipel.cell.remedy.network import Network, Rows, Watch
 from archipel.cell.remedy.prices import Prices
 from archipel.cell.remedy.steps import later, shorter, switched, tapped
-from archipel.model import Diverged, Floats, Horizon, Ints, Scenario, SolverFailed
+from archipel.model import Diverged, Floats, GridError, Horizon, Ints, Scenario, SolverFailed
 from archipel.optimisation.programme import Found
 
 
@@ -123,7 +123,7 @@ def _dark(work: Work) -> tuple[Dark, ...]:
         again = Work(case, other, work.limits, Watch(), work.prices)
         try:
             point, *_, broken = _yardstick(again)
-        except (Diverged, SolverFailed):
+        except (GridError, SolverFailed):
             continue
         kept = broken.max(initial=0.0) <= BROKEN and other.truth(point.p_kw, point.q_kvar, work.limits).kept
         ways.append((name, frozenset(fed.tolist()), kept))

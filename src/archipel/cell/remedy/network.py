@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -99,8 +100,14 @@ class Network:
         self.net: CellNetwork = cell_networks(grid, one)[0]
         self.live: Bools = live(grid)
         self._truth: PowerFlow | None = None
-        point = fused(grid)
-        self._owner = branch_owners(grid, archipelago, point, live_points(grid, point)) if archipelago.tie else None
+
+    @cached_property
+    def _owner(self) -> Ints | None:
+        """Cell of every branch; asked only where cells have limits. Raises GridError where cells do not fit."""
+        if not self.archipelago.tie:
+            return None
+        point = fused(self.grid)
+        return branch_owners(self.grid, self.archipelago, point, live_points(self.grid, point))
 
     def limits(self, case: Case) -> Limits:
         """What the scenario and the wishes say."""
