@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from benchmarks.impossible import FAMILIES, Drawn, firm_import, problem
+from benchmarks.remedies import measure
 
 from archipel.cell.remedy.apply import applied
 from archipel.cell.remedy.case import Wishes
@@ -13,8 +15,6 @@ from archipel.cell.remedy.doctor import diagnose
 from archipel.cell.remedy.prices import Prices
 from archipel.cell.remedy.words import diagnosis_json, diagnosis_text, one_line, up
 from archipel.model import ArchipelError, Connection, FirmLimits
-from benchmarks.impossible import FAMILIES, Drawn, firm_import, problem
-from benchmarks.remedies import measure
 
 FEW = (1, 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 17)
 
