@@ -28,7 +28,7 @@ def add_parsers(subparsers: Any) -> None:
         "  archipel remedy island\n"
         "  archipel remedy district --start 2016-12-08 --import-kw 100\n"
         "  archipel remedy island --outage 18 4 --picture hours.svg\n"
-        "  archipel remedy island --host bus/40 20000 --import-kw 3000 --step-minutes 180 --apply 1\n\n"
+        "  archipel remedy my-grid/net.toml --host bus/5 300 --price storage_eur_per_kwh_a=30 --apply 1\n\n"
         "exit codes: 0 all can be kept (or, with --apply, then can), 1 something cannot, 2 an input cannot be used",
     )
     one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
