@@ -29,6 +29,7 @@ from archipel.cli import (
     journal_command,
     local_commands,
     reconfigure_command,
+    remedy_command,
     report_commands,
     run_command,
     scenario_commands,
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     data_command.add_parsers(commands)
     adopt_command.add_parsers(commands)
     reconfigure_command.add_parsers(commands)
+    remedy_command.add_parsers(commands)
     bid_command.add_parsers(commands)
     island_command.add_parsers(commands)
     event_command.add_parsers(commands)

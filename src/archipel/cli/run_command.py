@@ -7,7 +7,10 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # `--help` need not wait for numpy
+    from archipel.report.run import Run
 
 ALL = ("uncoordinated", "alone", "distributed", "central", "pooled")
 
@@ -86,7 +89,24 @@ def run_command(args: argparse.Namespace) -> int:
     else:
         print(done.table())
         print(f"\nreport: {done.path / 'report.html'}\nresults: {done.path}")
+        if told := not_kept(done, args.scenario):
+            print(told)
     return 0 if done.info.get("complete", True) else 130
+
+
+def not_kept(run: Run, source: str) -> str:
+    """A line on limits that plans of the run could not keep, with the command that says what would help; empty where
+    all were kept."""
+    plans = run.frame("agreements", ["strategy", "time", "given"]).to_pylist()
+    given = [(plan["time"], word) for plan in plans for word in plan["given"] or () if word.endswith("beyond")]
+    if not given:
+        return ""
+    first = min(time for time, _ in given)
+    words = next(word for time, word in given if time == first)
+    return (
+        f"limits not kept by a plan: {len({time for time, _ in given})} plans, first at {first:%Y-%m-%d %H:%M} UTC "
+        f"({words}); what would help, and its price: archipel remedy {source} --start {first:%Y-%m-%d}"
+    )
 
 
 class Bar:

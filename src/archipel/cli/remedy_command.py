@@ -1,0 +1,188 @@
+"""`archipel remedy`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # `--help` need not wait for numpy
+    from archipel.cell.remedy.case import Wishes
+    from archipel.cell.remedy.doctor import Diagnosis
+    from archipel.model import Horizon, Scenario
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the command to the parser of `archipel`."""
+    one = subparsers.add_parser(
+        "remedy",
+        help="say which limits of a day no plan can keep, and the least change that mends it, with its price",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Look for what of a day cannot be kept by any plan, everything known in advance: limits of\n"
+        "voltage, current and firm power, energy of vehicles by their departure, warmth, reserves, agreements. Say\n"
+        "what binds together and, for every kind of change, the least of it that makes the day possible, checked\n"
+        "by AC power flow, with its price. Nothing is changed.",
+        epilog="examples:\n"
+        "  archipel remedy island\n"
+        "  archipel remedy district --start 2016-12-08 --import-kw 100\n"
+        "  archipel remedy island --outage 18 4 --picture hours.svg\n"
+        "  archipel remedy my-grid/net.toml --host bus/5 300 --price storage_eur_per_kwh_a=30 --apply 1\n\n"
+        "exit codes: 0 all can be kept (or, with --apply, then can), 1 something cannot, 2 an input cannot be used",
+    )
+    one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
+    one.add_argument("--start", metavar="DATE", help="first day, 00:00 UTC (default: the scenario's)")
+    one.add_argument("--days", type=int, default=1, metavar="N", help="how many days (default: 1)")
+    one.add_argument(
+        "--step-minutes", type=int, choices=(15, 30, 60, 120, 180), default=60, help="intervals (default: 60)"
+    )
+    one.add_argument("--import-kw", type=_power, metavar="KW", help="most that the upstream connection may bring")
+    one.add_argument("--export-kw", type=_power, metavar="KW", help="most that it may take")
+    one.add_argument(
+        "--agreed", nargs=3, action="append", default=[], metavar=("CELL", "IMPORT_KW", "EXPORT_KW"),
+        help="what a cell agreed to keep at its boundary all day; inf for no limit",
+    )  # fmt: skip
+    one.add_argument(
+        "--outage", nargs=2, type=float, metavar=("HOUR", "HOURS"),
+        help="no main grid from this hour on for so many: critical load is to be served",
+    )  # fmt: skip
+    one.add_argument(
+        "--host", nargs=2, action="append", default=[], metavar=("NODE", "KW"),
+        help="something new that draws (or, below zero, gives) so much all day and cannot choose",
+    )  # fmt: skip
+    one.add_argument("--no-curtailment", action="store_true", help="renewables must not be curtailed")
+    one.add_argument(
+        "--price", action="append", default=[], metavar="NAME=VALUE", help="a price of your own, see the documentation"
+    )
+    one.add_argument("--apply", type=int, metavar="N", help="carry out alternative N and look again")
+    one.add_argument("--picture", metavar="FILE", help="write the hours beyond as SVG: limit against best possible")
+    one.add_argument("--json", action="store_true", help="print JSON instead of text")
+    one.set_defaults(func=remedy_command)
+
+
+def remedy_command(args: argparse.Namespace) -> int:
+    """Look and tell; exit code 1 where something cannot be kept."""
+    from archipel.cell.remedy.doctor import diagnose
+    from archipel.cell.remedy.prices import Prices
+    from archipel.cell.remedy.words import diagnosis_json, diagnosis_text
+    from archipel.formats.scenario import load_scenario
+    from archipel.report.remedy_picture import picture
+
+    scenario = load_scenario(args.scenario)
+    horizon = _horizon(args, scenario)
+    wishes = _wishes(args, scenario, horizon)
+    prices = Prices.of(scenario.tariff).with_own(args.price)
+    tell = None if not sys.stderr.isatty() else _tell
+    done = diagnose(scenario, horizon, wishes, prices, tell=tell)
+    found = diagnosis_json(done)
+    told = diagnosis_text(done)
+    possible = done.possible
+    if args.picture:
+        Path(args.picture).write_text(picture(done), encoding="utf-8")
+    if args.apply is not None:
+        words, possible = _applied(done, args.apply, prices)
+        told += f"\n{words}\n"
+        found["applied"] = {"number": args.apply, "possible": possible}
+    sys.stdout.write(json.dumps(found, indent=2) + "\n" if args.json else told)
+    return 0 if possible else 1
+
+
+def _applied(done: Diagnosis, number: int, prices: Any) -> tuple[str, bool]:
+    from archipel.cell.remedy.apply import applied
+    from archipel.cell.remedy.doctor import diagnose
+    from archipel.cell.remedy.words import one_line, way_words
+    from archipel.model import ArchipelError
+
+    ways = [way for conflict in done.conflicts for way in conflict.alternatives]
+    if not 1 <= number <= len(ways):
+        many = f"1 to {len(ways)}" if ways else "no --apply: there is no alternative"
+        raise ArchipelError(f"--apply: found {number}; expected {many}")
+    way = ways[number - 1]
+    scenario, wishes = applied(done.case, way)
+    again = diagnose(scenario, done.case.horizon, wishes, prices, kinds=())
+    head = f"With {number} ({way_words(done.case, way)}): "
+    if again.possible:
+        return head + "everything that is asked can be kept.", True
+    return head + f"still not everything: {one_line(again)}.", False
+
+
+def _horizon(args: argparse.Namespace, scenario: Scenario) -> Horizon:
+    import numpy as np
+
+    from archipel.cli.reconfigure_command import _day
+    from archipel.model import ArchipelError, Horizon
+
+    if not 1 <= args.days <= 7:
+        raise ArchipelError(f"--days: found {args.days}; expected 1 to 7")
+    start = _day(args.start, scenario)
+    steps = args.step_minutes // 15
+    return Horizon(start, np.full(args.days * 96 // steps, steps, dtype=np.int64))
+
+
+def _wishes(args: argparse.Namespace, scenario: Scenario, horizon: Horizon) -> Wishes:
+    import numpy as np
+
+    from archipel.cell.remedy.case import Hosted, Wishes
+    from archipel.model import ArchipelError, FirmLimits
+
+    t_count, usual = len(horizon), scenario.connection
+    firm = None
+    if args.import_kw is not None or args.export_kw is not None:
+        imports = usual.import_kw_max if args.import_kw is None else args.import_kw
+        exports = usual.export_kw_max if args.export_kw is None else args.export_kw
+        firm = FirmLimits(np.full(t_count, imports), np.full(t_count, exports))
+    cells = {}
+    known = [cell.id for cell in scenario.archipelago.cell]
+    for cell, imports_kw, exports_kw in args.agreed:
+        if cell not in known:
+            raise ArchipelError(f"--agreed: found cell {cell}; expected one of {', '.join(known[:8])}")
+        most = [_number("--agreed", text, 0.0) for text in (imports_kw, exports_kw)]
+        cells[cell] = FirmLimits(np.full(t_count, most[0]), np.full(t_count, most[1]))
+    hosted = []
+    for node, kw in args.host:
+        if node not in scenario.grid.nodes.id:
+            some = ", ".join(scenario.grid.nodes.id[:4])
+            raise ArchipelError(f"--host: found node {node}; expected a node of the network, such as {some}")
+        power = np.full(t_count, _number("--host", kw, -np.inf))
+        name = f"what is new at {node}"
+        hosted.append(Hosted(name, scenario.grid.nodes.id.index(node), power, 0.0 * power))
+    outage = None
+    if args.outage is not None:
+        ends = np.cumsum(horizon.dt_h)
+        first = int(np.searchsorted(ends, args.outage[0], side="right"))
+        end = int(np.searchsorted(ends, args.outage[0] + args.outage[1] - 1e-9)) + 1
+        if not (args.outage[0] >= 0.0 and args.outage[1] > 0.0 and end <= t_count):
+            raise ArchipelError(
+                f"--outage: found {args.outage[0]:g} {args.outage[1]:g}; expected an hour and how many, inside "
+                f"the {ends[-1]:g} h that are looked at"
+            )
+        outage = (first, end)
+    return Wishes(firm=firm, cells=cells, hosted=tuple(hosted), curtail=not args.no_curtailment, outage=outage)
+
+
+def _number(option: str, text: str, least: float) -> float:
+    from archipel.model import ArchipelError
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not value >= least:
+        raise ArchipelError(f"{option}: found {text}; expected a number of kW" + (", 0 or more" if least == 0 else ""))
+    return value
+
+
+def _power(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value >= 0.0:
+        raise argparse.ArgumentTypeError(f"found {text}; expected a power in kW, 0 or more")
+    return value
+
+
+def _tell(kind: str) -> None:
+    sys.stderr.write(f"\rlooking for the least change: {kind:<12}")
+    sys.stderr.flush()
