@@ -16,7 +16,7 @@ from archipel.formats.scenario import check_scenario, load_scenario
 
 sys.path.insert(0, str(ROOT / "tests" / "formats" / "measured"))
 
-import measured_cases as cases  # noqa: E402  # isort: skip
+import measured_cases as cases  # isort: skip
 
 PAGE = "docs/how-to/my-own-meter-data.md"
 
