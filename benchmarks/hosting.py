@@ -13,11 +13,12 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.hosting_cases import case33bw, european_lv
+
 from archipel.formats.scenario import load_scenario
 from archipel.report.hosting_folder import HostingFolder
 from archipel.report.hosting_rows import text
 from archipel.strategies.hosting import Question, Study, draw, notes, prepared, stress_day
-from benchmarks.hosting_cases import case33bw, european_lv
 
 CASES = {"case33bw": case33bw, "european-lv": european_lv}
 
