@@ -193,7 +193,7 @@ def _proofs(answers: Answers) -> str:
     ]
     for name, some in by_strategy(answers).items():
         rows += [_proof(name, one) for one in some]
-    return f'<div class="scroll"><table>{"".join(rows)}</table></div>'
+    return f'<div class="scroll"><table class="ways">{"".join(rows)}</table></div>'
 
 
 def _proof(name: str, one: Mapping[str, Any]) -> str:
@@ -210,7 +210,7 @@ def _proof(name: str, one: Mapping[str, Any]) -> str:
     return (
         f"{begin}<td>{escape(below)}</td><td>{grouped(one['above_devices'], 0)}</td>"
         f'<td>{grouped(one["above_kw"], 0)} kW</td><td class="beyond">{escape(above)}</td>'
-        f'<td class="left" style="padding-left:20px">{escape(_said(one["first_limit"]))}</td></tr>'
+        f'<td class="left" style="padding-left:20px">{escape(_place(one["first_limit"]))}</td></tr>'
     )
 
 
@@ -233,6 +233,12 @@ def _asked(question: Question) -> str:
         *ways,
     ]
     return f"<dl>{''.join(f'<dt>{escape(a)}</dt><dd>{escape(b)}</dd>' for a, b in pairs)}</dl>"
+
+
+def _place(plain: Mapping[str, Any]) -> str:
+    """The limit without its values: they stand beside it."""
+    words, limit = _said(plain), broken_of(plain)
+    return words if limit.what == "answer" else f"{words.removesuffix(f': {limit.amount}')}, limit {limit.bound}"
 
 
 def _said(plain: Mapping[str, Any]) -> str:

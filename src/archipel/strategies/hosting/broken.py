@@ -30,6 +30,9 @@ SAID = {
     "answer": "no answer",
 }
 
+DIGITS = {"pu": 4, "%": 1, "kW": 0}
+"""Behind the point, by unit."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,13 @@ class Broken:
     @property
     def amount(self) -> str:
         """Value and limit."""
-        digits = {"pu": 4, "%": 1, "kW": 0, "K h": 2}.get(self.unit, 2)
+        digits = DIGITS.get(self.unit, 2)
         return f"{self.value:.{digits}f} {self.unit}, limit {self.limit:.{digits}f}"
+
+    @property
+    def bound(self) -> str:
+        """The limit with its unit."""
+        return f"{self.limit:.{DIGITS.get(self.unit, 2)}f} {self.unit}"
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
