@@ -25,6 +25,13 @@ const kinds: Record<string, [string, string]> = {
   battery: ["battery", "batteries"],
   ev_charger: ["charger", "chargers"],
   heat_pump: ["heat pump", "heat pumps"],
+  building: ["building", "buildings"],
+  wind: ["wind turbine", "wind turbines"],
+  hydro: ["hydro plant", "hydro plants"],
+  v2g: ["charger that gives back", "chargers that give back"],
+  appliance: ["appliance", "appliances"],
+  tap_changer: ["tap changer", "tap changers"],
+  switched_capacitor: ["switched capacitor", "switched capacitors"],
   soft_open_point: ["soft open point", "soft open points"],
 };
 
@@ -33,8 +40,8 @@ export function kindWord(kind: string, count: number): string {
   return words ? words[count === 1 ? 0 : 1] : kind.replaceAll("_", " ");
 }
 
-/** What nobody can set: it draws what it draws. */
-export const uncontrolled: ReadonlySet<string> = new Set(["load"]);
+/** What nobody can set: it draws what it draws, or moves by the voltage alone. */
+export const uncontrolled: ReadonlySet<string> = new Set(["load", "tap_changer", "switched_capacitor"]);
 
 /** Titles of the curves of a belief, the ones people ask for first. */
 export const curveTitles: Record<string, string> = {
