@@ -105,6 +105,11 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
             draw(0, 5),
             draw(0, 1),
         ),
+        # each the end in one cell of a point whose other end is elsewhere
+        "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
+        "appliance": machines(ids, node, rng),
+        "v2g": two_ways(ids, node, draw(3, 22), rng),
+        "ev_charger": chargers(ids, node, draw(3, 22), rng),
         "tap_changer": TapChangerFleet(
             ids,
             node,
@@ -130,11 +135,6 @@ def fleet(kind: str, seed: int) -> DeviceFleet:
             draw(1.0, 1.06),
             draw(10, 900),
         ),
-        # each the end in one cell of a point whose other end is elsewhere
-        "soft_open_point": SoftOpenPointFleet(ids, node, ids, draw(1, 50), draw(0, 0.1), rng.choice([-1.0, 1.0], N)),
-        "appliance": machines(ids, node, rng),
-        "v2g": two_ways(ids, node, draw(3, 22), rng),
-        "ev_charger": chargers(ids, node, draw(3, 22), rng),
     }
     return made[kind]
 
