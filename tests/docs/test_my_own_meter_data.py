@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,9 @@ def test_the_commands_of_the_page_on_meter_data_do_what_it_says(
     assert "# the last word" in toml.read_text()
     page = (tmp_path / "data-report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 4
+    drawn = set(re.findall(r"(?:stroke|fill)=\"var\(--(\w+)\)", page))
+    assert len(drawn) == 2, "a line and its gaps"
+    assert all(f"--{colour}:" in page for colour in drawn), "in colours that the page has"
     assert "load/2: 1 gaps" in page
     scenario = load_scenario(toml)
     assert scenario.price.max() == pytest.approx(0.11)

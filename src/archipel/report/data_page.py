@@ -14,6 +14,8 @@ from archipel.report.charts import in_unit, thinned, thinned_time
 from archipel.report.html import page
 from archipel.report.svg import Plot, legend
 
+LINE = "distributed"
+"""Colour of a series on the page."""
 UNIT = {"price": "EUR/MWh"}
 WEATHER = {"temperature_c": "degC", "wind_speed_m_per_s": "m/s", "irradiance_w_per_m2": "W/m2"}
 
@@ -28,7 +30,7 @@ def data_page(added: Added) -> str:
     state = "ready to be written" if added.ready else "questions are open, nothing was written"
     if added.written:
         state = "written into the scenario"
-    head = f"<header><p>Archipel · {escape(added.what)} · {state}</p><h1>{escape(added.file)}</h1></header>"
+    head = f"<header><div><p>Archipel · {escape(added.what)} · {state}</p><h1>{escape(added.file)}</h1></div></header>"
     rows = "".join(
         f'<tr><th>{escape(subject)}</th><td class="left">{escape(words)}</td></tr>' for subject, words in added.proposal
     )
@@ -58,7 +60,7 @@ def _pictures(added: Added) -> str:
     for k in range(added.few.shape[1]):
         unit = "kW" if power else UNIT.get(added.what, WEATHER.get(added.names[k], ""))
         figures.append(_figure(added, added.names[k], added.few[:, k], unit, meter=k))
-    keys = legend([("pv", "quarter hours, where many are drawn their mean", "line"), ("limit", "gaps", "box")])
+    keys = legend([(LINE, "quarter hours, where many are drawn their mean", "line"), ("limit", "gaps", "box")])
     return f'<div class="two">{"".join(f"<div>{one}</div>" for one in figures)}</div>{keys}'
 
 
@@ -77,8 +79,8 @@ def _figure(added: Added, title: str, value: Floats, unit: str, *, meter: int = 
             gaps[gap.first : gap.first + gap.count] = 1.0
     if gaps.any():
         plot.area(np.full(len(time), low), np.where(thinned(gaps, np.max) > 0, plot.high, low), "limit", opacity=0.25)
-    plot.line(drawn, "pv", width=1.0)
-    plot.tell(title, "pv", drawn)
+    plot.line(drawn, LINE, width=1.0)
+    plot.tell(title, LINE, drawn)
     return f"<figure><figcaption><h3>{escape(title)}</h3></figcaption>{plot.svg}</figure>"
 
 

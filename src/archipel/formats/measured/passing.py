@@ -72,7 +72,7 @@ def pass_by(
 ) -> Passed:
     """See the module."""
     what, count = mapping.what, len(readings.names)
-    data, cut_kwh = _span_of_data(parts, notes)
+    data = _span_of_data(parts, notes)
     old = existing(target)
     plan = choose(data, span_of(old[0][1]) if old else None, _used(target, old, matched, what), mapping.span, notes)
     window = plan.span if plan.span.within(data) else data
@@ -123,7 +123,7 @@ def pass_by(
             scaled = kw[:, here] / _divisor(nominal[meters[here]], sums.peak[meters[here]])
             out[:, place[meters[here]]] = in_single(scaled if same else scaled[rows])
     _check(target, readings, sums, nominal, units, step_h, mapping, out, taken, notes)
-    said = _energy(read_kwh, kept_kwh, filled_kwh, cut_kwh)
+    said = _energy(read_kwh, kept_kwh, filled_kwh)
     if matched is not None and matched.device and mapping.match != "every":
         _tell_above(matched, sums, notes)
     return Passed(
@@ -132,7 +132,7 @@ def pass_by(
     )  # fmt: skip
 
 
-def _span_of_data(parts: list[Piece], notes: Notes) -> tuple[Span, float]:
+def _span_of_data(parts: list[Piece], notes: Notes) -> Span:
     """Whole quarter hours from the first to the last interval; parts of a quarter hour at the ends are left out."""
     begin, end = min(int(p.begin.min()) for p in parts), max(int(p.end.max()) for p in parts)
     first, last = -(-begin // QUARTER), end // QUARTER
@@ -143,7 +143,7 @@ def _span_of_data(parts: list[Piece], notes: Notes) -> tuple[Span, float]:
     if last - first < 96:
         notes.stop("too-short", "time", f"{max(last - first, 0)} quarter hours", "at least a day (96)",
                    "Export a longer time.")  # fmt: skip
-    return Span(first, max(last - first, 1)), 0.0
+    return Span(first, max(last - first, 1))
 
 
 def _used(target: Target, old: list[tuple[str, Profiles]], matched: Matched | None, what: str) -> bool:
@@ -210,8 +210,7 @@ def _read_kwh(power: Floats, piece: Piece, window: Span) -> float:
     return float(np.nansum(((end - begin) / 3.6e9) @ np.nan_to_num(power)))
 
 
-def _energy(read: float, kept: float, filled: float, cut: float) -> str:
-    del cut
+def _energy(read: float, kept: float, filled: float) -> str:
     off = abs(kept - read) / max(abs(read), 1e-12)
     more = f", {filled:,.1f} kWh filled into gaps" if filled else ""
     return f"{read:,.1f} kWh read, {kept:,.1f} kWh in quarter hours (relative difference {off:.0e}){more}"
@@ -279,7 +278,7 @@ def _check(
 def _longitude(target: Target) -> float | None:
     """Of the network, where its nodes have geographical coordinates."""
     file = target.keys["network"]["nodes"]
-    table = target._table("nodes", file, "") if file else None
+    table = target.table("nodes", file) if file else None
     if table is None or "x" not in table.header or "y" not in table.header:
         return None
     pairs = [(x, y) for x, y in zip(table.column("x"), table.column("y"), strict=True) if x and y]

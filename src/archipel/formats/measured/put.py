@@ -180,7 +180,7 @@ def _move_the_rest(target: Target, passed: Passed, what: str, writers: Writers, 
         changes["series.price", "column"] = "price_eur_per_mwh"
     file = target.keys["devices"]["ev_sessions"]
     if file:
-        sessions = target._table("ev_sessions", file, "")
+        sessions = target.table("ev_sessions", file)
         shift = timedelta(weeks=round((new.first - old.first) / 672))
         for i in range(len(sessions.rows)):
             for column in ("start", "end"):

@@ -67,11 +67,10 @@ class Target:
         except (ValueError, RecursionError):
             raise ScenarioInvalid(check_scenario(path)) from None
         self.keys = read_keys(self.document, path.name, Findings())
-        mend = "Check the scenario first: archipel check."
         self.tables: dict[str, DeviceTable] = {}
         for key, file in self.keys["devices"].items():
             if file and key != "ev_sessions":
-                self.tables[key] = self._table(key, file, mend)
+                self.tables[key] = self.table(key, file)
         files = self.keys["series"]["profiles"] or []
         if not all(self._inside(file) for file in files):
             raise ScenarioInvalid(check_scenario(path))
@@ -81,7 +80,9 @@ class Target:
         path = (self.folder / file).resolve()
         return path.is_relative_to(self.folder.resolve()) and path.is_file()
 
-    def _table(self, key: str, file: str, mend: str) -> DeviceTable:
+    def table(self, key: str, file: str) -> DeviceTable:
+        """A CSV table of the scenario as text. Raises ScenarioInvalid or DataRefused."""
+        mend = "Check the scenario first: archipel check."
         if not self._inside(file):
             raise ScenarioInvalid(check_scenario(self.path))
         try:
@@ -98,7 +99,7 @@ class Target:
         file = self.keys["network"]["nodes"]
         if not file:
             return [], []
-        table = self._table("nodes", file, "Check the scenario first: archipel check.")
+        table = self.table("nodes", file)
         return table.column("id"), table.column("name")
 
     def free_name(self, stem: str, suffix: str) -> str:
