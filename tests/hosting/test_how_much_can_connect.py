@@ -45,7 +45,7 @@ def feeder(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
 @pytest.fixture(scope="module")
 def study(feeder: Scenario) -> Study:
     strategies = ("uncoordinated", "alone", "distributed")
-    question = Question("pv", START + timedelta(days=1), strategies=strategies, seeds=(1, 2), steps=6, per_customer=2)
+    question = Question("pv", START + timedelta(days=1), strategies=strategies, seeds=(1, 2), steps=4, per_customer=2)
     done = Study(feeder, question)
     done.run()
     return done
@@ -91,7 +91,7 @@ def _worst_by_pandapower(pandapower: Any, scenario: Scenario, p_kw: Any, q_kvar:
     net = pandapower_net(pandapower, scenario.grid)
     nodes = scenario.grid.nodes
     high = low = over = -np.inf
-    steps = np.unique(np.r_[p_kw.sum(axis=0).argmin(), p_kw.sum(axis=0).argmax(), p_kw.shape[1] - 1])
+    steps = np.unique([p_kw.sum(axis=0).argmin(), p_kw.shape[1] - 1])
     for t in steps.tolist():
         net.load["p_mw"], net.load["q_mvar"] = p_kw[:, t] / 1e3, q_kvar[:, t] / 1e3
         pandapower.runpp(net, trafo_model="pi", tolerance_mva=1e-9)
@@ -103,7 +103,7 @@ def _worst_by_pandapower(pandapower: Any, scenario: Scenario, p_kw: Any, q_kvar:
 
 
 def test_a_study_that_was_stopped_goes_on_and_finds_the_same(feeder: Scenario) -> None:
-    question = Question("pv", START + timedelta(days=1), strategies=("uncoordinated",), seeds=(1, 2))
+    question = Question("pv", START + timedelta(days=1), strategies=("uncoordinated",), seeds=(1, 2), steps=4)
     whole = Study(feeder, question)
     whole.run()
     half = {name: one for k, (name, one) in enumerate(whole.kept.items()) if k % 2}
@@ -114,7 +114,7 @@ def test_a_study_that_was_stopped_goes_on_and_finds_the_same(feeder: Scenario) -
 
 
 def test_processes_find_what_one_finds(feeder: Scenario) -> None:
-    question = Question("heat-pump", START, strategies=("uncoordinated",), seeds=(1, 2, 3), steps=6)
+    question = Question("heat-pump", START, strategies=("uncoordinated",), seeds=(1, 2), steps=4)
     one, two = Study(feeder, question), Study(feeder, question)
     one.run()
     two.run(jobs=2)
@@ -133,7 +133,7 @@ def test_a_limit_broken_without_any_new_device_means_none_can_connect(tmp_path: 
 
 def test_throwing_away_is_not_hosting(feeder: Scenario) -> None:
     """The network is kept within limits; it is the devices that are not served."""
-    hourly = replace(feeder, near_steps=8, replan_steps=4)
+    hourly = replace(feeder, near_steps=8, replan_steps=6)
     new = draw(feeder, "pv", 1, 3)
     strict = judge(hourly, Question("pv", START + timedelta(days=1)), "distributed", new, Given())
     assert [one.what for one in strict.broken] == ["curtailed"]
