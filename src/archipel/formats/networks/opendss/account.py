@@ -39,6 +39,9 @@ def account(model: Model, reduced: Reduced, placed: Placed, left_out: Mapping[st
     for name, count in off.items():
         if name not in CONTROLS:
             notes.drop(name, count, "disabled in the file (enabled=no)")
+    after = _after(model, reduced, placed)
+    idle = before.get("loadshape", 0) - after.get("loadshape", 0)
+    notes.drop("loadshape", idle, "no device follows it, or it covers less than a day")
     unknown = [f"{count} x {name}" for name, count in before.items() if name not in PROCESSED | {"loadshape"}]
     if left_out:
         commands = ", ".join(f"{name} ({count})" for name, count in left_out.items())
@@ -49,7 +52,7 @@ def account(model: Model, reduced: Reduced, placed: Placed, left_out: Mapping[st
     return LossReport(
         model.source,
         {"bus": len(model.bus), **before},
-        _after(model, reduced, placed),
+        after,
         tuple(notes.dropped),
         tuple(notes.merged),
         tuple(notes.approximated),
