@@ -60,7 +60,7 @@ def short_types(app: Sphinx, page: document) -> None:
         words = list(part.children)
         for k, word in enumerate(words[:-3]):
             if word.astext().startswith(HELPER):
-                words[k + 2].replace_self(Text(words[k + 2].astext().strip("'")))
+                part.replace(words[k + 2], Text(words[k + 2].astext().strip("'")))
                 for gone in (word, words[k + 1], words[k + 3]):
                     part.remove(gone)
 
