@@ -17,6 +17,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "gallery",
     "section_lists",
     "outside_links",
     "tutorial_page",

@@ -3,10 +3,12 @@
 import re
 from typing import Any
 
+from docutils.nodes import Element, Text, document
 from sphinx.application import Sphinx
 
 KEPT = re.compile(r"(`[^`]+`|(?<![\w*])\*\w[^*]*\w\*(?![\w*]))")
-ALIAS = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+HELPER = "TypeAliasForwardRef"
+ALIAS = re.compile(rf"{HELPER}\('(\w+)'\)")
 UNSAYABLE = re.compile(r"<[^<>]*>")
 SECTION = re.compile(r"^\s*(?:Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
 
@@ -51,8 +53,21 @@ def short_names(
     return tuple(text and UNSAYABLE.sub("...", ALIAS.sub(r"\1", text)) for text in (arguments, returned))  # type: ignore[return-value]
 
 
+def short_types(app: Sphinx, page: document) -> None:
+    """The same in the type of a property, which comes word by word: NAME ( 'Floats' )."""
+    del app
+    for part in list(page.findall(Element)):
+        words = list(part.children)
+        for k, word in enumerate(words[:-3]):
+            if word.astext().startswith(HELPER):
+                part.replace(words[k + 2], Text(words[k + 2].astext().strip("'")))
+                for gone in (word, words[k + 1], words[k + 3]):
+                    part.remove(gone)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx, before napoleon reads the sections."""
     app.connect("autodoc-process-signature", short_names)
+    app.connect("doctree-read", short_types)
     app.connect("autodoc-process-docstring", plain, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,7 @@ from reading import ROOT, blocks
 from archipel.devices import KINDS
 
 PAGES = ROOT / "docs" / "reference" / "devices"
-SHOWN = ("wind", "v2g", "hydro", "building", "appliance")
+SHOWN = ("wind", "v2g", "hydro", "building", "appliance", "soft_open_point", "tap_changer", "switched_capacitor")
 
 
 def page(kind: str) -> Path:

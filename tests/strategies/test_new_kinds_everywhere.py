@@ -10,7 +10,7 @@ import pytest
 from small_town import KINDS, START, town
 
 from archipel.devices import KINDS as ALL
-from archipel.model.kinds import END_USE, RENEWABLE
+from archipel.model.kinds import BY_VOLTAGE, END_USE, RENEWABLE
 from archipel.report.html import MANY
 from archipel.report.kpis import kpis
 from archipel.report.tally import tally
@@ -94,7 +94,9 @@ def test_a_day_of_every_kind_is_no_dearer_agreed_than_alone(kind: str) -> None:
 def test_every_kind_of_device_has_its_place_in_every_list(kind: str) -> None:
     assert kind in MANY, "the report says how many there are"
     assert kind in LOCAL_RULE, "the operator's page says why it does what it does"
-    assert kind in {*END_USE, *RENEWABLE, "battery", "soft_open_point"}, "its power is somewhere in the sums"
+    assert kind in {*END_USE, *RENEWABLE, *BY_VOLTAGE, "battery", "soft_open_point"}, (
+        "its power is somewhere in the sums"
+    )
 
 
 def test_nameplates_tell_what_every_new_kind_can_draw_give_and_hold() -> None:

@@ -64,7 +64,7 @@ def add_parsers(subparsers: Any) -> None:
 
 def envelope_command(args: argparse.Namespace) -> int:
     """Make the envelopes of a day and show them; exit code 1 where fixed load alone breaks a limit, or a try did."""
-    from archipel.cli.reconfigure_command import _day
+    from archipel.cli.days import first_day
     from archipel.forecasting.perfect import perfect
     from archipel.formats.scenario import load_scenario
     from archipel.model.errors import ArchipelError
@@ -72,7 +72,7 @@ def envelope_command(args: argparse.Namespace) -> int:
     from archipel.vpp.envelopes import EnvelopeMaker
 
     scenario = load_scenario(args.scenario)
-    weather = perfect(scenario.profiles, scenario.profiles.row(_day(args.date, scenario)), 96)
+    weather = perfect(scenario.profiles, scenario.profiles.row(first_day(args.date, scenario)), 96)
     names = connection_points(scenario).node_id
     if not names:
         raise ArchipelError(f"{scenario.name}: found no device but plain load; expected some that may choose its power")

@@ -51,6 +51,7 @@ def add_parsers(subparsers: Any) -> None:
 
 def reconfigure_command(args: argparse.Namespace) -> int:
     """Decide, and print the transfers beside today's positions and what a centre would do."""
+    from archipel.cli.days import first_day
     from archipel.coordination.reconfigure import reconfigure
     from archipel.formats.scenario import load_scenario
     from archipel.grid.switching import Switchable
@@ -58,7 +59,7 @@ def reconfigure_command(args: argparse.Namespace) -> int:
 
     scenario = load_scenario(args.scenario)
     network = Switchable.of(scenario.grid, args.forbid)
-    start = _day(args.date, scenario)
+    start = first_day(args.date, scenario)
     p_kw, q_kvar = day_of(scenario, start)
     study = study_of(network, p_kw, q_kvar, 0.25)
     first: Literal["make", "break"] = "break" if args.break_first else "make"
@@ -165,25 +166,6 @@ def _text(found: dict[str, Any], referee: int) -> str:
         f"{said['power_flow_days']} days of power flow, {said['objections']} exchanges objected to."
     )
     return "\n".join(out) + "\n"
-
-
-def _day(text: str | None, scenario: Scenario) -> Any:
-    from datetime import UTC, date, datetime, timedelta
-
-    from archipel.model.errors import ArchipelError
-
-    profiles = scenario.profiles
-    first, last = profiles.start, profiles.start + timedelta(minutes=15) * (len(profiles.value) - 96)
-    try:
-        day = scenario.start if text is None else datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-    except ValueError:
-        day = None
-    if day is None or not first <= day <= last:
-        raise ArchipelError(
-            f"--date: found {text or scenario.start}; expected a day from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
-            "where the scenario has series"
-        )
-    return day
 
 
 def _not_negative(text: str) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # `--help` need not wait for numpy
     from archipel.cell.remedy.case import Wishes
     from archipel.cell.remedy.doctor import Diagnosis
-    from archipel.model import Horizon, Scenario
+    from archipel.model import Floats, Horizon, Scenario
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -37,6 +37,11 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument(
         "--step-minutes", type=int, choices=(15, 30, 60, 120, 180), default=60, help="intervals (default: 60)"
     )
+    one.add_argument(
+        "--cell", metavar="ID",
+        help="one cell with all below it, its boundary at the voltage it has when nobody plans; power limits below "
+        "are then those of its connection",
+    )  # fmt: skip
     one.add_argument("--import-kw", type=_power, metavar="KW", help="most that the upstream connection may bring")
     one.add_argument("--export-kw", type=_power, metavar="KW", help="most that it may take")
     one.add_argument(
@@ -64,6 +69,7 @@ def add_parsers(subparsers: Any) -> None:
 def remedy_command(args: argparse.Namespace) -> int:
     """Look and tell; exit code 1 where something cannot be kept."""
     from archipel.cell.remedy.doctor import diagnose
+    from archipel.cell.remedy.network import Network
     from archipel.cell.remedy.prices import Prices
     from archipel.cell.remedy.words import diagnosis_json, diagnosis_text
     from archipel.formats.scenario import load_scenario
@@ -71,10 +77,12 @@ def remedy_command(args: argparse.Namespace) -> int:
 
     scenario = load_scenario(args.scenario)
     horizon = _horizon(args, scenario)
+    scenario, v_pu = _area(args, scenario, horizon)
     wishes = _wishes(args, scenario, horizon)
     prices = Prices.of(scenario.tariff).with_own(args.price)
     tell = None if not sys.stderr.isatty() else _tell
-    done = diagnose(scenario, horizon, wishes, prices, tell=tell)
+    network = Network(scenario.grid, scenario.archipelago, v_pu)
+    done = diagnose(scenario, horizon, wishes, prices, tell=tell, network=network)
     found = diagnosis_json(done)
     told = diagnosis_text(done)
     possible = done.possible
@@ -107,15 +115,31 @@ def _applied(done: Diagnosis, number: int, prices: Any) -> tuple[str, bool]:
     return head + f"still not everything: {one_line(again)}.", False
 
 
+def _area(args: argparse.Namespace, scenario: Scenario, horizon: Horizon) -> tuple[Scenario, Floats | None]:
+    """What is looked at, and the voltage at its source."""
+    from archipel.cell.remedy.area import check_size, part_of
+    from archipel.model import ArchipelError
+
+    v_pu = None
+    if args.cell is not None:
+        known = [cell.id for cell in scenario.archipelago.cell]
+        if args.cell not in known:
+            some = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+            raise ArchipelError(f"--cell: found {args.cell}; expected a cell of the scenario: {some}")
+        scenario, v_pu = part_of(scenario, args.cell, horizon)
+    check_size(scenario, horizon)
+    return scenario, v_pu
+
+
 def _horizon(args: argparse.Namespace, scenario: Scenario) -> Horizon:
     import numpy as np
 
-    from archipel.cli.reconfigure_command import _day
+    from archipel.cli.days import first_day
     from archipel.model import ArchipelError, Horizon
 
     if not 1 <= args.days <= 7:
         raise ArchipelError(f"--days: found {args.days}; expected 1 to 7")
-    start = _day(args.start, scenario)
+    start = first_day(args.start, scenario, "--start", args.days)
     steps = args.step_minutes // 15
     return Horizon(start, np.full(args.days * 96 // steps, steps, dtype=np.int64))
 
@@ -158,7 +182,7 @@ def _wishes(args: argparse.Namespace, scenario: Scenario, horizon: Horizon) -> W
                 f"the {ends[-1]:g} h that are looked at"
             )
         outage = (first, end)
-    return Wishes(firm=firm, cells=cells, hosted=tuple(hosted), curtail=not args.no_curtailment, outage=outage)
+    return Wishes(firm=firm, cells=cells, hosted=tuple(hosted), curtail=not args.no_curtailment, outage=outage, part=args.cell or "")
 
 
 def _number(option: str, text: str, least: float) -> float:

@@ -154,7 +154,7 @@ class BatteryFleet:
         price = STORE_PRICE_EUR_PER_KWH
         if self.off_grid_share is None:
             share = np.where(ends_a_day(horizon), self.soc_start[rows, None], 0.0)
-            held = np.maximum(share, self._kept(weather.first_row, horizon)) * self.e_kwh[rows, None]
+            held = np.maximum(share, self.kept_share(weather.first_row, horizon)) * self.e_kwh[rows, None]
         else:
             price = OFF_GRID_EUR_PER_KWH
             share = np.full(len(horizon), OFF_GRID_FLOOR * self.off_grid_share)
@@ -185,7 +185,7 @@ class BatteryFleet:
         zero = np.zeros_like(one)
         return Plan(zero, zero, columns, np.arange(len(rows), dtype=np.int64))
 
-    def _kept(self, first_row: int, horizon: Horizon) -> Floats:
+    def kept_share(self, first_row: int, horizon: Horizon) -> Floats:
         """Least state of charge at the end of every interval, (T,), such that a straight line between two ends is
         never below the reserve."""
         if self.reserve is None:

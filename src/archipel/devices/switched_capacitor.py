@@ -42,6 +42,11 @@ class SwitchedCapacitorFleet:
     follows_net: ClassVar[bool] = False
     follows_voltage: ClassVar[bool] = True
 
+    @property
+    def p_kw_range(self) -> tuple[Floats, Floats]:
+        """(Lowest, highest) power, load convention: none."""
+        return np.zeros(len(self.id)), np.zeros(len(self.id))
+
     def initial(self, first_row: int) -> State:
         """`position`: steps that are in; `outside_s`: how long the voltage has been out of the band."""
         del first_row

@@ -58,6 +58,11 @@ class TapChangerFleet:
     follows_net: ClassVar[bool] = False
     follows_voltage: ClassVar[bool] = False
 
+    @property
+    def p_kw_range(self) -> tuple[Floats, Floats]:
+        """(Lowest, highest) power, load convention: none."""
+        return np.zeros(len(self.id)), np.zeros(len(self.id))
+
     def turns(self, position: Floats) -> Floats:
         """Turns over those at neutral, shape (n,)."""
         return 1.0 + (position - self.tap_neutral) * self.step_pu

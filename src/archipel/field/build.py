@@ -21,12 +21,13 @@ from archipel.formats.findings import did_you_mean
 from archipel.formats.scenario import load_scenario
 from archipel.grid.fault_current import node_fault_ka, unseen
 from archipel.model import Grid, Problem
+from archipel.model.kinds import BY_VOLTAGE
 
 TOLD = 2
 """Lines that are named; a cell that is too weak is so on many."""
 
 
-NO_DRIVER = ("v2g", "hydro", "appliance")
+NO_DRIVER = ("v2g", "hydro", "appliance", *BY_VOLTAGE)
 """Kinds that run in the twin and in no field yet."""
 
 
@@ -85,7 +86,7 @@ def _without_driver(file: CellFile, parts: Parts, cell: int) -> tuple[Problem, .
             "scenario",
             f"{len(fleet.id)} of kind {fleet.kind} in {parts.sites[cell].id}, the first {fleet.id[0]}",
             "kinds of device that a driver can order",
-            f"Leave {fleet.kind} out of the scenario for the field, or make its load part of the loads.",
+            f"Leave {fleet.kind} out of the scenario for the field; what it draws can be part of the loads.",
         )
         for fleet in parts.sites[cell].fleets
         if fleet.kind in NO_DRIVER

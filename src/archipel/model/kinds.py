@@ -25,6 +25,9 @@ NO_OFFER = ("dispatchable", "hydro")
 CAN_WAIT = ("ev_charger", "v2g", "heat_pump", "building")
 """Draws now or later: off grid it waits when power is short."""
 
+BY_VOLTAGE = ("tap_changer", "switched_capacitor")
+"""Moves by the voltage at its node alone: no active power, no orders, nothing to plan."""
+
 GIVES_BACK = ("battery", "v2g")
 """Gives at one time what it drew at another."""
 

@@ -74,16 +74,16 @@ class StrategyResult:
     """Energy that all batteries should hold at the end of the step for a loss of the main grid [kWh], shape (S,); may
     be more than they can, infinite where there is no past to judge by; None where no reserve is asked for."""
     physics: str = "positive-sequence"
-    """Where voltages, flows and losses come from; the fields below are None unless it is three-phase, where `v_pu` is
-    the mean over the phases of a node and `loading` that of the worst phase."""
+    """Where voltages, flows and losses come from; the next two fields are None unless it is three-phase, where `v_pu`
+    is the mean over the phases of a node and `loading` that of the worst phase."""
     phase_v_pu: Single | None = None
     """Voltage of every phase to ground, shape (nodes, 3, S); NaN where a node lacks the phase."""
     unbalance: Single | None = None
     """Negative over positive sequence voltage, shape (nodes, S); NaN at nodes with fewer than three phases."""
     control: tuple[str, ...] = ()
-    """Tap changers and switched capacitors of the circuit that act on their own."""
+    """Tap changers and switched capacitors that act on their own: the scenario's, or those of a three-phase circuit."""
     position: Floats | None = None
-    """Where these stood, shape (controls, S): tap number, or steps that are in."""
+    """Where these stood, shape (controls, S): tap number, or steps that are in. None where there are none."""
     stored_kwh: tuple[float, float] = (0.0, 0.0)
     """Energy in all batteries before the first and after the last step."""
     agreements: list[dict[str, Any]] = field(default_factory=list)

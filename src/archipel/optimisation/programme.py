@@ -24,6 +24,8 @@ TOLERANCE = 1e-8
 MAX_ITERATIONS = 80
 LOOSE = 2e-3
 """How far beyond a row of G an answer may be, in the row's unit."""
+LARGE = 5_000
+"""Variables from which on HiGHS, whose simplex method gains from sparsity, is asked first."""
 ROUND = 1e-10
 """Curvature that keeps the answer unique where the programme leaves it open, as a share of the costs."""
 
@@ -64,6 +66,10 @@ class Programme:
         other._triplets = {k: list(v) for k, v in self._triplets.items()}
         other._count = dict(self._count)
         return other
+
+    def count(self, kind: str) -> int:
+        """Rows so far, `kind` "eq" or "le"."""
+        return self._count[kind]
 
     def add(self, lo: Floats | float, hi: Floats | float, cost: Floats | float, count: int | None = None) -> Ints:
         """New variables; returns their numbers, in the shape of `lo` (or (count,))."""
@@ -120,6 +126,8 @@ class Programme:
         Raises:
             SolverFailed: no optimum was found; a programme without an answer is one cause.
         """
+        if self.size > LARGE and near is None:
+            return self._simplex(near, "not tried")
         lo, hi, cost = self.lo, self.hi, self.cost
         a, b = self.matrix("eq")
         g, h = self.matrix("le")

@@ -39,6 +39,8 @@ MANY = {
     "building": "heat pumps with their buildings",
     "appliance": "shiftable appliances",
     "soft_open_point": "ends of soft open points",
+    "tap_changer": "tap changers",
+    "switched_capacitor": "switched capacitors",
 }
 """Devices of a kind, as people say."""
 MOST_GIVEN = 60

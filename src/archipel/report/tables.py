@@ -166,11 +166,12 @@ def rows(scenario: Scenario, result: StrategyResult) -> Iterator[tuple[str, pa.T
             _or_unknown(result.unbalance, result.v_pu.shape, np.float32),
         ),
     )
-    if result.phase_v_pu is not None and result.position is not None and steps:
+    if result.phase_v_pu is not None and steps:
         of_node, phase = np.nonzero(np.isfinite(result.phase_v_pu).any(axis=2))
         yield from table(
             "phases", (_words(node_id, of_node), _words(PHASES, phase)), (result.phase_v_pu[of_node, phase],)
         )
+    if result.position is not None and steps:
         yield from table("controls", (_own_words(result.control),), (result.position,))
     yield from table("branches", (_own_words(grid.branch_id),), (result.loading,))
     yield from table(

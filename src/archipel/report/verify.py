@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from archipel.model import ExtraMissing, Floats, Grid, RunNotFound
+from archipel.devices import TapChangerFleet
+from archipel.model import ExtraMissing, Floats, Grid, Ints, RunNotFound
 from archipel.report.run import Run
 from archipel.report.verify_phases import verify_phases
 
@@ -94,16 +95,29 @@ class _Replay:
         self._pandapower = pandapower
         self._net = pandapower_net(pandapower, grid)
         self._init = "dc"
+        self._tap = self._taps(run, strategy)
 
     def solve(self, step: int) -> Floats:
         """Voltages of all nodes [pu]; NaN where nothing supplies them."""
         net = self._net
         net.load["p_mw"], net.load["q_mvar"] = self._p_mw[:, step], self._q_mvar[:, step]
+        for row, position in self._tap:
+            net.trafo.loc[row, "tap_pos"] = position[:, step]
         self._pandapower.runpp(
             net, trafo_model="pi", calculate_voltage_angles=True, init=self._init, numba=False, tolerance_mva=1e-8
         )
         self._init = "results"
         return cast("Floats", net.res_bus["vm_pu"].to_numpy(dtype=np.float64))
+
+    def _taps(self, run: Run, strategy: str) -> list[tuple[Ints, Floats]]:
+        """Rows of the transformers that tap changers move, and their positions, shape (rows, S)."""
+        moved = []
+        for fleet in run.scenario.fleets:
+            if isinstance(fleet, TapChangerFleet):
+                row = {name: i for i, name in enumerate(run.labels("controls", "control", strategy))}
+                position = run.array("controls", "position", strategy)[[row[name] for name in fleet.id]]
+                moved.append((fleet.branch - len(run.scenario.grid.lines), position))
+        return moved
 
 
 def pandapower_net(pandapower: Any, grid: Grid) -> Any:

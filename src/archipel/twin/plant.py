@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import cast, final
 
@@ -63,6 +63,13 @@ class Happened:
     f_hz: float = float("nan")
     """Off grid: frequency right after the step."""
     critical_unserved_kwh: float = 0.0
+    position: Floats = field(default_factory=lambda: np.zeros(0))
+    """Where the scenario's tap changers and switched capacitors stood, in the order of `controls_of`."""
+
+
+def controls_of(scenario: Scenario) -> tuple[str, ...]:
+    """Ids of the devices whose positions move by voltage."""
+    return tuple(name for fleet in scenario.fleets if isinstance(fleet, SwitchingFleet) for name in fleet.id)
 
 
 @final
@@ -112,7 +119,7 @@ class Plant:
             delivered[i] = self.fleets[i].advance(self.states[i], weather, wish[part], q[part], tripped[part], dt_h)
         self.states = [one.state for one in delivered]
         self._v_pu = felt.v_pu
-        return Happened(tuple(delivered), p, q, tripped, self._physics.flow())
+        return Happened(tuple(delivered), p, q, tripped, self._physics.flow(), position=self._position())
 
     def _step_off_grid(self, island: OffGrid, weather: Weather, decision: Decision, dt_h: float) -> Happened:
         """The same where nothing comes from upstream: devices answer until nothing is missing."""
@@ -146,6 +153,7 @@ class Plant:
             self._q_forming += flow.upstream_q_kvar
             if abs(missing) <= NEAR_KW and abs(flow.upstream_q_kvar) <= NEAR_KW:
                 break
+        position = self._position()
         self._switch(felt, dt_h)  # off grid one step each, felt from the next step on
         delivered = drawn(tripped, q)
         self.states, self._v_pu = [one.state for one in delivered], felt.v_pu
@@ -154,7 +162,7 @@ class Plant:
             for one, fleet in zip(delivered, self.fleets, strict=True)
             if fleet.kind == "load"
         )
-        return Happened(tuple(delivered), p, q, tripped, flow, island.frequency(p), lost)
+        return Happened(tuple(delivered), p, q, tripped, flow, island.frequency(p), lost, position)
 
     def _switch(self, felt: Terminals, passed_h: float) -> bool:
         """Tap changers and capacitor banks feel these voltages for `passed_h` more: whether any of them moved."""
@@ -172,6 +180,9 @@ class Plant:
         for i, fleet in self._switching.items():
             if isinstance(fleet, TapChangerFleet):
                 self._physics.stand(fleet.branch, self.states[i]["position"])
+
+    def _position(self) -> Floats:
+        return np.concatenate([np.zeros(0), *(self.states[i]["position"] for i in self._switching)])
 
     def _with_banks(self, q_set: Floats) -> Floats:
         """Reactive setpoints, and for capacitor banks what the steps that are in draw at nominal voltage."""

@@ -16,7 +16,7 @@ from archipel.grid.physics import Physics
 from archipel.grid.power_flow import Flow
 from archipel.model import PRICE_PARTS, Floats, GridError, Ints, Scenario, StrategyResult, Tie
 from archipel.twin.base import Decision, Priced, Seen
-from archipel.twin.plant import Happened
+from archipel.twin.plant import Happened, controls_of
 
 
 @final
@@ -115,6 +115,8 @@ class Recorder:
             self.result.phase_v_pu = np.full((nodes, 3, steps), np.nan, single)
             self.result.unbalance = np.full((nodes, steps), np.nan, single)
             self.result.position = np.zeros((len(physics.controls), steps))
+        elif own := controls_of(scenario):
+            self.result.control, self.result.position = own, np.full((len(own), steps), np.nan)
 
     def decided(self, decision: Decision) -> None:
         """Keep the entries a decision brought along."""
@@ -144,6 +146,8 @@ class Recorder:
             out.phase_v_pu[:, :, s] = flow.phases.v_pu
             if out.unbalance is not None and out.position is not None:
                 out.unbalance[:, s], out.position[:, s] = flow.phases.unbalance, flow.phases.position
+        elif out.position is not None and len(happened.position):
+            out.position[:, s] = happened.position
         if out.f_hz is not None and out.critical_unserved_kwh is not None:
             out.f_hz[s], out.critical_unserved_kwh[s] = happened.f_hz, happened.critical_unserved_kwh
         out.upstream_p_kw[s], out.upstream_q_kvar[s] = flow.upstream_p_kw, flow.upstream_q_kvar

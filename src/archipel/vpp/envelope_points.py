@@ -14,6 +14,7 @@ from archipel.devices import (
     LoadFleet,
     PvFleet,
     SheddableFleet,
+    SwitchedCapacitorFleet,
     WindFleet,
 )
 from archipel.devices.soft_open_point import SoftOpenPointFleet
@@ -21,6 +22,9 @@ from archipel.devices.volt_var import CURVE_Q, CURVE_V_PU, Q_SHARE
 from archipel.model import Floats, Scenario
 from archipel.model.weather import Weather
 from archipel.vpp.envelope import Points
+
+HIGH_V_PU = 1.1
+"""Voltage at which capacitor banks give the most that is counted on."""
 
 
 @final
@@ -111,7 +115,7 @@ def fixed_load(scenario: Scenario, weather: Weather) -> tuple[Floats, Floats]:
 def load_range(scenario: Scenario, weather: Weather, margin: float) -> Loads:
     """What fixed load may draw when it is off its forecast by the share `margin`, at every node by itself.
 
-    The reactive power of sheddable load, which may or may not be on, is part of it.
+    The reactive power of sheddable load and of capacitor banks, which may or may not be on, is part of it.
     """
     p, q = fixed_load(scenario, weather)
     dp, dq = margin * np.abs(p), margin * np.abs(q)
@@ -122,6 +126,9 @@ def load_range(scenario: Scenario, weather: Weather, margin: float) -> Loads:
             drawn = (1.0 + margin) * fleet.q_kvar[:, None] * value[:, fleet.q_profile].T
             np.add.at(low, fleet.node, np.minimum(drawn, 0.0))
             np.add.at(high, fleet.node, np.maximum(drawn, 0.0))
+        elif isinstance(fleet, SwitchedCapacitorFleet):
+            most = HIGH_V_PU**2 * fleet.steps * fleet.kvar_per_step
+            np.add.at(low, fleet.node, -most[:, None])
     return Loads(p - dp, p + dp, low, high)
 
 

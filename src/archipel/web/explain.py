@@ -32,6 +32,8 @@ LOCAL_RULE = {
     "appliance": "it starts when its window begins",
     "building": "its thermostat decides",
     "hydro": "it gives what flows in",
+    "tap_changer": "it keeps the voltage behind its transformer in its band, one tap after the other",
+    "switched_capacitor": "it steps in when the voltage is low and out when it is high",
     "v2g": "vehicles charge as soon as they come, at full power, and give nothing back",
 }
 GIVES = set(RENEWABLE)

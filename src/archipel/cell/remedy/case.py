@@ -65,6 +65,8 @@ class Wishes:
     """Intervals [first, end) without a main grid: only critical load is served then, by what is here."""
     day_ends_as_begun: bool = True
     """Whether batteries hold at the end what they began with."""
+    part: str = ""
+    """The cell that is looked at, as a scenario of its own; empty for the whole area."""
 
 
 @final
@@ -268,7 +270,7 @@ def _store(
         begun = float(store.start[k])
         lo = np.zeros(t_count)
         if fleet.reserve is not None:
-            lo = fleet._kept(scenario.profiles.row(horizon.start), horizon) * fleet.e_kwh[at]
+            lo = fleet.kept_share(scenario.profiles.row(horizon.start), horizon) * fleet.e_kwh[at]
         if wishes.day_ends_as_begun and wishes.outage is None:
             floor = np.where(np.arange(t_count) == t_count - 1, begun, 0.0)
         lo = np.where(out, 0.0, lo)

@@ -294,9 +294,8 @@ def rating(trial: Trial) -> None:
         trial.programme.fill("le", row, size, -share)
         for kind, matrix in (("eq", a), ("le", g)):
             block = matrix[:, case.u[n]].tocoo()
-            inside = np.ones(len(block.row), dtype=np.bool_)
-            if kind == "le":
-                inside = ~np.isin(block.row, trial.net_row)
+            # what it draws is told below
+            inside = block.row < case.programme.count(kind)
             trial.programme.fill(kind, block.row[inside], more[block.col[inside]], block.data[inside])
         p, q = (np.asarray(m[:, [n]].todense()).ravel() for m in (case.p, case.q))
         trial.draws(more, p, q)

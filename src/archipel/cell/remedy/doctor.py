@@ -15,6 +15,7 @@ from typing import Any, final
 
 import numpy as np
 
+from archipel.cell.remedy.area import resting
 from archipel.cell.remedy.case import Ask, Case, Wishes, case_of
 from archipel.cell.remedy.changes import KINDS, NEAR, WIDE, Zone
 from archipel.cell.remedy.least import (
@@ -116,7 +117,7 @@ def _dark(work: Work) -> tuple[Dark, ...]:
         return ()
     ids, ways = case.scenario.grid.nodes.id, []
     for name, grid in switched(case.scenario.grid):
-        other = Network(grid, case.scenario.archipelago)
+        other = network.with_grid(grid)
         fed = rows[other.live[rows]]
         if not len(fed):
             continue
@@ -140,14 +141,7 @@ def _dark(work: Work) -> tuple[Dark, ...]:
 def _start(work: Work) -> Point:
     """Some state: devices near rest, load taken off in halves until the network has one."""
     case = work.case
-    u = np.clip(0.0, case.lo, case.hi)
-    for n, kind in enumerate(case.kind):
-        if kind in ("pv", "generator") and abs(case.p[:, [n]]).sum() > 0:
-            u[n] = case.lo[n]
-    for session in case.sessions:
-        n = session.control
-        hours = max(float((case.hi[n] > 0).astype(float) @ case.horizon.dt_h), 1e-9)
-        u[n] = np.minimum(session.kwh / hours, case.hi[n])
+    u = resting(case)
     for share in (1.0, 0.7, 0.5, 0.25, 0.0):
         try:
             return work.point(share * u, (share - 1.0) * case.base_kw, (share - 1.0) * case.base_kvar)
@@ -168,7 +162,7 @@ def _yardstick(work: Work) -> tuple[Point, Rows, Found, Ints, Floats]:
         over = programme.add(0.0, np.inf, 1.0, len(asked))
         programme.fill("le", asked, over, -1.0)
         found = programme.solve()
-        broken = np.zeros(programme._count["le"])
+        broken = np.zeros(programme.count("le"))
         broken[asked] = found.x[over]
         try:
             new = work.point(found.x[work.case.u], guess=point.flow)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
+from scipy import sparse
 
 from archipel.cell.remedy.case import Ask, Case
 from archipel.cell.remedy.changes import KINDS, Trial, Zone, changed_limits
@@ -27,6 +28,8 @@ CORRECTED_AFTER = 3
 """Passes after which what AC power flow finds beyond a limit tightens it."""
 DAMPED = 0.004
 """Price of going as far as the last pass did, as a share of the change."""
+MANY = 1.5
+"""Controls per node from which on a programme has what nodes draw as variables."""
 LATER_STEPS = 32
 TAPS = 5
 PUSH = 1e4
@@ -154,10 +157,29 @@ class Work:
             bound = bound - less / rows.scale
         at = programme.rows("le", bound)
         if len(case.lo) and len(at):
-            effect = rows.on_p @ case.p[rows.nodes].toarray() + rows.on_q @ case.q[rows.nodes].toarray()
-            effect = np.where(np.abs(effect) > 1e-5, effect, 0.0)
-            programme.fill("le", at[:, None], case.u[:, rows.t].T, effect)
+            for power, on in ((case.p[rows.nodes], rows.on_p), (case.q[rows.nodes], rows.on_q)):
+                self._drawn(programme, power.tocsr(), on, rows.t, at)
         return programme, at
+
+    def _drawn(self, programme: Programme, power: sparse.csr_matrix, on: Floats, when: Ints, at: Ints) -> None:
+        """What controls draw, put into network rows: node by node where that is fewer numbers than one by one."""
+        case = self.case
+        controls, nodes = np.unique(power.indices), np.flatnonzero(np.diff(power.indptr))
+        if len(controls) <= MANY * len(nodes):
+            effect = on @ power[:, controls].toarray()
+            programme.fill("le", at[:, None], case.u[controls][:, when].T, np.where(np.abs(effect) > 1e-5, effect, 0.0))
+            return
+        hours = np.unique(when)
+        more, less = power[nodes].maximum(0), power[nodes].minimum(0)
+        lo, hi = case.lo[:, hours], np.maximum(case.lo, case.hi)[:, hours]
+        drawn = programme.add(more @ lo + less @ hi - 1.0, more @ hi + less @ lo + 1.0, 0.0)
+        link = programme.rows("eq", np.zeros(drawn.shape)).reshape(drawn.shape)
+        programme.fill("eq", link, drawn, -1.0)
+        part = power[nodes].tocoo()
+        programme.fill("eq", link[part.row], case.u[part.col][:, hours], part.data[:, None])
+        effect = on[:, nodes]
+        place = np.searchsorted(hours, when)
+        programme.fill("le", at[:, None], drawn[:, place].T, np.where(np.abs(effect) > 1e-5, effect, 0.0))
 
     def _base(self, rows: Rows) -> Floats:
         case, n = self.case, rows.nodes

@@ -7,7 +7,8 @@ keeps the limits in the end is told by another power flow (power-grid-model), on
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import final
 
@@ -17,7 +18,7 @@ from archipel.cell.remedy.case import Ask, Case
 from archipel.cell.subtree import below
 from archipel.grid.cell_network import CellFlow, CellNetwork, cell_networks
 from archipel.grid.ownership import branch_owners
-from archipel.grid.power_flow import PowerFlow
+from archipel.grid.power_flow import Flow, PowerFlow
 from archipel.grid.topology import fused, live, live_points
 from archipel.model import Archipelago, Bools, Cell, Diverged, FirmLimits, Floats, Grid, Ints
 
@@ -92,14 +93,23 @@ class Beyond:
 
 @final
 class Network:
-    """An area's network as one piece."""
+    """An area's network as one piece. `v_pu` (T,) is the source's voltage where it is not the same all day."""
 
-    def __init__(self, grid: Grid, archipelago: Archipelago) -> None:
+    def __init__(self, grid: Grid, archipelago: Archipelago, v_pu: Floats | None = None) -> None:
         one = Archipelago((Cell("area", "", "substation"),), (), np.zeros(len(grid.nodes), dtype=np.int64))
         self.grid, self.archipelago = grid, archipelago
         self.net: CellNetwork = cell_networks(grid, one)[0]
         self.live: Bools = live(grid)
-        self._truth: PowerFlow | None = None
+        self.v_pu = v_pu
+        self._truth: dict[float, PowerFlow] = {}
+
+    def with_grid(self, grid: Grid) -> Network:
+        """The same with a tap or a switch moved."""
+        return Network(grid, self.archipelago, self.v_pu)
+
+    def source(self, t_count: int) -> Floats:
+        """The source's voltage, (T,)."""
+        return np.full(t_count, self.grid.source.v_pu) if self.v_pu is None else self.v_pu
 
     @cached_property
     def _owner(self) -> Ints | None:
@@ -126,8 +136,7 @@ class Network:
 
     def state(self, p_kw: Floats, q_kvar: Floats, guess: CellFlow | None = None) -> CellFlow:
         """Solve all intervals. Raises Diverged."""
-        v = np.full(p_kw.shape[1], self.grid.source.v_pu)
-        return self.net.flow(p_kw, q_kvar, v, None if guess is None else guess.v)
+        return self.net.flow(p_kw, q_kvar, self.source(p_kw.shape[1]), None if guess is None else guess.v)
 
     def losses_of(self, cell: str, flow: CellFlow) -> tuple[Bools, Floats]:
         """Nodes of a cell with all below it, and the losses in their branches (its tie's among them), (T,)."""
@@ -137,7 +146,7 @@ class Network:
         if self._owner is None:
             return inside, flow.losses_kw
         mine = np.isin(self._owner[self.net.branches], cells)
-        v = np.concatenate([flow.v[self.net.first], np.full((1, flow.v.shape[1]), self.grid.source.v_pu)])
+        v = np.concatenate([flow.v[self.net.first], self.source(flow.v.shape[1])[None, :]])
         own = np.flatnonzero(mine)
         i_from, i_to = self.net._branch_currents(v, own)
         ends = v[self.net.ends[:, own]]
@@ -170,7 +179,7 @@ class Network:
         inject = np.flatnonzero(self.live & (np.abs(p_kw).any(axis=1) | (reach[0] + reach[1]).any(axis=1)))
         inject = np.union1d(inject, nodes_v)
         drawn_p, drawn_q = np.where(self.live[:, None], p_kw, 0.0), np.where(self.live[:, None], q_kvar, 0.0)
-        source = np.full(t_count, self.grid.source.v_pu)
+        source = self.source(t_count)
         sens = net.sensitivities(flow, drawn_p, drawn_q, source, inject, nodes_v, branches, across=True)
         v_out = {int(n): 2 + i for i, n in enumerate(nodes_v)}
         b_out = {int(b): 2 + len(nodes_v) + i for i, b in enumerate(branches)}
@@ -230,13 +239,11 @@ class Network:
 
     def truth(self, p_kw: Floats, q_kvar: Floats, limits: Limits) -> Beyond:
         """What AC power flow by power-grid-model says of these powers, (nodes, T)."""
-        if self._truth is None:
-            self._truth = PowerFlow(self.grid)
         said: list[tuple[str, str, int, float]] = []
         worst = np.full(3, -np.inf)
         ids, branch_id = self.grid.nodes.id, self.grid.branch_id
         try:
-            for t, flow in enumerate(self._truth.solve_all(p_kw, q_kvar)):
+            for t, flow in enumerate(self._solved(p_kw, q_kvar)):
                 alive = self.live
                 high = np.where(alive, flow.v_pu - limits.v_pu_max, -1.0)
                 low = np.where(alive, limits.v_pu_min - flow.v_pu, -1.0)
@@ -262,6 +269,18 @@ class Network:
         except Diverged:
             return Beyond(np.inf, np.inf, np.inf, (("voltage collapse", "", 0, np.inf),))
         return Beyond(float(worst[0]), float(worst[1]), float(worst[2]), tuple(said))
+
+    def _solved(self, p_kw: Floats, q_kvar: Floats) -> Iterator[Flow]:
+        """Flows of all intervals, each at the source's voltage then."""
+        v = np.round(self.source(p_kw.shape[1]), 7)
+        for volt in np.unique(v).tolist():
+            if volt not in self._truth:
+                self._truth[volt] = PowerFlow(replace(self.grid, source=replace(self.grid.source, v_pu=volt)))
+        if (v == v[0]).all():
+            yield from self._truth[float(v[0])].solve_all(p_kw, q_kvar)
+            return
+        for t, volt in enumerate(v.tolist()):
+            yield self._truth[volt].solve(p_kw[:, t], q_kvar[:, t])
 
     def _metered(self, cell: str, lost_kw: Floats, p_kw: Floats) -> float:
         """Power at a cell's boundary: what its nodes draw and its branches lose."""

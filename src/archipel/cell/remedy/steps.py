@@ -9,7 +9,7 @@ import numpy as np
 
 from archipel.cell.remedy.case import Session, case_of
 from archipel.cell.remedy.least import LATER_STEPS, TAPS, Alternative, Change, Conflict, Point, Work, least
-from archipel.cell.remedy.network import Network, Watch
+from archipel.cell.remedy.network import Watch
 from archipel.devices import EvChargerFleet
 from archipel.model import Diverged, Grid, Scenario
 
@@ -73,7 +73,7 @@ def tapped(work: Work, conflict: Conflict, point: Point, others: dict[Any, float
                 tap = trafos.tap_pos.copy()
                 tap[k] += way * steps
                 changed = replace(grid, transformers=replace(trafos, tap_pos=tap))
-                network = Network(changed, case.scenario.archipelago)
+                network = work.network.with_grid(changed)
                 other = Work(case, network, work.limits, Watch(set(), set(), set()), work.prices)
                 try:
                     at = other.point(point.u)

@@ -42,7 +42,8 @@ def element(case: Case, thing: str) -> str:
             return f"{kind} {thing}" + (f" ({name})" if name and name not in thing else "")
     if thing in {cell.id for cell in case.scenario.archipelago.cell}:
         return f"cell {thing}"
-    return thing or "the upstream connection"
+    here = case.wishes.part
+    return thing or (f"the connection of cell {here}" if here else "the upstream connection")
 
 
 def clock(case: Case, t: int) -> str:
@@ -188,7 +189,8 @@ def dark_words(one: Dark) -> str:
 def diagnosis_text(done: Diagnosis) -> str:
     """The whole answer."""
     case = done.case
-    day = f"{case.scenario.name}, {case.at(0):%Y-%m-%d %H:%M} UTC, {float(case.horizon.dt_h.sum()):g} h"
+    area = case.scenario.name + (f", cell {case.wishes.part}" if case.wishes.part else "")
+    day = f"{area}, {case.at(0):%Y-%m-%d %H:%M} UTC, {float(case.horizon.dt_h.sum()):g} h"
     if done.possible:
         return f"{day}: everything that is asked can be kept.\n"
     lines = [f"{day}: not everything that is asked can be kept, by no plan.", ""]
@@ -263,6 +265,7 @@ def diagnosis_json(done: Diagnosis) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "scenario": case.scenario.name,
+        "cell": case.wishes.part or None,
         "start": case.at(0).isoformat(),
         "hours": float(case.horizon.dt_h.sum()),
         "possible": done.possible,
