@@ -1,106 +1,114 @@
-"""Two public feeders with series on them: case33bw of MATPOWER and the European LV test feeder of IEEE, by pandapower.
+"""Two public feeders through the project's own doors: case33bw of MATPOWER and the European LV test feeder of IEEE.
 
-Both come without a day of data. Their loads get the household and trade profiles of the shipped SimBench series, drawn
-by seed; voltages may go from 0.90 to 1.10 pu. case33bw is cut by hand into its main feeder and three branches; the
-European LV feeder is reduced to positive sequence, its cells are what `archipel import` proposes.
+Both are read as `archipel import` reads them from the folder that ARCHIPEL_DATA names. What neither file says is
+written into the tables of the import, as a person would by hand: ratings of the lines and cells with more than one branch.
+
+- case33bw (MATPOWER): 400 A on the trunk up to the node where its branches have left, 250 A elsewhere; its main feeder
+  and three branches are cells. `archipel adopt` without any share gives the loads BDEW profiles.
+- European LV (OpenDSS, positive sequence): 400 A on every line, which is what OpenDSS shows where none is stated; its
+  trunk and three branches are cells. The 55 customers keep the 55 daily load shapes of the source.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import csv
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order
 
-from archipel.formats.cells import propose_cells
-from archipel.formats.device_rows import DeviceRows, LoadRows
-from archipel.formats.findings import Findings
-from archipel.formats.networks import ReadOptions, reader_of
-from archipel.formats.scenario import shipped_scenarios
-from archipel.formats.scenario_write import write_scenario
-from archipel.formats.series import TIME, start_of
-from archipel.model import Archipelago, Cell, Grid, Profiles, Tie
+from archipel.formats.adopting import AdoptOptions, adopt
+from archipel.formats.importing import import_scenario
+from archipel.formats.scenario import load_scenario
+from archipel.formats.ties import find_ties
+from archipel.model import ArchipelError, Cell, Grid, Ints
 
-SERIES = ("H0-A", "H0-B", "H0-C", "H0-G", "H0-L", "G1-B", "G4-A")
-SUN = ("PV1", "PV2", "PV3", "PV4", "PV5", "PV6", "PV7", "PV8", "heat")
-BRANCHES_33 = {"main": range(1, 18), "north": range(18, 22), "east": range(22, 25), "south": range(25, 33)}
-
+HEADS_33 = {"main": "line/1", "north": "line/18", "east": "line/22", "south": "line/25"}
+TRUNK_33 = {f"line/{k}" for k in range(1, 6)}
 RATING_33_A = (400.0, 250.0)
-"""Of the trunk up to the node where its branches have left, and of all other lines; the source has no ratings."""
+"""Of the trunk, and of all other lines."""
+
+HEADS_LV = {
+    "trunk": "trafo/tr1",
+    "branch_287": "line/line286",
+    "branch_288": "line/line287",
+    "branch_666": "line/line665",
+}
+RATING_LV_A = 400.0
 
 
-def case33bw(folder: Path, seed: int = 1) -> Path:
-    """Baran and Wu's 12.66 kV feeder; 33 nodes, 3.7 MW."""
-    import pandapower.networks as nw
-
-    grid, rows = _read(nw.case33bw(), folder)
-    cell = np.zeros(len(grid.nodes), dtype=np.int64)
-    for k, part in enumerate(BRANCHES_33.values(), start=1):
-        cell[list(part)] = k
-    ends = zip(grid.lines.from_node.tolist(), grid.lines.to_node.tolist(), strict=True)
-    line = dict(zip(ends, grid.lines.id, strict=True))
-    trunk = np.arange(len(grid.lines)) < 5
-    grid = replace(grid, lines=replace(grid.lines, i_a_max=np.where(trunk, *RATING_33_A)))
-    ties = tuple(
-        Tie(line[a, b], "vertical", upper, lower, a, b, closed=True)
-        for upper, lower, a, b in (
-            ("Substation", "main", 0, 1),
-            ("main", "north", 1, 18),
-            ("main", "east", 2, 22),
-            ("main", "south", 5, 25),
-        )
-    )
-    cells = (
-        Cell("Substation", "", "substation"),
-        Cell("main", "Substation", "feeder"),
-        *(Cell(name, "main", "feeder") for name in ("north", "east", "south")),
-    )
-    archipelago = Archipelago(cells, ties, cell)
-    return _write(folder, "case33bw", "33-node feeder of Baran and Wu", grid, rows, archipelago, seed)
+def case33bw(folder: Path) -> Path:
+    """Baran and Wu's 12.66 kV feeder; 33 nodes, 3.7 MW; the scenario's file."""
+    import_scenario(_source("matpower", "case33bw.m"), folder, name="bare")
+    _by_hand(folder / "bare.toml", HEADS_33, lambda line: RATING_33_A[line not in TRUNK_33])
+    return adopt(folder / "bare.toml", AdoptOptions(name="case33bw")).scenario
 
 
-def european_lv(folder: Path, seed: int = 1) -> Path:
-    """The 416 V feeder of IEEE with 55 customers and 906 nodes, positive sequence."""
-    import pandapower as pp
-    import pandapower.networks as nw
-
-    net = nw.ieee_european_lv_asymmetric("off_peak_1")
-    for at in net.asymmetric_load["bus"].tolist():
-        pp.create_load(net, at, p_mw=0.002, q_mvar=0.00066)  # 2 kW: profiles are relative to a household's highest
-    net.asymmetric_load = net.asymmetric_load.iloc[:0]
-    if len(net.trafo):
-        net.trafo["tap_changer_type"] = "Ratio"
-    grid, rows = _read(net, folder)
-    return _write(
-        folder, "european-lv", "European LV test feeder, positive sequence", grid, rows, propose_cells(grid), seed
-    )
+def european_lv(folder: Path) -> Path:
+    """The 416 V feeder of IEEE with 55 customers and 907 nodes, positive sequence; the scenario's file."""
+    import_scenario(_source("opendss", "LVTestCase", "Master.dss"), folder, name="european-lv", reduce=True)
+    _by_hand(folder / "european-lv.toml", HEADS_LV, lambda _: RATING_LV_A)
+    return folder / "european-lv.toml"
 
 
-def _read(net: Any, folder: Path) -> tuple[Grid, DeviceRows]:
-    import pandapower as pp
-
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / "source.json"
-    pp.to_json(net, str(source))
-    found = reader_of(str(source)).read(str(source), ReadOptions(None))
-    n = len(found.grid.nodes)
-    nodes = replace(found.grid.nodes, v_pu_min=np.full(n, 0.90), v_pu_max=np.full(n, 1.10))
-    return replace(found.grid, nodes=nodes), found.devices
+def _source(*parts: str) -> Path:
+    data = os.environ.get("ARCHIPEL_DATA")
+    if not data:
+        raise ArchipelError("ARCHIPEL_DATA: found nothing; expected the folder of public data in this variable")
+    return Path(data, "networks", *parts)
 
 
-def _write(folder: Path, name: str, title: str, grid: Grid, rows: DeviceRows, cells: Archipelago, seed: int) -> Path:
-    urban = shipped_scenarios()["district"].parent / "urban"
-    rng = np.random.default_rng(seed)
-    drawn = tuple(SERIES[k] for k in rng.integers(0, len(SERIES) if name == "case33bw" else 5, len(rows.load.id)))
-    load: LoadRows = replace(rows.load, profile=drawn)
-    wanted = [f"{one}_{end}" for one in SERIES for end in ("pload", "qload")]
-    table = pq.read_table(urban / "profiles_load.parquet")
-    more = pq.read_table(urban / "profiles_renewables.parquet")
-    value = [table[c].to_numpy() for c in wanted] + [more[c].to_numpy() for c in SUN if c in more.column_names]
-    names = [*wanted, *(c for c in SUN if c in more.column_names)]
-    start = start_of(table[TIME], None, "profiles", "time", Findings())
-    assert start is not None
-    profiles = Profiles(start, tuple(names), np.column_stack(value).astype(np.float32))
-    return write_scenario(folder, name, title, grid, cells, replace(rows, load=load), profiles, start)
+def _by_hand(toml: Path, heads: Mapping[str, str], rating_a: Callable[[str], float]) -> None:
+    """Write ratings and cells into the tables of an import: what hangs on a head is the cell of its name."""
+    folder, grid = toml.parent, load_scenario(toml).grid
+    node_cell, cells = _cells(grid, heads)
+    ties = find_ties(grid, cells, node_cell)
+    name = [cell.id for cell in cells]
+    node = dict(zip(grid.nodes.id, node_cell.tolist(), strict=True))
+    _rewrite(folder / "lines.csv", lambda row: {**row, "i_a_max": f"{rating_a(row['id']):g}"})
+    _rewrite(folder / "nodes.csv", lambda row: {**row, "cell": name[node[row["id"]]]})
+    with (folder / "cells.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "parent", "level"), *((cell.id, cell.parent, cell.level) for cell in cells)])
+    rows = [
+        (one.id, one.direction, one.upper, one.lower, grid.nodes.id[one.upper_node], grid.nodes.id[one.lower_node],
+         str(one.closed).lower())
+        for one in ties
+    ]  # fmt: skip
+    with (folder / "ties.csv").open("w", newline="", encoding="utf-8") as file:
+        heading = ("id", "direction", "upper", "lower", "upper_node", "lower_node", "closed")
+        csv.writer(file).writerows([heading, *rows])
+
+
+def _cells(grid: Grid, heads: Mapping[str, str]) -> tuple[Ints, tuple[Cell, ...]]:
+    """Cell of every node of a radial grid, and the cells: below a head its own, else that of the node above."""
+    lines, trafos, n = grid.lines, grid.transformers, len(grid.nodes)
+    a = np.concatenate([lines.from_node, trafos.hv_node])
+    b = np.concatenate([lines.to_node, trafos.lv_node])
+    closed = np.concatenate([lines.from_closed & lines.to_closed, trafos.hv_closed & trafos.lv_closed])
+    a, b = a[closed], b[closed]
+    ends = zip(a.tolist(), b.tolist(), strict=True)
+    branch = {frozenset(pair): grid.branch_id[k] for pair, k in zip(ends, np.flatnonzero(closed), strict=True)}
+    joined = coo_array((np.ones(len(a)), (a, b)), shape=(n, n)).tocsr()
+    order, above = breadth_first_order(joined, grid.source.node, directed=False)
+    of_head = {head: name for name, head in heads.items()}
+    cells, row, node_cell = [Cell("Substation", "", "substation")], {"Substation": 0}, np.zeros(n, dtype=np.int64)
+    for v in order[1:].tolist():
+        up = int(above[v])
+        name = of_head.get(branch[frozenset((up, v))])
+        if name is not None:
+            row[name] = len(cells)
+            cells.append(Cell(name, cells[int(node_cell[up])].id, "feeder"))
+        node_cell[v] = node_cell[up] if name is None else row[name]
+    return node_cell, tuple(cells)
+
+
+def _rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [change(row) for row in csv.DictReader(file)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
+
+from archipel.cli.hosting_progress import Told
 
 DEVICES = ("pv", "ev", "heat-pump")
 STRATEGIES = ("uncoordinated", "alone", "distributed", "central")
@@ -66,6 +67,13 @@ def add_question(one: Any, *, required: bool) -> None:
     one.add_argument(
         "--per-customer", type=_positive, default=3, metavar="N", help="most new devices of a customer (default: 3)"
     )
+    one.add_argument(
+        "--together", type=_positive, default=10, metavar="N",
+        help="behind a load above 1 kV so many customers come at once, their vehicles alike (default: 10)",
+    )  # fmt: skip
+    one.add_argument(
+        "--beyond-today", action="store_true", help="widen limits that are broken already to the worst of that day"
+    )
     one.add_argument("--cell", default="", metavar="ID", help="only customers of this cell get devices")
     one.add_argument(
         "--steps", type=_positive, default=200, metavar="N",
@@ -81,7 +89,7 @@ def question_of(args: argparse.Namespace, scenario: Any) -> Any:
     from archipel.strategies.hosting import Question, Service, draw, stress_day
 
     if args.start is None:
-        first = draw(scenario, args.device, 1, 1, args.cell)
+        first = draw(scenario, args.device, 1, 1, args.cell, args.together)
         start = stress_day(scenario, args.device, float(first.p_kw.sum()))
     else:
         start = moment(args.start)
@@ -100,6 +108,8 @@ def question_of(args: argparse.Namespace, scenario: Any) -> Any:
         per_customer=args.per_customer,
         cell=args.cell,
         steps=args.steps,
+        together=args.together,
+        beyond_today=args.beyond_today,
     )
 
 
@@ -108,16 +118,18 @@ def hosting_command(args: argparse.Namespace) -> int:
     from archipel.formats.scenario import load_scenario
     from archipel.report.hosting_folder import HostingFolder
     from archipel.report.hosting_rows import text
-    from archipel.strategies.hosting import Study, notes, prepared
+    from archipel.strategies.hosting import Study, as_today, notes, prepared
 
     scenario = prepared(load_scenario(args.scenario), args.device)
     question = question_of(args, scenario)
+    if question.beyond_today:
+        scenario = as_today(scenario, question)
     folder = HostingFolder(args.runs, scenario, question)
     known = len(folder.evaluations)
     if known and not args.quiet:
         print(f"{folder.path}: goes on after {known} evaluations", file=sys.stderr)
     study = Study(scenario, question, folder.evaluations)
-    shown = None if args.quiet else Told(len(question.seeds) * len(question.strategies), sys.stderr.isatty())
+    shown = None if args.quiet else Told(question.strategies, len(question.seeds), sys.stderr.isatty())
     try:
         study.run(args.jobs, shown, folder.save)
     except KeyboardInterrupt:
@@ -138,33 +150,6 @@ def hosting_command(args: argparse.Namespace) -> int:
         print(text(question, answers, said))
         print(f"\nreport: {folder.path / 'hosting.html'}\nresults: {folder.path}")
     return 0
-
-
-class Told:
-    """Progress on standard error: a line that changes where somebody watches, else one per search that is done."""
-
-    def __init__(self, searches: int, live: bool) -> None:
-        self._searches, self._live, self._begun = searches, live, time.monotonic()
-        self._count, self._finished = 0, 0
-
-    def __call__(self, seed: int, strategy: str, k: int, fine: bool, finished: int) -> None:
-        """Show one evaluation."""
-        self._count += 1
-        spent = time.monotonic() - self._begun
-        words = f"seed {seed} {strategy}: {k} places {'fine' if fine else 'too many'}"
-        if self._live:
-            filled = 20 * finished // self._searches
-            bar = "#" * filled + "." * (20 - filled)
-            sys.stderr.write(f"\r[{bar}] {finished}/{self._searches} {spent:4.0f} s, {self._count} days; {words:<48}")
-            sys.stderr.flush()
-        elif finished > self._finished:
-            print(f"{finished} of {self._searches} searches, {self._count} days, {spent:.0f} s", file=sys.stderr)
-        self._finished = finished
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._live and self._count:
-            sys.stderr.write("\n")
 
 
 def _positive(text: str) -> int:

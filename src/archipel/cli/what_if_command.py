@@ -7,7 +7,8 @@ import json
 import sys
 from typing import Any
 
-from archipel.cli.hosting_command import DEVICES, STRATEGIES, Told
+from archipel.cli.hosting_command import DEVICES, STRATEGIES
+from archipel.cli.hosting_progress import Told
 from archipel.cli.run_command import Bar
 
 
@@ -142,7 +143,7 @@ def _hosting(args: argparse.Namespace, base: Any, changed: Any, names: list[str]
     medians = []
     for scenario in (case, prepared(changed, args.hosting)):
         study = Study(scenario, question)
-        shown = None if args.quiet else Told(len(question.seeds) * len(names), sys.stderr.isatty())
+        shown = None if args.quiet else Told(tuple(names), len(question.seeds), sys.stderr.isatty())
         study.run(args.jobs, shown)
         if shown is not None:
             shown.end()

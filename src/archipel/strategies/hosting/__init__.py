@@ -13,6 +13,7 @@ from archipel.strategies.hosting.question import DEVICES, STRATEGIES, Question, 
 from archipel.strategies.hosting.search import Found, search
 from archipel.strategies.hosting.stress import stress_day
 from archipel.strategies.hosting.study import Study
+from archipel.strategies.hosting.today import as_today
 
 __all__ = [
     "DEVICES",
@@ -24,6 +25,7 @@ __all__ = [
     "Service",
     "Study",
     "Verdict",
+    "as_today",
     "draw",
     "judge",
     "notes",

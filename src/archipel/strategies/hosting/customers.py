@@ -9,7 +9,8 @@ The first k of the order are the devices of penetration k, so more devices never
 - Heat pumps: 5 to 12 kW of heat at -10 degrees, COP 3, electrical rating a third above; buffer and house 3 to 9 kWh/K.
 
 A load at low voltage is one customer. A load at a higher voltage stands for a network below it: one customer for every
-1.5 kW; the order takes them ten at a time, and the vehicles of ten are alike. All numbers are ours, chosen as typical
+1.5 kW; the order takes them ten (or as many as is asked) at a time, and the vehicles of one place are alike, as behind
+one hub. All numbers are ours, chosen as typical
 of Central European homes.
 """
 
@@ -26,9 +27,6 @@ from archipel.strategies.hosting.question import Device
 
 LOW_VOLTAGE_KV = 1.0
 KW_PER_CUSTOMER = 1.5
-AT_ONCE = 10
-ALIKE = 10
-"""So many vehicles of such a place are of one size and come and go together: what is between is below the network."""
 
 
 @final
@@ -43,7 +41,7 @@ class Newcomers:
     p_kw: Floats
     """Of all devices of the place: peak of the panels, rating of the chargers or heat pumps."""
     drawn: Floats
-    """Numbers in [0, 1) for what else differs between devices, shape (n, AT_ONCE, 4); the first `customers` rows."""
+    """Numbers in [0, 1) for what else differs between devices, shape (n, together, 4); the first `customers` rows."""
 
     def __len__(self) -> int:
         return len(self.node)
@@ -53,23 +51,25 @@ class Newcomers:
         return Newcomers(self.device, self.node[:k], self.customers[:k], self.p_kw[:k], self.drawn[:k])
 
 
-def draw(scenario: Scenario, device: Device, seed: int, per_customer: int = 1, cell: str = "") -> Newcomers:
-    """The order of a seed.
+def draw(
+    scenario: Scenario, device: Device, seed: int, per_customer: int = 1, cell: str = "", together: int = 10
+) -> Newcomers:
+    """The order of a seed; behind a load above 1 kV `together` customers come at once.
 
     Raises:
         ArchipelError: where there is no customer (no load), or no cell of that name.
     """
     node, count = _customers(scenario, cell)
-    places = np.repeat(np.arange(len(node)), -(-count // AT_ONCE))
-    within = np.concatenate([np.arange(0, n, AT_ONCE) for n in count.tolist()])
-    size = np.minimum(AT_ONCE, count[places] - within)
+    places = np.repeat(np.arange(len(node)), -(-count // together))
+    within = np.concatenate([np.arange(0, n, together) for n in count.tolist()])
+    size = np.minimum(together, count[places] - within)
     rng = np.random.default_rng([seed, {"pv": 1, "ev": 2, "heat-pump": 3}[device]])
     rounds = [rng.permutation(len(places)) for _ in range(per_customer)]
     order = np.concatenate(rounds)
-    who, drawn = places[order], rng.random((len(order), AT_ONCE, 4))
-    own = np.arange(AT_ONCE)[None, :] < size[order][:, None]
+    who, drawn = places[order], rng.random((len(order), together, 4))
+    own = np.arange(together)[None, :] < size[order][:, None]
     if device == "ev":
-        drawn = np.repeat(drawn[:, ::ALIKE], ALIKE, axis=1)
+        drawn = np.repeat(drawn[:, :1], together, axis=1)
     p_kw = np.where(own, rating_kw(device, drawn), 0.0).sum(axis=1)
     return Newcomers(device, node[who], size[order], p_kw, drawn)
 

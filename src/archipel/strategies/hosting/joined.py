@@ -12,7 +12,7 @@ import numpy as np
 
 from archipel.devices import EvChargerFleet, HeatPumpFleet, PvFleet
 from archipel.model import Fleet, Floats, Ints, Ownership, Profiles, Scenario
-from archipel.strategies.hosting.customers import ALIKE, AT_ONCE, COP, Newcomers, heat_kw, lognormal, rating_kw
+from archipel.strategies.hosting.customers import COP, Newcomers, heat_kw, lognormal, rating_kw
 from archipel.strategies.hosting.sky import DESIGN_HEAT, SKY, design_heat, sky
 from archipel.strategies.measures import beside
 
@@ -83,8 +83,8 @@ def _chargers(scenario: Scenario, new: Newcomers, start: datetime, days: int) ->
 
     Vehicles come home in the evening of every day that is run and leave within the run.
     """
-    who, slot, many = _alike(new)
-    drawn, one_kw = new.drawn[who, slot], rating_kw("ev", new.drawn)[who, slot]
+    many, drawn = new.customers, new.drawn[:, 0]
+    one_kw = rating_kw("ev", drawn)
     first = scenario.profiles.row(start)
     noon = first + (48 - first - _midnight_offset(scenario)) % 96
     kwh = np.round(lognormal(8.0, 1.7, drawn[:, 1], drawn[:, 2], 1.0, 40.0), 1)
@@ -94,11 +94,11 @@ def _chargers(scenario: Scenario, new: Newcomers, start: datetime, days: int) ->
     kwh = np.minimum(kwh, one_kw * 0.25 * (left - came))
     night = np.arange(days)[None, :] * 96 + noon
     begin, end = night + came[:, None], night + left[:, None]
-    device = np.broadcast_to(np.arange(len(who))[:, None], begin.shape)
+    device = np.broadcast_to(np.arange(len(many))[:, None], begin.shape)
     inside = (begin >= first) & (end <= min(first + 96 * days, len(scenario.profiles.value)))
     return EvChargerFleet(
-        tuple(f"new/ev/{k}" for k in range(len(who))),
-        new.node[who],
+        tuple(f"new/ev/{k}" for k in range(len(many))),
+        new.node,
         one_kw * many,
         device[inside].astype(np.int64),
         begin[inside].astype(np.int64),
@@ -111,20 +111,12 @@ def _pumps(scenario: Scenario, new: Newcomers, start: datetime, days: int) -> He
     """The homes of one place are one row: the thermostats of ten neighbours behind one transformer."""
     del start, days
     column = _chosen(scenario, new, "heat_pump")
-    own = np.arange(AT_ONCE)[None, :] < new.customers[:, None]
+    own = np.arange(new.drawn.shape[1])[None, :] < new.customers[:, None]
     heat = np.where(own, heat_kw(new.drawn), 0.0).sum(axis=1)
     buffer = np.where(own, 3.0 + 6.0 * new.drawn[..., 1], 0.0).sum(axis=1)
     whole = np.ones(len(new))
     names = tuple(f"new/heat_pump/{k}" for k in range(len(new)))
     return HeatPumpFleet(names, new.node, new.p_kw, column, heat, COP * whole, buffer, 2.0 * whole)
-
-
-def _alike(new: Newcomers) -> tuple[Ints, Ints, Ints]:
-    """Place, slot and number of every group of vehicles of one kind: ALIKE at most, all but the first as the first."""
-    groups = -(-new.customers // ALIKE)
-    who = np.repeat(np.arange(len(new)), groups)
-    slot = np.concatenate([np.zeros(0, dtype=np.int64), *(ALIKE * np.arange(n) for n in groups.tolist())])
-    return who.astype(np.int64), slot, np.minimum(ALIKE, new.customers[who] - slot)
 
 
 def _midnight_offset(scenario: Scenario) -> int:

@@ -54,6 +54,10 @@ class Question:
     """Only customers of this cell get devices; empty for all."""
     steps: int = 200
     """The answer is told to 1 in so many of all devices in the order, at least to one device."""
+    together: int = 10
+    """So many customers of a network below a load above 1 kV come at once."""
+    beyond_today: bool = False
+    """Limits that are broken without new devices were widened to today's worst (`as_today`)."""
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -62,8 +66,10 @@ class Question:
             raise ArchipelError(f"strategies: found {unknown or 'none'}; expected some of {', '.join(STRATEGIES)}")
         if not self.seeds or min(self.seeds) < 0:
             raise ArchipelError(f"seeds: found {self.seeds or 'none'}; expected whole numbers, 0 or more")
-        if min(self.days, self.per_customer, self.steps) < 1 or self.days > 31:
-            raise ArchipelError("days, devices per customer and steps: expected whole numbers, 1 or more; days to 31")
+        if min(self.days, self.per_customer, self.steps, self.together) < 1 or self.days > 31:
+            raise ArchipelError(
+                "days, devices per customer, steps, customers together: expected whole numbers, 1 or more; days to 31"
+            )
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""

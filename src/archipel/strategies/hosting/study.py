@@ -61,7 +61,8 @@ class Study:
         self.scenario, self.question = scenario, question
         self.kept: Kept = {} if kept is None else kept
         self.orders = {
-            seed: draw(scenario, question.device, seed, question.per_customer, question.cell) for seed in question.seeds
+            seed: draw(scenario, question.device, seed, question.per_customer, question.cell, question.together)
+            for seed in question.seeds
         }
         self.evaluated = 0
         """Evaluations made, not taken from before."""
