@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import archipel
-from archipel.model import Floats, Scenario
+from archipel.model import Scenario
 from archipel.report.charts import upstream
 from archipel.report.network_map import Positions, positions
 from archipel.report.svg import tag, text
