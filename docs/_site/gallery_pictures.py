@@ -12,13 +12,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import archipel
-from archipel.model import Floats, Scenario
+from archipel.model import Scenario
 from archipel.report.charts import upstream
 from archipel.report.network_map import Positions, positions
 from archipel.report.svg import tag, text
@@ -37,7 +38,7 @@ SHOWN = {
     "city": ("pv",),
     "city-winter": ("ev_charger", "heat_pump"),
     "city-herd": ("battery",),
-    "island": ("pv", "wind", "biomass", "battery"),
+    "island": ("pv", "wind", "biomass"),
     "island-year": ("biomass", "battery"),
     "vpp": ("owners",),
 }
@@ -67,22 +68,26 @@ def network(scenario: Scenario, kinds: tuple[str, ...]) -> str:
     at = positions(scenario)
     if at is None:
         raise ValueError(f"{scenario.name}: found no coordinates")
-    dots, keys = devices(scenario, at, kinds) if kinds else ([], [])
+    if scenario.grid.nodes.vn_kv.max() > 1.0 and len(scenario.grid.nodes) > 1000:
+        at = replace(at, whole=False)  # low-voltage cells of the shipped grids have drawn, not true, places
+    dots, keys = devices(scenario, at, kinds) if kinds else (cells(scenario, at), [])
     root = scenario.grid.source.node
     drawn = [*lines(scenario, at, coloured=not kinds), *dots]
     drawn.append(tag("rect", x=float(at.x[root]) - 3.5, y=float(at.y[root]) - 3.5, width=7, height=7, fill=INK))
-    view = f"0 0 300 {300 * at.aspect:.0f}"
+    shown = np.isfinite(at.x + at.y) & (at.whole | (scenario.grid.nodes.vn_kv >= 1.0))
+    left, top = float(at.x[shown].min()) - 12, float(at.y[shown].min()) - 12
+    view = f"{left:.0f} {top:.0f} {np.ptp(at.x[shown]) + 24:.0f} {np.ptp(at.y[shown]) + 24:.0f}"
     inner = tag("svg", *drawn, x=6, y=4, width=WIDE - 12, height=HIGH - FOOT - 4, viewBox=view)
-    cells = len(scenario.archipelago.cell)
-    words = f"{len(scenario.grid.nodes):,} nodes, {cells} {'cell' if cells == 1 else 'cells'}"
+    count = len(scenario.archipelago.cell)
+    words = f"{len(scenario.grid.nodes):,} nodes, {count} {'cell' if count == 1 else 'cells'}"
     foot, x = [text(12, HIGH - 9, words, fill=SOFT)], WIDE - 12.0
     for word, colour in reversed(keys):
-        x -= 5.2 * len(word)
+        x -= 5.7 * len(word)
         foot.append(text(x, HIGH - 9, word, fill=SOFT))
         x -= 7
         foot.append(tag("circle", cx=x, cy=HIGH - 12, r=3.5, fill=colour))
-        x -= 10
-    return sheet(inner, tag("g", *foot, font_family="system-ui, sans-serif", font_size=10.5))
+        x -= 9
+    return sheet(inner, tag("g", *foot, font_family="system-ui, sans-serif", font_size=9.5))
 
 
 def lines(scenario: Scenario, at: Positions, *, coloured: bool) -> list[str]:
@@ -101,6 +106,22 @@ def lines(scenario: Scenario, at: Positions, *, coloured: bool) -> list[str]:
         if path:
             drawn.append(tag("path", d=path, fill="none", stroke=stroke, stroke_width=1.3, stroke_linecap="round"))
     return drawn
+
+
+def cells(scenario: Scenario, at: Positions) -> list[str]:
+    """Where lines below 1 kV are not drawn: a dot per low-voltage cell."""
+    if at.whole:
+        return []
+    tree = scenario.archipelago
+    begin = {
+        tree.index(tie.lower): tie.upper_node
+        for tie in tree.tie
+        if tie.direction == "vertical" and tree.cell[tree.index(tie.lower)].level == "lv"
+    }
+    return [
+        tag("circle", cx=float(at.x[n]), cy=float(at.y[n]), r=3.4, fill=CELLS[k % len(CELLS)], stroke=PAPER)
+        for k, n in begin.items()
+    ]
 
 
 def devices(scenario: Scenario, at: Positions, kinds: tuple[str, ...]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -138,7 +159,7 @@ def devices(scenario: Scenario, at: Positions, kinds: tuple[str, ...]) -> tuple[
 def where(scenario: Scenario, at: Positions) -> np.ndarray:
     """The node at which every device is drawn: its own, or where the tie of its low-voltage cell begins."""
     node = scenario.device_node
-    if at.whole and len(scenario.grid.nodes) < 200:
+    if at.whole:
         return node
     row = {cell.id: k for k, cell in enumerate(scenario.archipelago.cell)}
     begin = {row[tie.lower]: tie.upper_node for tie in scenario.archipelago.tie if tie.direction == "vertical"}
@@ -159,15 +180,20 @@ def imported(source: str) -> str:
 def day() -> str:
     """The exchange of `district` with the grid above, three ways, as the report draws it."""
     with tempfile.TemporaryDirectory() as folder:
-        case = archipel.scenario("district")
-        run = archipel.run(case, ["uncoordinated", "alone", "distributed"], runs=folder)
-        drawn = re.search(r"<svg.*</svg>", upstream(run, case), re.DOTALL)
+        return exchange(
+            archipel.run(archipel.scenario("district"), ["uncoordinated", "alone", "distributed"], runs=folder)
+        )
+
+
+def exchange(run: Any) -> str:
+    """What the strategies of a run draw from above."""
+    drawn = re.search(r"<svg.*</svg>", upstream(run, run.scenario), re.DOTALL)
     assert drawn is not None
     body = re.sub(r"var\(--(\w+)\)", lambda name: VARIABLES[name[1]], drawn[0])
     body = re.sub(r' (?:class="plot"|role="img"|data-[\w-]+="[^"]*")', "", body)
     body = body.replace("<svg", '<svg x="8" y="8" width="624" height="252"', 1)
     keys, x = [], 46.0
-    for name in ("uncoordinated", "alone", "distributed"):
+    for name in run.strategies:
         keys += [tag("line", x1=x, x2=x + 16, y1=272, y2=272, stroke=VARIABLES[name], stroke_width=2.4)]
         keys += [text(x + 21, 275.5, name)]
         x += 48 + 6 * len(name)
@@ -184,14 +210,16 @@ def hours() -> str:
 
 def said(words: list[str], good: int = 0) -> None:
     """Run the command line."""
-    done = subprocess.run([sys.executable, "-m", "archipel.cli.main", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "archipel.cli.main", *words], capture_output=True, text=True, check=False
+    )
     if done.returncode != good:
         raise RuntimeError(f"archipel {' '.join(words)}: {done.stderr}")
 
 
 PICTURES: dict[str, Callable[[], str]] = {
     **{name: lambda name=name: network(archipel.scenario(name), SHOWN[name]) for name in SHOWN},  # type: ignore[misc]
-    "ieee-123": lambda: imported("123Bus/IEEE123Master.dss"),
+    "ieee-123": lambda: imported("123Bus/Run_IEEE123Bus.DSS"),
     "european-lv": lambda: imported("LVTestCase/Master.dss"),
     "day": day,
     "remedy": hours,
