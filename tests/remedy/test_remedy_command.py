@@ -147,6 +147,13 @@ def test_a_vehicle_that_leaves_too_early_may_leave_later_or_with_less_and_both_c
         assert main(["remedy", str(new)]) == 0
 
 
+def test_only_the_kinds_that_are_asked_for_are_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--kind", "storage", "--kind", "limit", "--json"]
+    assert main(["remedy", street(tmp_path, kva=63.0), *ASKED, *given]) == 1
+    (conflict,) = json.loads(capsys.readouterr().out)["conflicts"]
+    assert {way["kind"] for way in conflict["alternatives"]} == {"storage", "limit"}
+
+
 def test_one_cell_is_looked_at_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = street(tmp_path)
     assert main(["remedy", path, *ASKED, "--cell", "Street", "--import-kw", "70"]) == 1

@@ -14,6 +14,12 @@ if TYPE_CHECKING:  # `--help` need not wait for numpy
     from archipel.model import Floats, Horizon, Scenario
 
 
+WAYS = (
+    "load", "feed-in", "storage", "generator", "reactive", "limit", "energy", "rating", "warmth", "reserve", "smaller",
+    "later", "tap", "shorter",
+)  # fmt: skip
+
+
 def add_parsers(subparsers: Any) -> None:
     """Add the command to the parser of `archipel`."""
     one = subparsers.add_parser(
@@ -61,6 +67,10 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument(
         "--price", action="append", default=[], metavar="NAME=VALUE", help="a price of your own, see the documentation"
     )
+    one.add_argument(
+        "--kind", action="append", choices=WAYS, metavar="KIND",
+        help=f"look for this kind of change alone, repeat for several (quicker): {', '.join(WAYS)}",
+    )  # fmt: skip
     one.add_argument("--apply", type=int, metavar="N", help="carry out alternative N and look again")
     one.add_argument(
         "-o", "--output", metavar="DIR", help="with --apply: write the changed scenario into a new folder, to be used as any"
@@ -89,7 +99,7 @@ def remedy_command(args: argparse.Namespace) -> int:
     prices = Prices.of(scenario.tariff).with_own(args.price)
     tell = None if not sys.stderr.isatty() else _tell
     network = Network(scenario.grid, scenario.archipelago, v_pu)
-    done = diagnose(scenario, horizon, wishes, prices, tell=tell, network=network)
+    done = diagnose(scenario, horizon, wishes, prices, kinds=args.kind, tell=tell, network=network)
     found = diagnosis_json(done)
     told = diagnosis_text(done)
     possible = done.possible

@@ -173,7 +173,7 @@ def way_words(case: Case, way: Alternative) -> str:
         said.append(f"{more} more such change{'s' * (more > 1)}")
     days = way.trial.prices.days_a_year
     year = f"EUR {up(way.total_eur_a)} a year"
-    if way.eur_per_day > 0.005:
+    if way.eur_per_day > 0.005 and way.eur_per_day * days > 0.002 * way.total_eur_a:
         year = f"EUR {up(way.eur_per_day)} on each such day, {year} at {days:g} such days"
     return f"{' and '.join(said)}: {year}"
 
