@@ -14,6 +14,12 @@ if TYPE_CHECKING:  # `--help` need not wait for numpy
     from archipel.model import Floats, Horizon, Scenario
 
 
+WAYS = (
+    "load", "feed-in", "storage", "generator", "reactive", "limit", "energy", "rating", "warmth", "reserve", "smaller",
+    "later", "tap", "shorter",
+)  # fmt: skip
+
+
 def add_parsers(subparsers: Any) -> None:
     """Add the command to the parser of `archipel`."""
     one = subparsers.add_parser(
@@ -23,12 +29,13 @@ def add_parsers(subparsers: Any) -> None:
         description="Look for what of a day cannot be kept by any plan, everything known in advance: limits of\n"
         "voltage, current and firm power, energy of vehicles by their departure, warmth, reserves, agreements. Say\n"
         "what binds together and, for every kind of change, the least of it that makes the day possible, checked\n"
-        "by AC power flow, with its price. Nothing is changed.",
+        "by AC power flow, with its price. Nothing is changed; -o writes a changed scenario beside.",
         epilog="examples:\n"
         "  archipel remedy island\n"
         "  archipel remedy district --start 2016-12-08 --import-kw 100\n"
         "  archipel remedy island --outage 18 4 --picture hours.svg\n"
-        "  archipel remedy my-grid/net.toml --host bus/5 300 --price storage_eur_per_kwh_a=30 --apply 1\n\n"
+        "  archipel remedy my-grid/net.toml --host bus/5 300 --price storage_eur_per_kwh_a=30 --apply 1\n"
+        "  archipel remedy district --cell LV3.304 --import-kw 1 --apply 1 -o changed\n\n"
         "exit codes: 0 all can be kept (or, with --apply, then can), 1 something cannot, 2 an input cannot be used",
     )
     one.add_argument("scenario", metavar="SCENARIO", help="a TOML file, its folder, or the name of a shipped scenario")
@@ -60,7 +67,14 @@ def add_parsers(subparsers: Any) -> None:
     one.add_argument(
         "--price", action="append", default=[], metavar="NAME=VALUE", help="a price of your own, see the documentation"
     )
+    one.add_argument(
+        "--kind", action="append", choices=WAYS, metavar="KIND",
+        help=f"look for this kind of change alone, repeat for several (quicker): {', '.join(WAYS)}",
+    )  # fmt: skip
     one.add_argument("--apply", type=int, metavar="N", help="carry out alternative N and look again")
+    one.add_argument(
+        "-o", "--output", metavar="DIR", help="with --apply: write the changed scenario into a new folder, to be used as any"
+    )
     one.add_argument("--picture", metavar="FILE", help="write the hours beyond as SVG: limit against best possible")
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
     one.set_defaults(func=remedy_command)
@@ -73,8 +87,11 @@ def remedy_command(args: argparse.Namespace) -> int:
     from archipel.cell.remedy.prices import Prices
     from archipel.cell.remedy.words import diagnosis_json, diagnosis_text
     from archipel.formats.scenario import load_scenario
+    from archipel.model import ArchipelError
     from archipel.report.remedy_picture import picture
 
+    if args.output is not None and args.apply is None:
+        raise ArchipelError("-o: found no --apply; expected the number of the alternative to write")
     scenario = load_scenario(args.scenario)
     horizon = _horizon(args, scenario)
     scenario, v_pu = _area(args, scenario, horizon)
@@ -82,37 +99,102 @@ def remedy_command(args: argparse.Namespace) -> int:
     prices = Prices.of(scenario.tariff).with_own(args.price)
     tell = None if not sys.stderr.isatty() else _tell
     network = Network(scenario.grid, scenario.archipelago, v_pu)
-    done = diagnose(scenario, horizon, wishes, prices, tell=tell, network=network)
+    done = diagnose(scenario, horizon, wishes, prices, kinds=args.kind, tell=tell, network=network)
     found = diagnosis_json(done)
     told = diagnosis_text(done)
     possible = done.possible
     if args.picture:
         Path(args.picture).write_text(picture(done), encoding="utf-8")
     if args.apply is not None:
-        words, possible = _applied(done, args.apply, prices)
+        words, possible = _applied(args, done, prices, v_pu)
         told += f"\n{words}\n"
         found["applied"] = {"number": args.apply, "possible": possible}
     sys.stdout.write(json.dumps(found, indent=2) + "\n" if args.json else told)
     return 0 if possible else 1
 
 
-def _applied(done: Diagnosis, number: int, prices: Any) -> tuple[str, bool]:
+def _applied(args: argparse.Namespace, done: Diagnosis, prices: Any, v_pu: Any) -> tuple[str, bool]:
     from archipel.cell.remedy.apply import applied
     from archipel.cell.remedy.doctor import diagnose
+    from archipel.cell.remedy.network import Network
     from archipel.cell.remedy.words import one_line, way_words
     from archipel.model import ArchipelError
 
     ways = [way for conflict in done.conflicts for way in conflict.alternatives]
-    if not 1 <= number <= len(ways):
+    if not 1 <= args.apply <= len(ways):
         many = f"1 to {len(ways)}" if ways else "no --apply: there is no alternative"
-        raise ArchipelError(f"--apply: found {number}; expected {many}")
-    way = ways[number - 1]
+        raise ArchipelError(f"--apply: found {args.apply}; expected {many}")
+    way = ways[args.apply - 1]
     scenario, wishes = applied(done.case, way)
-    again = diagnose(scenario, done.case.horizon, wishes, prices, kinds=())
-    head = f"With {number} ({way_words(done.case, way)}): "
-    if again.possible:
-        return head + "everything that is asked can be kept.", True
-    return head + f"still not everything: {one_line(again)}.", False
+    network = Network(scenario.grid, scenario.archipelago, v_pu)
+    again = diagnose(scenario, done.case.horizon, wishes, prices, kinds=(), network=network)
+    words = way_words(done.case, way)
+    told = f"With {args.apply} ({words}): "
+    told += (
+        "everything that is asked can be kept."
+        if again.possible
+        else f"still not everything: {one_line(again)}. What other things need stands above."
+    )
+    if args.output is not None:
+        told += "\n" + _written(args, done, scenario, wishes, words.split(": EUR")[0])
+    return told, again.possible
+
+
+def _written(args: argparse.Namespace, done: Diagnosis, scenario: Scenario, wishes: Wishes, words: str) -> str:
+    """The scenario with the change as files, and the line to ask again."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from archipel.formats.changed_scenario import Fixed, write_changed
+    from archipel.formats.scenario import find_scenario
+    from archipel.model import ArchipelError, Connection
+
+    case = done.case
+    if wishes.outage is not None and wishes.hosted:
+        raise ArchipelError(
+            "-o: found a power at a node during an outage; expected storage, a limit or a shorter outage. A load of a "
+            "scenario is served by its critical share then, so this change cannot be written: choose another number."
+        )
+    if wishes.firm is not None and not args.cell:
+        limits = Connection(float(wishes.firm.import_kw.max()), float(wishes.firm.export_kw.max()))
+        scenario = replace(scenario, connection=limits)
+    first, rows = case.first_row, len(case.scenario.profiles.value)
+    fixed = []
+    for one in wishes.hosted:
+        p, q = np.zeros((2, rows))
+        at = slice(first, first + int(case.horizon.steps.sum()))
+        p[at], q[at] = np.repeat(one.p_kw, case.horizon.steps), np.repeat(one.q_kvar, case.horizon.steps)
+        fixed.append(Fixed(scenario.grid.nodes.id[one.node], p, q))
+    path = write_changed(
+        find_scenario(args.scenario), Path(args.output), case.scenario, scenario, tuple(fixed), words
+    )  # fmt: skip
+    line = f"Written: {path}\nAsk again: archipel remedy {path}{_again(args, wishes)}"
+    if fixed:
+        line += f"\nPowers at nodes are series of {case.at(0):%Y-%m-%d} alone: on other days they are zero."
+    return line
+
+
+def _again(args: argparse.Namespace, wishes: Wishes) -> str:
+    """Options that no scenario holds, as they are with the change."""
+    said = [f"--start {args.start}"] if args.start else []
+    said += [f"--days {args.days}"] if args.days != 1 else []
+    said += [f"--step-minutes {args.step_minutes}"] if args.step_minutes != 60 else []
+    if args.cell:
+        said.append(f"--cell {args.cell}")
+        for name, value in (("import", args.import_kw), ("export", args.export_kw)):
+            if value is not None and wishes.firm is not None:
+                kw = wishes.firm.import_kw if name == "import" else wishes.firm.export_kw
+                said.append(f"--{name}-kw {float(kw.max()):.6g}")
+    for cell, kept in wishes.cells.items():
+        said.append(f"--agreed {cell} {float(kept.import_kw.max()):.6g} {float(kept.export_kw.max()):.6g}")
+    if wishes.outage is not None:
+        # hours of the day, as they were asked, and as many as are left
+        hours = (wishes.outage[1] - wishes.outage[0]) * args.step_minutes / 60.0
+        begun = wishes.outage[0] * args.step_minutes / 60.0
+        said.append(f"--outage {begun:g} {hours:g}")
+    said += ["--no-curtailment"] if args.no_curtailment else []
+    return "".join(f" {one}" for one in said)
 
 
 def _area(args: argparse.Namespace, scenario: Scenario, horizon: Horizon) -> tuple[Scenario, Floats | None]:

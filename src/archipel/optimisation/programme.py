@@ -126,7 +126,7 @@ class Programme:
         Raises:
             SolverFailed: no optimum was found; a programme without an answer is one cause.
         """
-        if self.size > LARGE and near is None:
+        if self.size > LARGE:
             return self._simplex(near, "not tried")
         lo, hi, cost = self.lo, self.hi, self.cost
         a, b = self.matrix("eq")

@@ -15,6 +15,7 @@ from archipel.report.figures import GROUPS, MEANING, best_of, fitted, grouped, s
 from archipel.report.glance import glance
 from archipel.report.kept import kept
 from archipel.report.network_map import network_map
+from archipel.report.not_kept import not_kept
 from archipel.report.off_grid import off_grid
 from archipel.report.payments import payments_table
 from archipel.report.portfolio_section import portfolio_section
@@ -77,6 +78,7 @@ def report(run: Run) -> str:
         _section("Between the cells", _ABOUT_TIES, tie_flows(run, scenario)),
         _section("The network, where it was not well", _ABOUT_MAP, network_map(run, scenario)),
         _section("How the cells agreed", _ABOUT_AGREED, _agreed(run)),
+        *_optional("What plans could not keep", _ABOUT_NOT_KEPT, not_kept(run)),
         _section("Definitions, units, sources", "", _definitions(run, scenario)),
     ]
     return page(f"{scenario.name}, {run.kpis['start'][:10]}: Archipel report", parts)
@@ -104,6 +106,10 @@ def page(title: str, parts: Sequence[str]) -> str:
 _ABOUT_WAYS = (
     "The same grid, weather, people and devices; only who decides differs. The best value of a line is marked where "
     "one is better than another; on cost only those that kept the limits of the grid compete, if any did."
+)
+_ABOUT_NOT_KEPT = (
+    "Limits beyond in the plans themselves, as they saw the day ahead. What was missed otherwise, by a forecast or by "
+    "devices on their own, stands with voltage and loading."
 )
 _ABOUT_BALANCE = (
     "Above the line what was drawn, below it what was given; both sides are equal at every moment. "

@@ -86,6 +86,10 @@ def _panel(done: Diagnosis, conflict: Conflict) -> str | None:
         drawn.append(
             tag("polyline", points=points, fill="none", stroke=colour, stroke_width=width, stroke_dasharray=dash)
         )
+    known = np.flatnonzero(np.isfinite(limit))
+    if len(known):
+        above = y(float(limit[known[0]])) - 5
+        drawn.append(text(LEFT + 4, above, "limit", font_size=11, fill="#a84300"))
     step = max(1, t_count // 8)
     drawn += [
         text(float(x[t]), HIGH - 8, f"{case.at(t):%H:%M}", text_anchor="middle", font_size=11, fill="#4a5563")

@@ -58,8 +58,11 @@ def clock(case: Case, t: int) -> str:
 
 def spans(case: Case, intervals: Iterable[int]) -> str:
     """Intervals as spans of time: "from 17:15 to 19:00 and from ..."."""
+    intervals = set(intervals)
+    if len(intervals) == len(case.horizon) > 1:
+        return "all the time"
     runs: list[list[int]] = []
-    for t in sorted(set(intervals)):
+    for t in sorted(intervals):
         if runs and t == runs[-1][1]:
             runs[-1][1] = t + 1
         else:
@@ -166,10 +169,11 @@ def way_words(case: Case, way: Alternative) -> str:
     """An alternative with its price."""
     said = [change_words(case, one) for one in way.changes[:MOST_NAMED]]
     if len(way.changes) > MOST_NAMED:
-        said.append(f"{len(way.changes) - MOST_NAMED} more such changes")
+        more = len(way.changes) - MOST_NAMED
+        said.append(f"{more} more such change{'s' * (more > 1)}")
     days = way.trial.prices.days_a_year
     year = f"EUR {up(way.total_eur_a)} a year"
-    if way.eur_per_day > 0.005:
+    if way.eur_per_day > 0.005 and way.eur_per_day * days > 0.002 * way.total_eur_a:
         year = f"EUR {up(way.eur_per_day)} on each such day, {year} at {days:g} such days"
     return f"{' and '.join(said)}: {year}"
 

@@ -231,7 +231,7 @@ def _put(
         new_files.append(file)
     price = document["series"]["price"].get("file")
     new_files += [price] if price else []
-    keep = [file for file in _named_files(document, folder) if file not in new_files]
+    keep = [file for file in named_files(document, folder) if file not in new_files]
     with staged(folder, keep) as stage:
         for file, text in written.values():
             (stage / file).write_bytes(text)
@@ -248,12 +248,12 @@ def _put(
         move_in(stage, folder, [*new_files, f"{name}.toml"])
 
 
-def _named_files(document: Mapping[str, Any], folder: Path) -> list[str]:
+def named_files(document: Mapping[str, Any], folder: Path) -> list[str]:
     """Every file a document names, those of folders it names included; what it names has been checked before."""
     found: list[str] = []
     for value in document.values():
         if isinstance(value, Mapping):
-            found += _named_files(value, folder)
+            found += named_files(value, folder)
         for name in value if isinstance(value, list) else [value]:
             if not isinstance(name, str) or not name or "\0" in name or ".." in name or Path(name).is_absolute():
                 continue
