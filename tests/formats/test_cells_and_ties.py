@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 from formats_cases import Source, data_folder, small_import
 
-from archipel.formats.cells import describe_cells, propose_cells
+from archipel.formats.cells import LATERAL_MAX, LATERAL_MIN, describe_cells, propose_cells
 from archipel.formats.pandapower_import import import_pandapower
 from archipel.formats.scenario import load_scenario
-from archipel.model import Archipelago, Grid, Scenario
+from archipel.model import Archipelago, Grid, Ints, Scenario
 
 
 @cache
@@ -128,3 +130,50 @@ def test_the_proposal_for_the_source_is_what_the_city_ships() -> None:
 def test_every_kind_of_simbench_network_gets_a_tree_of_cells(name: str) -> None:
     source = import_pandapower(data_folder() / "networks" / "simbench" / f"{name}.json.gz")
     assert well_formed(propose_cells(source.grid, source.node_area, source.line_area), source.grid)
+
+
+def american_feeder(trunk: int, laterals: int, length: int) -> tuple[Grid, Ints]:
+    """The head of the small source, then `trunk` nodes in a row with `laterals` of so many nodes along it; a customer
+    at every node of a lateral."""
+    grid = small_import().grid
+    first = len(grid.nodes)
+    before = [2, *range(first, first + trunk - 1)]
+    for k in range(laterals):
+        foot = first + (k + 1) * trunk // laterals - 1
+        start = first + trunk + k * length
+        before += [foot, *range(start, start + length - 1)]
+    count = len(before)
+    nodes, lines = grid.nodes, grid.lines
+
+    def more(values: Any, row: int) -> Any:
+        """Arrays and names `count` rows longer, like one that is there; ids differ."""
+        if isinstance(values, tuple):
+            return values + tuple(f"{values[row]}/{i}" for i in range(count))
+        return np.concatenate([values, np.repeat(values[row : row + 1], count, axis=0)])
+
+    longer = {f.name: more(getattr(nodes, f.name), 3) for f in fields(nodes)}
+    wired = {f.name: more(getattr(lines, f.name), 0) for f in fields(lines)}
+    wired["from_node"][len(lines) :], wired["to_node"][len(lines) :] = before, first + np.arange(count)
+    customers = np.zeros(first + count, dtype=np.int64)
+    customers[first + trunk :] = 1
+    return replace(grid, nodes=replace(nodes, **longer), lines=replace(lines, **wired)), customers
+
+
+def test_a_feeder_too_large_becomes_one_trunk_with_its_laterals() -> None:
+    grid, customers = american_feeder(trunk=90, laterals=9, length=80)
+    cells = propose_cells(grid, customers=customers)
+    assert well_formed(cells, grid)
+    parents, sizes = cells.parents(), np.bincount(cells.node_cell)
+    trunk = int(cells.node_cell[len(small_import().grid.nodes)])
+    hanging = [i for i in range(len(parents)) if parents[i] == trunk]
+    assert parents[trunk] == 0
+    assert len(hanging) == 7, "six laterals, and the end of the trunk with the last three"
+    assert all(LATERAL_MIN <= sizes[i] <= LATERAL_MAX for i in hanging)
+    assert not {parents[i] for i in range(len(parents))} & set(hanging), "no lateral waits for another"
+
+
+def test_a_feeder_that_is_no_longer_than_a_cell_stays_whole() -> None:
+    grid, customers = american_feeder(trunk=30, laterals=2, length=80)
+    cells = propose_cells(grid, customers=customers)
+    assert well_formed(cells, grid)
+    assert 190 in np.bincount(cells.node_cell)

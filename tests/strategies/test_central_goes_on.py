@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -38,6 +39,23 @@ def test_where_its_solver_fails_the_centre_plans_by_the_method_of_the_cells_and_
     closed = [i for i, tie in enumerate(case.archipelago.tie) if tie.closed]
     np.testing.assert_allclose(other.tie_agreed_kw[closed], best.tie_agreed_kw[closed], atol=0.2)
     np.testing.assert_allclose(other.tie_price[closed], best.tie_price[closed], atol=1e-3)
+
+
+def test_with_a_very_large_cell_the_centre_plans_by_the_method_of_the_cells_at_once(
+    case: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = run(case, central.Central(case), start=NOON, steps=4)
+    monkeypatch.setattr(central, "DESK_NODES", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(central, "solve_piqp", fails)
+        other = run(case, central.Central(case), start=NOON, steps=4)
+    (said,) = other.agreements[0]["given"]
+    assert "nodes; planned by the cells' own method" in said
+    assert other.agreements[0]["cost_eur"] == pytest.approx(best.agreements[0]["cost_eur"], abs=1e-3)
+    monkeypatch.setattr(central, "at_one_desk", lambda *_: [SimpleNamespace(converged=False)])
+    again = run(case, central.Central(case), start=NOON, steps=4)
+    assert again.agreements[0]["given"] == [], "what the cells' method does not solve is left to the solver"
+    assert again.agreements[0]["cost_eur"] == best.agreements[0]["cost_eur"]
 
 
 def test_when_nothing_solves_a_plan_the_centre_follows_the_schedule_it_has_and_says_so(

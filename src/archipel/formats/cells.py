@@ -8,8 +8,8 @@
 A busbar is a group of nodes joined by node-node switches. A part that is fed from two sides (a ring), or that serves
 nobody, stays in the cell above: every cell has exactly one closed tie. Where the customers at every node are told, a
 part with only a handful stays in the cell above too: an American feeder has hundreds of service transformers with one
-to ten customers each, and a switch on every branch. A part that is then too large to be planned quickly is split
-along its lines.
+to ten customers each, and a switch on every branch. A feeder with a part that is then too large to be planned quickly
+is cut anew into a trunk and its laterals.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ MV_KV_MAX = 60.0
 ROOT = "Substation"
 CUSTOMERS_MIN = 20
 """Customers that make a part a cell of its own, where they are told."""
-NODES_MAX, NODES_WANTED = 200, 100
+NODES_MAX = 200
 """The time to plan a cell grows with more than the square of its nodes: 0.05 s at 100, 0.5 s at 300."""
+LATERAL_MIN, LATERAL_MAX = 60, 300
+"""Nodes of a lateral that becomes a cell when a feeder is too large. Measured in decision 0028."""
 
 
 def propose_cells(
@@ -50,8 +52,8 @@ def propose_cells(
     `node_area` and `line_area` name the part of the source's network that every node and line belongs to; where
     such names are unambiguous the cells carry them. `customers` counts those at every node, shape (nodes,); parts with
     fewer than `CUSTOMERS_MIN` are then no cells of their own, but for those right below the root, and those with more
-    than `NODES_MAX` nodes are split into parts of about `NODES_WANTED`. Dead nodes belong to
-    the root. The proposal is meant to be changed by a person.
+    than `NODES_MAX` nodes make their feeder one trunk with laterals of `LATERAL_MIN` to `LATERAL_MAX` nodes. Dead
+    nodes belong to the root. The proposal is meant to be changed by a person.
     """
     cutting = _Cutting(grid)
     cutting.mend()
@@ -156,18 +158,29 @@ class _Cutting:
                 count[label[self.a[e]]] += count[part]
 
     def split(self) -> None:
-        """Cut parts of more than `NODES_MAX` nodes at lines, from the leaves upwards, wherever enough hangs on one."""
+        """Cut feeders that hold a part of more than `NODES_MAX` nodes anew: laterals off a trunk that stays whole.
+
+        A chain of parts would agree slowly: what one end wants reaches the other only part by part.
+        """
         label = self.label()
-        large = np.bincount(label) > NODES_MAX
-        depth = _depth(len(self.grid.nodes), self.a, self.b, self.grid.source.node)
-        below = np.ones(len(self.grid.nodes))
-        inside = np.flatnonzero(~self.cut & self.live[self.a] & large[label[self.a]] & (depth[self.b] > depth[self.a]))
-        for e in inside[np.argsort(-depth[self.b[inside]], kind="stable")]:
-            line = self.line[e] >= 0 and self.grid.nodes.vn_kv[self.a[e]] > LV_KV_MAX
-            if line and below[self.b[e]] >= NODES_WANTED:
-                self.cut[e] = True
-            else:
-                below[self.a[e]] += below[self.b[e]]
+        depth, feeding = self.tree(label)
+        head = np.arange(len(depth))  # the part right below the root that everything in a feeder hangs on
+        for part in sorted(np.flatnonzero(depth >= 2), key=lambda p: int(depth[p])):
+            head[part] = head[label[self.a[feeding[part]]]]
+        large = np.zeros(len(depth), dtype=np.bool_)
+        large[head[(np.bincount(label, minlength=len(depth)) > NODES_MAX) & (depth >= 0)]] = True
+        again = large[head]
+        self.cut[feeding[again & (depth >= 2)]] = False
+        count = len(self.grid.nodes)
+        steps = _depth(count, self.a, self.b, self.grid.source.node)
+        below = np.ones(count)
+        inside = np.flatnonzero(~self.cut & self.live[self.a] & again[label[self.b]] & (steps[self.b] > steps[self.a]))
+        inside = inside[np.argsort(-steps[self.b[inside]], kind="stable")]
+        for e in inside:
+            below[self.a[e]] += below[self.b[e]]
+        at_line = (self.line[inside] >= 0) & (self.grid.nodes.vn_kv[self.a[inside]] > LV_KV_MAX)
+        hangs, on = below[self.b[inside]], below[self.a[inside]]
+        self.cut[inside] = at_line & (hangs >= LATERAL_MIN) & (hangs <= LATERAL_MAX) & (on > LATERAL_MAX)
         self.mend()
 
     def label(self) -> Ints:

@@ -36,6 +36,9 @@ from archipel.strategies.whole import (
 from archipel.twin import Decision, Priced, Seen
 
 PASSES = 5
+DESK_NODES = 500
+"""With a cell of more nodes than this the joined problem is left to the cells' own method at one desk: PIQP's factors
+fill, and it takes several times as long for the same answer (decision 0028)."""
 
 
 @final
@@ -142,18 +145,31 @@ class Central:
         """By PIQP; where it creeps, by the interior point method that cells agree by, with all of them at one desk.
 
         On some noon plans of a city PIQP takes a quarter of an hour to fail in every way it can be set. Others are
-        never measured against such a plan: see `measure`, which asks PIQP alone.
+        never measured against such a plan: see `measure`, which asks PIQP alone. Where a cell is very large that method
+        is asked first.
         """
+        largest = max(len(site.network.nodes) for site in self.parts.sites)
+        if largest > DESK_NODES:
+            found = self._by_cells(blocks, starts, upstream, f"a cell of {largest:,} nodes")
+            if found is not None:
+                return found
         try:
             best = solve_piqp(joined, self._tolerance, WAYS[:1])
         except SolverFailed as error:
-            solved = at_one_desk(self.parts, blocks, starts, upstream)
-            if not solved[0].converged:
+            found = self._by_cells(blocks, starts, upstream, str(error))
+            if found is None:
                 raise
-            said = f"{error}; planned by the cells' own method instead, certified gap {solved[0].gap:.1e}"
-            return _Best([one.u for one in solved], [one.price for one in solved], [], solved[0].iterations, [said])
+            return found
         told = price_parts_whole(self.parts, blocks, best, upstream.price)
         return _Best(joined.controls(best.x), list(best.boundary_dual), told, best.iterations, [])
+
+    def _by_cells(self, blocks: list[Block], starts: list[Floats], upstream: Upstream, why: str) -> _Best | None:
+        """The optimum by the cells' own method, saying `why` it was asked; None where it does not get there."""
+        solved = at_one_desk(self.parts, blocks, starts, upstream)
+        if not solved[0].converged:
+            return None
+        said = f"{why}; planned by the cells' own method instead, certified gap {solved[0].gap:.1e}"
+        return _Best([one.u for one in solved], [one.price for one in solved], [], solved[0].iterations, [said])
 
     def _leases(self, now: datetime, states: Mapping[str, State], entries: tuple[dict[str, Any], ...]) -> Decision:
         parts = self.parts
