@@ -23,8 +23,8 @@ LINES = """id,name,from_node,to_node,r_ohm,x_ohm,c_nf,g_us,i_a_max,from_closed,t
 line/0,,bus/1,bus/2,0.02,0.01,0,0,270,true,true
 line/1,,bus/2,bus/3,0.02,0.01,0,0,270,true,true
 """
-TRANSFORMERS = """id,name,hv_node,lv_node,sn_kva,vn_hv_kv,vn_lv_kv,vk_percent,vkr_percent,pfe_kw,i0_percent,shift_degree,\
-tap_side,tap_pos,tap_neutral,tap_step_percent,loading_max,hv_closed,lv_closed
+TRANSFORMERS = """id,name,hv_node,lv_node,sn_kva,vn_hv_kv,vn_lv_kv,vk_percent,vkr_percent,pfe_kw,i0_percent,\
+shift_degree,tap_side,tap_pos,tap_neutral,tap_step_percent,loading_max,hv_closed,lv_closed
 T7,,bus/0,bus/1,{kva},10,0.4,4,1.2,0.2,0.2,150,hv,0,0,2.5,1,true,true
 """
 TABLES = {

@@ -18,7 +18,9 @@ def run_with(tmp_path: Path, words: list[str]) -> Run:
     case = made_up.scenario()
     result = made_up.result(case, "distributed")
     told = [{**entry, "given": words if k == 2 else []} for k, entry in enumerate(result.agreements)]
-    with RunWriter(tmp_path, case, start=made_up.START, days=1, forecast="perfect", seed=1, source="my <grid>") as writer:
+    with RunWriter(
+        tmp_path, case, start=made_up.START, days=1, forecast="perfect", seed=1, source="my <grid>"
+    ) as writer:
         writer.add(replace(result, agreements=tuple(told)))
     return load_run(writer.path, case)
 

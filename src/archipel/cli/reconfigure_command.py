@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # `--help` need not wait for numpy
     from archipel.coordination.reconfigure import Decision
     from archipel.grid.day_flow import DayFlow
     from archipel.grid.switching import Switchable
-    from archipel.model import Bools, Scenario
+    from archipel.model import Bools
 
 
 def add_parsers(subparsers: Any) -> None:

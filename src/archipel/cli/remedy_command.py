@@ -20,6 +20,12 @@ WAYS = (
 )  # fmt: skip
 
 
+FIRST = ("limit", "storage", "smaller")
+"""Kinds that are looked for when none is named and there are many devices."""
+MANY = 15_000
+"""Devices times intervals from which on every kind takes minutes."""
+
+
 def add_parsers(subparsers: Any) -> None:
     """Add the command to the parser of `archipel`."""
     one = subparsers.add_parser(
@@ -68,12 +74,15 @@ def add_parsers(subparsers: Any) -> None:
         "--price", action="append", default=[], metavar="NAME=VALUE", help="a price of your own, see the documentation"
     )
     one.add_argument(
-        "--kind", action="append", choices=WAYS, metavar="KIND",
-        help=f"look for this kind of change alone, repeat for several (quicker): {', '.join(WAYS)}",
+        "--kind", action="append", choices=(*WAYS, "all"), metavar="KIND",
+        help=f"look for this kind of change alone, repeat for several (quicker): {', '.join(WAYS)}; all for every one",
     )  # fmt: skip
     one.add_argument("--apply", type=int, metavar="N", help="carry out alternative N and look again")
     one.add_argument(
-        "-o", "--output", metavar="DIR", help="with --apply: write the changed scenario into a new folder, to be used as any"
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="with --apply: write the changed scenario into a new folder, to be used as any",
     )
     one.add_argument("--picture", metavar="FILE", help="write the hours beyond as SVG: limit against best possible")
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -99,10 +108,16 @@ def remedy_command(args: argparse.Namespace) -> int:
     prices = Prices.of(scenario.tariff).with_own(args.price)
     tell = None if not sys.stderr.isatty() else _tell
     network = Network(scenario.grid, scenario.archipelago, v_pu)
-    done = diagnose(scenario, horizon, wishes, prices, kinds=args.kind, tell=tell, network=network)
+    few = not args.kind and len(scenario.device_node) * len(horizon) > MANY
+    kinds = None if not (args.kind or few) or "all" in (args.kind or ()) else (args.kind or FIRST)
+    done = diagnose(scenario, horizon, wishes, prices, kinds=kinds, tell=tell, network=network)
     found = diagnosis_json(done)
     told = diagnosis_text(done)
     possible = done.possible
+    if few and not possible:
+        told += (
+            f"\nOf so many devices only {', '.join(FIRST)} were looked for: --kind all looks for every kind, longer.\n"
+        )
     if args.picture:
         Path(args.picture).write_text(picture(done), encoding="utf-8")
     if args.apply is not None:
@@ -264,7 +279,14 @@ def _wishes(args: argparse.Namespace, scenario: Scenario, horizon: Horizon) -> W
                 f"the {ends[-1]:g} h that are looked at"
             )
         outage = (first, end)
-    return Wishes(firm=firm, cells=cells, hosted=tuple(hosted), curtail=not args.no_curtailment, outage=outage, part=args.cell or "")
+    return Wishes(
+        firm=firm,
+        cells=cells,
+        hosted=tuple(hosted),
+        curtail=not args.no_curtailment,
+        outage=outage,
+        part=args.cell or "",
+    )
 
 
 def _number(option: str, text: str, least: float) -> float:

@@ -56,8 +56,8 @@ def write_changed(
     """Write into `folder` the scenario of the TOML file `source` with what differs between `old` and `new`.
 
     `old` is the scenario read from `source`, or a part of it. What may differ: limits and taps of the network, the
-    connection, batteries that were added, energy and ends of charging sessions, ratings of chargers and heat pumps. `fixed`
-    become loads with series. Returns the path of the new TOML file. All or nothing is written.
+    connection, batteries that were added, energy and ends of charging sessions, ratings of chargers and heat pumps.
+    `fixed` become loads with series. Returns the path of the new TOML file. All or nothing is written.
 
     Raises:
         ArchipelError: something that differs stands in no table (a recipe makes it), or the folder is not empty.

@@ -41,7 +41,7 @@ def resting(case: Case) -> Floats:
         n = session.control
         hours = max(float((case.hi[n] > 0).astype(float) @ case.horizon.dt_h), 1e-9)
         u[n] = np.minimum(session.kwh / hours, case.hi[n])
-    return u
+    return np.asarray(u)
 
 
 def screen(scenario: Scenario, horizon: Horizon) -> Screen:
@@ -110,5 +110,7 @@ def part_of(scenario: Scenario, cell: str, horizon: Horizon) -> tuple[Scenario, 
         return scenario, np.full(len(horizon), scenario.grid.source.v_pu)
     v = screen(scenario, horizon).v_pu[int(upper_nodes(scenario.grid, scenario.archipelago)[row])]
     if not v.min() > 0.0:
-        raise GridError(f"cell {cell}: found no closed way from the source to its tie; expected one. Look at its parent.")
+        raise GridError(
+            f"cell {cell}: found no closed way from the source to its tie; expected one. Look at its parent."
+        )
     return subtree(scenario, row).scenario, v
