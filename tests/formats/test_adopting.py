@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ from archipel.formats.adopting.customers import customers_of, kinds_of_loads
 from archipel.formats.adopting.local_clock import ZONE, local_clock
 from archipel.formats.adopting.sessions import in_order
 from archipel.formats.adopting.setting import Setting, chosen
-from archipel.formats.scenario import check_scenario
+from archipel.formats.scenario import check_scenario, load_scenario
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +254,15 @@ def test_sessions_of_a_file_keep_their_local_time_weekday_and_energy(tmp_path: P
 
 def _new_year(year: int) -> datetime:
     return datetime(year, 1, 1, tzinfo=ZONE).astimezone(UTC)
+
+
+def test_a_large_network_is_planned_less_often_and_the_notes_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = adopt(street(tmp_path / "small"), options(shares={"pv": 0.1}))
+    monkeypatch.setattr(import_module("archipel.formats.adopting.adopt"), "LARGE_NODES", 1)
+    large = adopt(street(tmp_path / "large"), options(shares={"pv": 0.1}))
+    assert load_scenario(small.scenario).replan_steps == 4
+    assert load_scenario(large.scenario).replan_steps == 8
+    assert "a plan every two hours" in large.scenario.read_text(encoding="utf-8")
+    assert "a plan every two hours" not in small.scenario.read_text(encoding="utf-8")

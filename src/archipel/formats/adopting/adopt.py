@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
@@ -86,6 +86,7 @@ def adopt(source: str | Path, options: AdoptOptions) -> Adopted:
     begin = account.hardest_day if not options.start else _start(options.start, clock)
     series = dict(plan.series) | {k: v for one in placed.values() for k, v in one.series.items()}
     new = _document(document, path, name, options, keeps, begin, len(old.grid.nodes))
+    account = replace(account, lines=(*account.lines, *_rhythm(document, len(old.grid.nodes))))
     written = _tables(name, loads, plan, tables, placed)
     new.setdefault("devices", {}).update({key: file for key, (file, _) in written.items()})
     _put(folder, name, new, written, series, clock, old, options, account)
@@ -200,6 +201,15 @@ def _document(
     else:
         new["series"]["price"] = {"source": "file", "file": f"{name}-price{Path(options.price).suffix}"}
     return new
+
+
+def _rhythm(document: Mapping[str, Any], nodes: int) -> list[str]:
+    """What is said of planning that is made rarer because the network is large."""
+    if nodes < LARGE_NODES or not LARGE_PLANNING.keys() - document.get("planning", {}).keys():
+        return []
+    return [
+        f"  {nodes:,} nodes: a plan every two hours, not every hour, where [planning] said nothing: a day takes long"
+    ]
 
 
 def _tables(
