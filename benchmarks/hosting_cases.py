@@ -1,7 +1,7 @@
 """Two public feeders through the project's own doors: case33bw of MATPOWER and the European LV test feeder of IEEE.
 
 Both are read as `archipel import` reads them from the folder that ARCHIPEL_DATA names. What neither file says is
-written into the tables of the import, as a person would by hand: ratings of the lines and cells with more than one branch.
+written into the tables of the import, as a person would by hand: ratings of lines, and cells with more than one branch.
 
 - case33bw (MATPOWER): 400 A on the trunk up to the node where its branches have left, 250 A elsewhere; its main feeder
   and three branches are cells. `archipel adopt` without any share gives the loads BDEW profiles.

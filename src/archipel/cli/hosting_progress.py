@@ -69,7 +69,7 @@ class Told:
 
     def end(self) -> None:
         """Leave the line."""
-        if self._live and sum(self._days.values()):
+        if self._live and any(self._days.values()):
             sys.stderr.write("\n")
 
 
