@@ -90,8 +90,8 @@ def check_size(scenario: Scenario, horizon: Horizon) -> None:
     ways = ["one cell with all below it (--cell ID)"]
     ways += [f"longer intervals (--step-minutes {longer})"] if longer else []
     raise ArchipelError(
-        f"{scenario.name}: found {nodes:,} nodes and {t_count} intervals; expected at most {MOST_HOURS:,} of nodes times "
-        f"intervals. Ask for {' or '.join(ways)}; {told}."
+        f"{scenario.name}: found {nodes:,} nodes and {t_count} intervals; expected at most {MOST_HOURS:,} of nodes "
+        f"times intervals. Ask for {' or '.join(ways)}; {told}."
     )
 
 
