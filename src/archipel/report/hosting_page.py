@@ -83,7 +83,7 @@ def headline(question: Question, answers: Answers) -> str:
 def _header(scenario: Scenario, question: Question, answers: Answers, notes: Sequence[str]) -> str:
     over = (
         f"{scenario.name} · hosting capacity · {question.days} day{'s' * (question.days > 1)} from "
-        f"{question.start:%Y-%m-%d %H:%M} UTC · {len(question.seeds)} seeds"
+        f"{question.start:%Y-%m-%d %H:%M} UTC · {len(question.seeds)} seed{'s' * (len(question.seeds) > 1)}"
     )
     lede = (
         f"{scenario.title.rstrip('.')}. {grouped(len(scenario.grid.nodes), 0)} nodes, "
@@ -210,7 +210,7 @@ def _proof(name: str, one: Mapping[str, Any]) -> str:
     return (
         f"{begin}<td>{escape(below)}</td><td>{grouped(one['above_devices'], 0)}</td>"
         f'<td>{grouped(one["above_kw"], 0)} kW</td><td class="beyond">{escape(above)}</td>'
-        f'<td class="left" style="padding-left:20px">{escape(_place(one["first_limit"]))}</td></tr>'
+        f'<td class="left" style="padding-left:20px;white-space:normal;min-width:240px">{escape(_place(one["first_limit"]))}</td></tr>'
     )
 
 
