@@ -210,7 +210,8 @@ def _proof(name: str, one: Mapping[str, Any]) -> str:
     return (
         f"{begin}<td>{escape(below)}</td><td>{grouped(one['above_devices'], 0)}</td>"
         f'<td>{grouped(one["above_kw"], 0)} kW</td><td class="beyond">{escape(above)}</td>'
-        f'<td class="left" style="padding-left:20px;white-space:normal;min-width:240px">{escape(_place(one["first_limit"]))}</td></tr>'
+        '<td class="left" style="padding-left:20px;white-space:normal;min-width:240px">'
+        f"{escape(_place(one['first_limit']))}</td></tr>"
     )
 
 
