@@ -206,6 +206,18 @@ def test_the_headline_says_in_the_same_sentence_what_charging_was_put_off_and_wh
     assert not any("to come" in sentence for sentence in story({"days": 1, "strategies": little}))
 
 
+@pytest.mark.parametrize("broken_h", [0.0, 3.0])
+def test_the_headline_names_unbalance_beyond_two_percent(broken_h: float) -> None:
+    calm = PUT_OFF["uncoordinated"] | {"branch_overload_h": broken_h, "worst_unbalance": 0.018}
+    even = " ".join(story({"days": 1, "strategies": {"distributed": calm | {"unbalance_violation_node_h": 0.0}}}))
+    assert "unbalance" not in even
+    uneven = calm | {"worst_unbalance": 0.031, "unbalance_violation_node_h": 5.5}
+    first = " ".join(story({"days": 1, "strategies": {"distributed": uneven}})[0].split())
+    assert "voltage unbalance of up to 3.1 % (above 2 % for 5.5 node-hours)" in first
+    assert "kept every limit of the grid" not in first
+    assert ("broke current limits for 3.0 branch-hours, and had" in first) == (broken_h > 0)
+
+
 def test_nobody_wins_on_carbon_or_losses_by_charging_after_the_run() -> None:
     for key in ("co2_kg", "losses_kwh"):
         assert best_of(LINES[key], PUT_OFF) == set()

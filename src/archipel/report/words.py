@@ -95,9 +95,22 @@ def _grid(figures: Mapping[str, Any]) -> str:
         for key, what, unit, digits in LIMITS
         if figures[key] > 0
     ]
+    uneven = _uneven(figures)
     if not broken:
-        return "kept every limit of the grid"
-    return "broke " + (", ".join(broken[:-1]) + " and " + broken[-1] if len(broken) > 1 else broken[0])
+        return (
+            f"kept every limit of voltage and current, but had {uneven}" if uneven else "kept every limit of the grid"
+        )
+    words = "broke " + (", ".join(broken[:-1]) + " and " + broken[-1] if len(broken) > 1 else broken[0])
+    return f"{words}, and had {uneven}" if uneven else words
+
+
+def _uneven(figures: Mapping[str, Any]) -> str:
+    """Voltage unbalance beyond 2 %, of three-phase physics; empty where there is none."""
+    hours = figures.get("unbalance_violation_node_h") or 0.0
+    if hours <= 0.0:
+        return ""
+    worst = f"{100.0 * figures['worst_unbalance']:.1f}\N{NO-BREAK SPACE}%"
+    return f"voltage unbalance of up to {worst} (above 2 % for {grouped(hours, 1)}\N{NO-BREAK SPACE}node-hours)"
 
 
 def _spent(name: str, figures: Mapping[str, Any], late: Mapping[str, str]) -> str:
