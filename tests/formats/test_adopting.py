@@ -14,6 +14,7 @@ from adopting_cases import HOMES, SHARES, options, rows, street
 from formats_cases import data_folder
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.twin.three_phase_cases import street as three_phase_street
 
 import archipel
 from archipel.cli.adopt_command import SHARES as OPTIONS
@@ -183,6 +184,17 @@ def test_loads_that_give_reactive_power_are_asked_about(tmp_path: Path) -> None:
     leading = [",".join([*row[:3], f"-{row[3]}", *row[4:]]) for row in table[1:]]
     loads.write_text("\n".join([",".join(table[0]), *leading]) + "\n", encoding="utf-8")
     assert "lead and lag" in str(adopt(path, options(shares={"pv": 0.1})).account)
+
+
+def test_a_kept_three_phase_circuit_is_said_to_be_looked_at_as_balanced(
+    tmp_path: Path, once: tuple[Path, Adopted, dict[str, bytes]]
+) -> None:
+    told = " ".join(str(adopt(three_phase_street(tmp_path), options(shares={"ev": 1.0})).account).split())
+    assert "likely to bind" in told
+    assert "looked at as a balanced network" in told
+    assert "--physics three-phase" in told
+    assert "chargers are three-phase at their full power" in told
+    assert "three-phase" not in str(once[1].account)
 
 
 def test_a_healthy_network_gets_no_warning(once: tuple[Path, Adopted, dict[str, bytes]]) -> None:

@@ -11,12 +11,16 @@ from xml.etree import ElementTree
 import made_up
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archipel.model import Archipelago, Cell, Scenario, Switches
 from archipel.report.figures import LINES, best_of
 from archipel.report.folder import RunWriter
 from archipel.report.html import report
 from archipel.report.run import Run, load_run
+from archipel.report.still_to_come import levelled, still_to_come
+from archipel.report.words import story
 
 FOUR = ("uncoordinated", "alone", "distributed", "central")
 EVIL = "</svg><script>alert('x')</script>\"' onload=alert(1) &"
@@ -180,6 +184,56 @@ def test_a_strategy_that_breaks_limits_does_not_win_on_cost() -> None:
     runs = {"uncoordinated": cheap, "alone": kept | {"cost_eur": 5.0}, "distributed": kept | {"cost_eur": 4.0}}
     assert best_of(line, runs) == {"distributed"}
     assert best_of(line, {"uncoordinated": cheap, "alone": cheap | {"cost_eur": 2.0}}) == {"uncoordinated"}
+
+
+LIMITS_KEPT = {"voltage_violation_node_h": 0.0, "branch_overload_h": 0.0, "connection_violation_h": 0.0}
+PUT_OFF = {
+    "uncoordinated": LIMITS_KEPT
+    | {"cost_eur": 71.0, "import_kwh": 500.0, "co2_kg": 2000.0, "losses_kwh": 1000.0, "end_use_kwh": 500.0}
+    | {"ev_open_kwh": 0.0, "ev_open_eur": 0.0, "curtailed_kwh": 0.0},
+    "distributed": LIMITS_KEPT
+    | {"cost_eur": 65.0, "import_kwh": 340.0, "co2_kg": 1500.0, "losses_kwh": 750.0, "end_use_kwh": 337.0}
+    | {"ev_open_kwh": 163.0, "ev_open_eur": 22.0, "curtailed_kwh": 0.0},
+}
+
+
+def test_the_headline_says_in_the_same_sentence_what_charging_was_put_off_and_what_it_is_worth() -> None:
+    first, *more = story({"days": 1, "strategies": PUT_OFF})
+    said = " ".join(first.split())
+    assert "cost 65.00 EUR, with 163 kWh of charging still to come (22.00 EUR of that cost" in said
+    assert "cost 71.00 EUR, with no charging still to come, and" in " ".join(more[-1].split())
+    little = {name: f | {"ev_open_kwh": f["ev_open_kwh"] * 0.03} for name, f in PUT_OFF.items()}  # < 1 % of 500 kWh
+    assert not any("to come" in sentence for sentence in story({"days": 1, "strategies": little}))
+
+
+@pytest.mark.parametrize("broken_h", [0.0, 3.0])
+def test_the_headline_names_unbalance_beyond_two_percent(broken_h: float) -> None:
+    calm = PUT_OFF["uncoordinated"] | {"branch_overload_h": broken_h, "worst_unbalance": 0.018}
+    even = " ".join(story({"days": 1, "strategies": {"distributed": calm | {"unbalance_violation_node_h": 0.0}}}))
+    assert "unbalance" not in even
+    uneven = calm | {"worst_unbalance": 0.031, "unbalance_violation_node_h": 5.5}
+    first = " ".join(story({"days": 1, "strategies": {"distributed": uneven}})[0].split())
+    assert "voltage unbalance of up to 3.1 % (above 2 % for 5.5 node-hours)" in first
+    assert "kept every limit of the grid" not in first
+    assert ("broke current limits for 3.0 branch-hours, and had" in first) == (broken_h > 0)
+
+
+def test_nobody_wins_on_carbon_or_losses_by_charging_after_the_run() -> None:
+    for key in ("co2_kg", "losses_kwh"):
+        assert best_of(LINES[key], PUT_OFF) == set()
+        done = {name: f | {"ev_open_kwh": 0.0} for name, f in PUT_OFF.items()}
+        assert best_of(LINES[key], done) == {"distributed"}
+        better = PUT_OFF | {"distributed": PUT_OFF["distributed"] | {key: 1.0}}
+        assert best_of(LINES[key], better) == {"distributed"}
+
+
+@given(wanted=st.lists(st.floats(0.0, 1e4), min_size=1, max_size=4), used=st.floats(1.0, 1e6))
+def test_what_is_still_to_come_is_told_exactly_where_it_differs_by_more_than_a_hundredth(
+    wanted: list[float], used: float
+) -> None:
+    runs = {str(i): {"ev_open_kwh": kwh, "end_use_kwh": used} for i, kwh in enumerate(wanted)}
+    assert bool(still_to_come(runs)) == (max(wanted) - min(wanted) > 0.01 * used)
+    assert all(levelled("cost_eur", f | {"cost_eur": 5.0}) == 5.0 for f in runs.values()), "the cost has it already"
 
 
 def test_a_network_of_one_cell_without_ties_or_switches_has_a_report(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.twin.three_phase_cases import CIRCUIT, street
 
-from archipel.formats.scenario import check_scenario, load_scenario
+from archipel.cli.main import main
+from archipel.formats.scenario import check_scenario, find_scenario, load_scenario
 from archipel.model import ArchipelError, GridError, Scenario
 from archipel.report.session import run
 from archipel.report.verify import verify
@@ -276,3 +279,31 @@ def test_an_element_the_circuit_lacks_is_named(tmp_path: Path) -> None:
     table.write_text(table.read_text(encoding="utf-8").replace("Load.d", "Load.nowhere"), encoding="utf-8")
     with pytest.raises(GridError, match=r"Load\.nowhere"), ThreePhaseFlow(load_scenario(path)):
         pass
+
+
+def test_loading_is_judged_by_the_limits_of_the_scenario_not_by_those_of_the_engine(tmp_path: Path) -> None:
+    """The circuit rates both lines at 200 A; here the first has half of that and the second no limit."""
+    case = load_scenario(street(tmp_path))
+    found = []
+    for limit in ([200.0, 200.0], [100.0, np.inf]):
+        lines = replace(case.grid.lines, i_a_max=np.array(limit))
+        with ThreePhaseFlow(replace(case, grid=replace(case.grid, lines=lines))) as network:
+            network.solve(P_KW, Q_KVAR, act=False)
+            found.append(network.flow().loading)
+    assert found[0][1] > 0.0
+    np.testing.assert_allclose(found[1], found[0] * [2.0, 0.0, 1.0], rtol=1e-9)
+
+
+def test_no_line_without_a_limit_has_a_loading_on_the_european_feeder(tmp_path: Path) -> None:
+    data = os.environ.get("ARCHIPEL_DATA")
+    found = sorted(Path(data).glob("networks/**/LVTestCase/Master.dss")) if data else []
+    if not found:
+        pytest.skip("LEFT OUT: the European low-voltage feeder needs ARCHIPEL_DATA")
+    assert main(["import", str(found[0]), "-o", str(tmp_path / "lv")]) == 0
+    case = load_scenario(find_scenario(tmp_path / "lv"))
+    unlimited = np.isinf(case.grid.lines.i_a_max)
+    with ThreePhaseFlow(case) as network:
+        loading = network.flow().loading
+    assert unlimited.sum() > 100
+    assert not loading[: len(unlimited)][unlimited].any()
+    assert (loading[len(unlimited) :] > 0.0).any(), "transformers have their nameplate"

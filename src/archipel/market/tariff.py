@@ -136,7 +136,6 @@ def bill(
     """
     taken_kw = np.maximum(upstream_kw, 0.0)
     mean_price = float(price_eur_per_kwh.mean()) if len(price_eur_per_kwh) else 0.0
-    fees = tariff.hv_fee_eur_per_kwh + tariff.mv_fee_eur_per_kwh + tariff.lv_fee_eur_per_kwh
     return Bill(
         energy_eur=float(price_eur_per_kwh @ upstream_kw) * SETTLEMENT_H,
         hv_fee_eur=float(taken_kw.sum()) * SETTLEMENT_H * tariff.hv_fee_eur_per_kwh,
@@ -145,9 +144,16 @@ def bill(
         peak_eur=peak_charge(taken_kw, day, tariff),
         wear_eur=wear_eur,
         unserved_eur=unserved_kwh * tariff.voll_eur_per_kwh,
-        stored_eur=drained_kwh * discharge_efficiency * mean_price + owed_kwh * (mean_price + fees),
+        stored_eur=drained_kwh * discharge_efficiency * mean_price + owed_eur(tariff, price_eur_per_kwh, owed_kwh),
         reserve_eur=-reserve_eur,
     )
+
+
+def owed_eur(tariff: Tariff, price_eur_per_kwh: Floats, owed_kwh: float) -> float:
+    """Worth of what vehicles still want after a run [EUR]: the mean price of the run and all fees."""
+    mean_price = float(price_eur_per_kwh.mean()) if len(price_eur_per_kwh) else 0.0
+    fees = tariff.hv_fee_eur_per_kwh + tariff.mv_fee_eur_per_kwh + tariff.lv_fee_eur_per_kwh
+    return owed_kwh * (mean_price + fees)
 
 
 def reserve_income_eur(delivery: Delivery) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, final
 
+from archipel.report.still_to_come import PER_KWH, levelled, still_to_come
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
                 "Still wanted at the end",
                 "kWh",
                 "",
-                "What vehicles that stay beyond the end of the run had not got yet; it is not in the cost.",
+                "What vehicles that stay beyond the end of the run had not got yet; it is in the cost at the "
+                "mean price of the run and all fees.",
             ),
             Line(
                 "comfort_missed_k_h",
@@ -336,6 +339,7 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
 LINES: dict[str, Line] = {line.key: line for _, lines in GROUPS for line in lines}
 MEANING: dict[str, str] = {line.key: line.meaning for line in LINES.values()} | {
     "cpu_s": "Processor time of the strategy.",
+    "ev_open_eur": "Of the cost: what vehicles still wanted at the end, at the mean price of the run and all fees.",
     "complete": "False when the strategy was interrupted; figures then cover what was done.",
     "hours": "How much of the run the figures cover [h].",
     "cost_parts": "What the cost is made of [EUR].",
@@ -410,6 +414,7 @@ def best_of(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> set[str]
     """Names of the strategies with the best printed value; none when all are alike or fewer than two have one.
 
     Cost is won only by a strategy that keeps every limit of the grid, if any does: the others did not pay for it.
+    Import, CO2 and losses are won only by who would win them too had all charged what is still wanted at the end.
     """
     if not all(f.get("complete", True) for f in strategies.values()):
         return set()  # a part of a day is no better than a whole one
@@ -420,7 +425,12 @@ def best_of(line: Line, strategies: Mapping[str, Mapping[str, Any]]) -> set[str]
         printed = {n: v for n, v in printed.items() if _keeps_limits(strategies[n])}
     choose: Callable[..., float] = min if line.best == "low" else max
     top = shown(line, choose(printed.values()))
-    return {name for name, value in printed.items() if shown(line, value) == top}
+    won = {name for name, value in printed.items() if shown(line, value) == top}
+    if line.key in PER_KWH and still_to_come(strategies):
+        level = {name: levelled(line.key, strategies[name]) for name in printed}
+        least = shown(line, choose(level.values()))
+        won = {name for name in won if shown(line, level[name]) == least}
+    return won
 
 
 def _keeps_limits(figures: Mapping[str, Any]) -> bool:

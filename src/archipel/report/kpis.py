@@ -15,7 +15,7 @@ import numpy as np
 from archipel.devices.battery import BatteryFleet, wear_eur
 from archipel.devices.ev_charger import EvChargerFleet
 from archipel.devices.v2g import V2gFleet
-from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, reserve_income_eur, settled
+from archipel.market.tariff import SETTLEMENT_H, bill, metered_into_lower, owed_eur, reserve_income_eur, settled
 from archipel.model import Fleet, Floats, Scenario, StrategyResult
 from archipel.report.sharing import feeder_of, share
 from archipel.report.tally import Tally, tally
@@ -133,6 +133,7 @@ def _money_and_energy(scenario: Scenario, result: StrategyResult, sums: Tally) -
         "unserved_kwh": unserved_kwh,
         "ev_unserved_kwh": float(result.ev_unserved_kwh.sum()),
         "ev_open_kwh": owed_kwh,
+        "ev_open_eur": owed_eur(scenario.tariff, sums.price_eur_per_kwh, owed_kwh),
         "comfort_missed_k_h": float(result.comfort_missed_k_h.sum()),
         "end_use_kwh": _kwh(sums.end_use),
         "discharged_kwh": _kwh(sums.discharging),

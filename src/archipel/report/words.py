@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from archipel.report.figures import LIMITS, grouped
+from archipel.report.still_to_come import still_to_come
 
 STRATEGY = {
     "uncoordinated": "every device on its own rule, as sold today",
@@ -24,16 +25,17 @@ def story(kpis: Mapping[str, Any]) -> list[str]:
     if cut := [name for name, f in runs.items() if not f.get("complete", True)]:
         done = ", ".join(f"{name} after {runs[name].get('hours', 0.0):g} of {24 * kpis['days']} hours" for name in cut)
         return [f"This run was stopped: {done}.", "Figures of strategies that ran for different times do not compare."]
+    late = {name: _late(kwh, runs[name]) for name, kwh in still_to_come(runs).items()}
     ours = runs.get("distributed")
     if all(f.get("unserved_share") is not None for f in runs.values()):
         return _without_main_grid(runs, span)
     if ours is None:
-        return [f"{name.capitalize()}, {span} {_money(f['cost_eur'])} and {_grid(f)}." for name, f in runs.items()]
-    said = [f"By agreement between cells, {span} {_money(ours['cost_eur'])} and {_grid(ours)}."]
+        return [f"{name.capitalize()}, {span} {_spent(name, f, late)} and {_grid(f)}." for name, f in runs.items()]
+    said = [f"By agreement between cells, {span} {_spent('distributed', ours, late)} and {_grid(ours)}."]
     if (pool := runs.get("pooled")) is not None:
         reserve = pool["reserve_income_eur"] or 0.0
         said.append(
-            f"With a portfolio of several owners on top {span} {_money(pool['cost_eur'])} and {_grid(pool)}; "
+            f"With a portfolio of several owners on top {span} {_spent('pooled', pool, late)} and {_grid(pool)}; "
             f"{reserve:,.0f} EUR of that are paid for reserve, which costs the area more energy and wear."
         )
     if "alone" in runs:
@@ -42,7 +44,7 @@ def story(kpis: Mapping[str, Any]) -> list[str]:
         said.append(f"It is {_against(ours, runs['central'])} one optimiser that knows everything.")
     if "uncoordinated" in runs:
         today = runs["uncoordinated"]
-        said.append(f"Left to itself, as today, it {_money(today['cost_eur'])} and {_grid(today)}.")
+        said.append(f"Left to itself, as today, it {_spent('uncoordinated', today, late)} and {_grid(today)}.")
     return said
 
 
@@ -93,9 +95,35 @@ def _grid(figures: Mapping[str, Any]) -> str:
         for key, what, unit, digits in LIMITS
         if figures[key] > 0
     ]
+    uneven = _uneven(figures)
     if not broken:
-        return "kept every limit of the grid"
-    return "broke " + (", ".join(broken[:-1]) + " and " + broken[-1] if len(broken) > 1 else broken[0])
+        return (
+            f"kept every limit of voltage and current, but had {uneven}" if uneven else "kept every limit of the grid"
+        )
+    words = "broke " + (", ".join(broken[:-1]) + " and " + broken[-1] if len(broken) > 1 else broken[0])
+    return f"{words}, and had {uneven}" if uneven else words
+
+
+def _uneven(figures: Mapping[str, Any]) -> str:
+    """Voltage unbalance beyond 2 %, of three-phase physics; empty where there is none."""
+    hours = figures.get("unbalance_violation_node_h") or 0.0
+    if hours <= 0.0:
+        return ""
+    worst = f"{100.0 * figures['worst_unbalance']:.1f}\N{NO-BREAK SPACE}%"
+    return f"voltage unbalance of up to {worst} (above 2 % for {grouped(hours, 1)}\N{NO-BREAK SPACE}node-hours)"
+
+
+def _spent(name: str, figures: Mapping[str, Any], late: Mapping[str, str]) -> str:
+    """What a strategy cost, with what it left to be charged after the run where strategies differ in that."""
+    return _money(figures["cost_eur"]) + late.get(name, "")
+
+
+def _late(kwh: float, figures: Mapping[str, Any]) -> str:
+    if kwh < 0.5:
+        return ", with no charging still to come,"
+    worth = figures.get("ev_open_eur")
+    priced = "" if worth is None else f" ({_eur(worth)} of that cost: the run's mean price and all fees)"
+    return f", with {_mwh(kwh)} of charging still to come{priced},"
 
 
 def _money(cost_eur: float) -> str:

@@ -66,6 +66,7 @@ class ThreePhaseFlow:
             "node_kv": grid.nodes.vn_kv.tolist(),
             "branch_element": [list(kept.branch.get(branch, ())) for branch in grid.branch_id],
             "branch_bus": [place[node].bus for node in begin],
+            "branch_a_max": np.concatenate([grid.lines.i_a_max, np.full(len(grid.transformers), np.nan)]),
         }
         self._phased = np.array([len(one.phases) == 3 for one in place], dtype=np.bool_)
         self._limit = np.concatenate([np.ones(len(grid.lines)), grid.transformers.loading_max])

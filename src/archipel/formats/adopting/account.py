@@ -70,6 +70,8 @@ class Account:
     hardest_day: datetime
     count: Mapping[str, int]
     """Devices placed by kind."""
+    unseen: tuple[str, ...] = ()
+    """What this look at the network could not see."""
 
     @property
     def overloaded_before(self) -> bool:
@@ -86,7 +88,14 @@ class Account:
                 "WARNING: the network breaks limits before any device is added (first line above). No strategy can",
                 "  mend what loads alone break: look at ratings, and at kW written where MW was meant.",
             ]
-        return (*self.lines, "when nobody controls anything", *moments, *warning, _binds(self.before, self.after))
+        return (
+            *self.lines,
+            "when nobody controls anything",
+            *moments,
+            *warning,
+            _binds(self.before, self.after),
+            *self.unseen,
+        )
 
     def __str__(self) -> str:
         return "\n".join(self.notes)
@@ -135,7 +144,29 @@ def account_of(
     latest = setting.clock.start + timedelta(minutes=15) * (len(total) - 96)
     day = min(max(day, setting.clock.start), latest)
     lines = _lines(old, options, setting, kinds, plan, p_kw, total, placed, had)
-    return Account(tuple(lines), before, tuple(after), day, {name: len(one.rows) for name, one in placed.items()})
+    return Account(
+        tuple(lines),
+        before,
+        tuple(after),
+        day,
+        {name: len(one.rows) for name, one in placed.items()},
+        _unseen(old, placed),
+    )
+
+
+def _unseen(old: Scenario, placed: Mapping[str, Placed]) -> tuple[str, ...]:
+    """What a balanced look at a kept three-phase circuit leaves out."""
+    if old.three_phase is None:
+        return ()
+    chargers = (
+        "  chargers are three-phase at their full power for that look; under three-phase physics one joins the phase",
+        "  of the customers at its node where these share one, and draws all of its power there",
+    )
+    return (
+        "looked at as a balanced network: single phases and unbalance were not seen, though the scenario keeps its",
+        "  three-phase circuit; run it with --physics three-phase to see them",
+        *(chargers if "ev" in placed else ()),
+    )
 
 
 def _load_total(plan: LoadPlan, p_kw: Floats, value: Mapping[str, Floats], rows: int) -> Floats:

@@ -63,12 +63,15 @@ class CircuitSolver:
         node_kv: list[float],
         branch_element: list[list[str]],
         branch_bus: list[str],
+        branch_a_max: Floats,
     ) -> dict[str, Any]:
         """Get ready to be told the powers of devices.
 
         `element` is the element of every device in the circuit, empty where it has none; `device_bus`, `device_phases`
         say where its node is. `node_kv` is the nominal voltage between phases of every node. `branch_bus` is the bus at
-        the from or HV end of every branch. Answers with the powers the file gives devices, as solved.
+        the from or HV end of every branch, `branch_a_max` the scenario's limit on its current [A]: infinite where a
+        line has none, NaN where the nameplate says it (transformers). Answers with the powers the file gives devices,
+        as solved.
         """
         filed = np.array([_drawn(dss, name) if name else 0.0 for name in element], dtype=np.complex128)
         dss.Solution.LoadMult(1.0)
@@ -81,7 +84,7 @@ class CircuitSolver:
         self._controls = _Controls(dss)
         self._solve(dss, act=False)
         self._read_layout(dss, node_bus, node_kv)
-        self._read_branches(dss, branch_element, branch_bus)
+        self._read_branches(dss, branch_element, branch_bus, branch_a_max)
         missing = [name for names in branch_element for name in names if name.lower() not in self._element_row]
         return {
             "controls": self._controls.names,
@@ -253,7 +256,7 @@ class CircuitSolver:
                 self._node_minus[i, here] = self._node_index[i, np.roll(here, -1)]
                 self._node_base[i] *= 3.0**0.5
 
-    def _read_branches(self, dss: Any, elements: list[list[str]], from_bus: list[str]) -> None:
+    def _read_branches(self, dss: Any, elements: list[list[str]], from_bus: list[str], a_max: Floats) -> None:
         """Which of the powers the engine lists make up both ends of every branch, and what the branch may carry."""
         names = [name.lower() for name in dss.PDElements.AllNames()]
         self._element_row = {name: i for i, name in enumerate(names)}
@@ -262,7 +265,7 @@ class CircuitSolver:
         start = np.concatenate([[0], np.cumsum(wires * ends)])
         at, end, carrier, carried, rated = [], [], [], [], []
         self._branches = len(elements)
-        for b, (group, bus) in enumerate(zip(elements, from_bus, strict=True)):
+        for b, (group, bus, limit) in enumerate(zip(elements, from_bus, a_max.tolist(), strict=True)):
             for name in group:
                 row = self._element_row.get(name.lower())
                 if row is None:
@@ -275,7 +278,7 @@ class CircuitSolver:
                     end += [side * self._branches + b] * int(wires[row])
                 carrier.append(b)
                 carried.append(row)
-                rated.append(_rated_a(dss, name))
+                rated.append(_rated_a(dss, name, limit, len(group) == 1))
         self._at, self._end = np.array(at, dtype=np.int64), np.array(end, dtype=np.int64)
         self._carrier, self._carried = np.array(carrier, dtype=np.int64), np.array(carried, dtype=np.int64)
         self._rated = np.array(rated)
@@ -338,15 +341,26 @@ def _drawn(dss: Any, name: str) -> complex:
     return complex(np.asarray(dss.CktElement.Powers(), dtype=np.float64).view(np.complex128).sum())
 
 
-def _rated_a(dss: Any, name: str) -> float:
-    """Rated current at the first terminal [A]: of a transformer by its nameplate, of a line as the file says."""
+def _rated_a(dss: Any, name: str, limit_a: float, single: bool) -> float:
+    """Limit on the current of a conductor [A]: of a transformer by its nameplate, of a line by the scenario.
+
+    The scenario's is that of a balanced line of the same power, n / 3 of a conductor's for n phases (`sequence`).
+    The engine's own number, 400 A where its file says nothing, is used only to tell apart lines side by side, whose
+    common limit is finite.
+    """
     kind, _, short = name.partition(".")
     if kind.lower() == "transformer":
         dss.Transformers.Name(short)
         dss.Transformers.Wdg(1)
         split = 3.0**0.5 if dss.CktElement.NumPhases() > 1 else 1.0
         return float(dss.Transformers.kVA() / dss.Transformers.kV() / split)
-    return float(dss.CktElement.NormalAmps()) or float("inf")
+    if not np.isfinite(limit_a):
+        return float("inf")
+    if not single:
+        return float(dss.CktElement.NormalAmps()) or float("inf")
+    wires = dss.CktElement.BusNames()[0].split(".")[1:]
+    phases = len({"1", "2", "3"} & set(wires)) if wires else min(dss.CktElement.NumPhases(), 3)
+    return limit_a * 3.0 / max(phases, 1)
 
 
 @final
