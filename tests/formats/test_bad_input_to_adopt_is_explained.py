@@ -130,7 +130,7 @@ def test_a_folder_with_several_scenarios_and_none_at_all_are_told_apart(
     street(tmp_path / "street")
     (tmp_path / "street" / "second.toml").write_text("", encoding="utf-8")
     assert main(["adopt", str(tmp_path / "street"), "--pv", "0.5"]) == 2
-    assert "exactly one TOML file" in capsys.readouterr().err
+    assert "holds two scenarios: second.toml, " in capsys.readouterr().err
     assert main(["adopt", str(tmp_path / "nowhere"), "--pv", "0.5"]) == 2
     assert "no such file or scenario" in capsys.readouterr().err
 

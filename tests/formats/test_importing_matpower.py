@@ -232,3 +232,28 @@ def test_what_is_not_data_is_refused_with_its_line(statement: str, told: str) ->
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ImportRefused):
         assert isinstance(read_case(text, "x.m"), dict)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "function mpc = c\nmpc.baseMVA = 1;\nmpc.bus = [\n1 3 0 0",
+        "function mpc = c\nmpc.baseMVA = 1;\n[PQ, PV",
+        "function mpc = c\nmpc.version = '2",
+        "function mpc = c\nmpc.baseMVA = 1;\nmpc.bus = [1 3 0 0 0 0 1 1 0 12.66 1 1 1];\n",
+        "function mpc = c\nmpc.baseMVA =",
+    ],
+)
+def test_a_file_cut_off_is_asked_about(kept: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.m"
+    path.write_text(kept, encoding="utf-8")
+    with pytest.raises(ImportRefused, match=r"Is the file cut off\?"):
+        import_scenario(path, tmp_path / "out", compare=False)
+
+
+def test_a_mistake_in_the_middle_of_a_whole_file_is_no_cut(tmp_path: Path) -> None:
+    path = tmp_path / "c.m"
+    path.write_text("function mpc = c\nmpc.baseMVA = [1;\n2\n3 4];\nmpc.version = '2';\n", encoding="utf-8")
+    with pytest.raises(ImportRefused) as caught:
+        import_scenario(path, tmp_path / "out", compare=False)
+    assert "cut off" not in str(caught.value)

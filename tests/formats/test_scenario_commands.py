@@ -40,6 +40,41 @@ def test_check_of_a_missing_scenario_exits_with_two(capsys: pytest.CaptureFixtur
     assert "no such file or scenario" in capsys.readouterr().out
 
 
+def test_a_folder_with_two_scenarios_names_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_scenario(tmp_path)
+    (tmp_path / "small-adopted.toml").write_text("", encoding="utf-8")
+    assert run("check", str(tmp_path)) == 2
+    out = capsys.readouterr().out
+    assert "holds two scenarios: small-adopted.toml, small.toml; expected one of them" in out
+    assert "district" not in out
+
+
+@pytest.mark.parametrize("typed", ["eulv/smal.toml", "eulw/small.toml", "eulw/small.tml"])
+def test_a_mistyped_path_is_answered_with_the_one_that_is_there(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_scenario(tmp_path / "eulv")
+    monkeypatch.chdir(tmp_path)
+    assert run("check", typed) == 2
+    out = capsys.readouterr().out
+    assert "Did you mean eulv/small.toml?" in out
+    assert "district" not in out
+
+
+def test_a_path_like_nothing_there_names_no_shipped_scenario(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", str(tmp_path / "zzz" / "feeder.toml")) == 2
+    out = capsys.readouterr().out
+    assert f"There is no folder {tmp_path / 'zzz'}" in out
+    assert "district" not in out
+
+
+def test_a_mistyped_name_is_still_answered_with_a_shipped_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "distrct") == 2
+    assert "Did you mean 'district'?" in capsys.readouterr().out
+
+
 def test_import_writes_a_scenario_with_report_and_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = tmp_path / "net.json"
     source.write_text(as_json(small_source()), encoding="utf-8")

@@ -80,7 +80,7 @@ def _meaning(group: Any) -> None:
 
 def _using(group: Any) -> None:
     group.add_argument("--match", choices=("id", "node", "order", "every"), help="how meters find devices")
-    group.add_argument("--map", type=Path, metavar="FILE", help="CSV with columns meter,device")
+    group.add_argument("--map", type=Path, metavar="FILE", help="CSV with columns meter,device (kept in the mapping)")
     group.add_argument("--rating", type=float, metavar="KW", help="nameplate behind the one series of --match every")
     group.add_argument("--only-matched", action="store_true", default=None, help="leave out meters without a device")
     group.add_argument("--gaps", metavar="RULES", help="such as linear:2h,week:14d (linear, hold, zero, day, week)")
@@ -101,11 +101,8 @@ def add_command(args: argparse.Namespace) -> int:
     told = {}
     if args.mapping is not None:
         told = read_mapping(args.mapping)
-        if args.map is None and told.get("map"):
-            args.map = args.mapping.parent / Path(told["map"]).name
     given = {one.name: getattr(args, one.name, None) for one in fields(Mapping) if one.name != "map"}
     told |= checked({name: value for name, value in given.items() if value is not None}, "command line")
-    told.pop("map", None)
     added = add_data(args.folder, args.file, Mapping(**told), args.map, write=not args.dry_run)
     sys.stdout.write(_said(added, args.dry_run))
     if args.report is not None:

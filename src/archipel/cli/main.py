@@ -39,6 +39,7 @@ from archipel.cli import (
     top_command,
     what_if_command,
 )
+from archipel.cli.words import WordedParser
 
 EPILOG = """\
 examples:
@@ -52,7 +53,7 @@ exit codes: 0 done, 1 a comparison failed, 2 an input cannot be used, 130 stoppe
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = WordedParser(
         prog="archipel",
         description="Runs a power grid as an archipelago of self-governing cells.",
         epilog=EPILOG,

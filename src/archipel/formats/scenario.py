@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, timedelta
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -75,11 +77,54 @@ def find_scenario(name_or_path: str | Path) -> Path:
         return inside[0]
     if path.is_file():
         return path
-    found = "a folder without exactly one TOML file" if path.is_dir() else "no such file or scenario"
-    expected = "a scenario's TOML file, or the name of a shipped scenario"
-    raise ScenarioInvalid(
-        (Problem(str(name_or_path), "", "", found, expected, did_you_mean(str(name_or_path), shipped)),)
-    )
+    raise ScenarioInvalid((_not_found(path, shipped),))
+
+
+def _not_found(path: Path, shipped: Iterable[str]) -> Problem:
+    """Why a path names no scenario, and what to write instead."""
+    if path.is_dir():
+        held = [one.name for one in sorted(path.glob("*.toml"))]
+        if not held:
+            return Problem(
+                str(path), "", "", "a folder that holds no scenario", "a folder with a scenario's TOML file",
+                "Name another folder, or bring a network into it: archipel import.",
+            )  # fmt: skip
+        shown = ", ".join(held[:8]) + (", ..." if len(held) > 8 else "")
+        count = {2: "two", 3: "three", 4: "four"}.get(len(held), f"{len(held)}")
+        return Problem(
+            str(path), "", "", f"a folder that holds {count} scenarios: {shown}", "one of them",
+            f"Name it, such as {path / held[0]}.",
+        )  # fmt: skip
+    found, expected = "no such file or scenario", "a scenario's TOML file, or the name of a shipped scenario"
+    if path.suffix != ".toml" and len(path.parts) == 1:
+        near = _near_paths(path, cutoff=0.75) if not get_close_matches(path.name, shipped) else []
+        mend = f"Did you mean {near[0]}?" if near else did_you_mean(str(path), shipped)
+    elif near := _near_paths(path):
+        mend = f"Did you mean {near[0]}?"
+    elif not path.parent.is_dir():
+        mend = f"There is no folder {path.parent}. Correct the path."
+    else:
+        mend = f"The folder {path.parent} holds no TOML file of a like name. Correct the path."
+    return Problem(str(path), "", "", found, expected, mend)
+
+
+def _near_paths(path: Path, cutoff: float = 0.6) -> list[Path]:
+    """Folders and TOML files with almost that name, one mistyped part at a time from the left; the nearest first."""
+    at, parts = Path(path.anchor), path.parts[1:] if path.anchor else path.parts
+    for i, part in enumerate(parts):
+        if (at / part).exists():
+            at = at / part
+            continue
+        last = i == len(parts) - 1
+        try:
+            held = [one for one in at.iterdir() if one.is_dir() or (last and one.suffix == ".toml")]
+        except OSError:
+            return []
+        near = get_close_matches(part, [one.name for one in held], n=1, cutoff=cutoff)
+        if not near:
+            return []
+        at = at / near[0]
+    return [at] if at != path else []
 
 
 def title_of(path: Path) -> str:

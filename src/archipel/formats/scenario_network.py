@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,7 @@ SHUNTS = (
     Column("p_kw", default=0.0, unit="kW"),
     Column("q_kvar", default=0.0, unit="kvar"),
 )
+TABLES = {"nodes": NODES, "lines": LINES, "transformers": TRANSFORMERS, "switches": SWITCHES, "shunts": SHUNTS}
 UNLIMITED_A = 1e9
 """What a line without a limit carries in a file [A]; infinity has no place in a table of finite numbers."""
 
@@ -81,16 +83,17 @@ def read_network(
     folder: Path, files: Mapping[str, Any], source: Mapping[str, Any], toml: str, findings: Findings
 ) -> tuple[Grid, tuple[str, ...]] | None:
     """The grid and the cell id of every node; None where findings leave no network to speak of."""
+    lacking = [name for name in ("nodes", "lines", "transformers") if not files.get(name)]
+    if lacking and any(one.table == "[network]" and one.file == toml for one in findings.problems):
+        # a table is lost to a misspelt key or a missing file, which is told; all else would only follow from it
+        for name, columns in TABLES.items():
+            if files.get(name):
+                read_sheet(folder, files[name], name, columns, findings)
+        return None
     mark = len(findings)
     sheets = {
         name: read_sheet(folder, files[name], name, columns, findings) if files.get(name) else _empty(name, columns)
-        for name, columns in (
-            ("nodes", NODES),
-            ("lines", LINES),
-            ("transformers", TRANSFORMERS),
-            ("switches", SWITCHES),
-            ("shunts", SHUNTS),
-        )
+        for name, columns in TABLES.items()
     }
     nodes, lines, trafos, switches = (sheets[name] for name in ("nodes", "lines", "transformers", "switches"))
     shunts = sheets["shunts"]
@@ -109,7 +112,7 @@ def read_network(
         )
     ]
     _check_values(nodes, lines, trafos, ends, findings)
-    _check_switches(switches, set(row) | set(lines.id) | set(trafos.id), findings)
+    _check_switches(switches, (nodes, lines, trafos), lacking, findings)
     if source["node"] is not None and source["node"] not in row:
         findings.add(toml, "[network.source]", "node", repr(source["node"]), "the id of a node",
                      did_you_mean(source["node"], row))  # fmt: skip
@@ -195,12 +198,33 @@ def _check_levels(nodes: Sheet, lines: Sheet, ends: list[Ints], findings: Findin
     )
 
 
-def _check_switches(switches: Sheet, known: set[str], findings: Findings) -> None:
+def _check_switches(switches: Sheet, sheets: Sequence[Sheet], lacking: Sequence[str], findings: Findings) -> None:
+    known = {name for sheet in sheets for name in sheet.id}
     wrong = [i for i, element in enumerate(switches.text["element"]) if element and element not in known]
+    lost = [name for name in lacking if name != "nodes"]
+    if lost and len(wrong) > 1:
+        shown = ", ".join(repr(switches.text["element"][i]) for i in wrong[:3])
+        findings.add(switches.file, switches.name, "", f"{len(wrong):,} elements in no table: {shown}, ...",
+                     "the id of a node, line or transformer",
+                     f"[network] names no table of {' or '.join(lost)}; add what is missing.")  # fmt: skip
+        return
     for i in wrong[:20]:
         element = switches.text["element"][i]
         findings.add(switches.file, switches.name, switches.id[i], f"element = {element!r}",
-                     "the id of a node, line or transformer", did_you_mean(element, known))  # fmt: skip
+                     "the id of a node, line or transformer",
+                     did_you_mean(element, _alike(element, sheets)))  # fmt: skip
+
+
+def _alike(name: str, sheets: Sequence[Sheet]) -> set[str]:
+    """The ids of the tables whose ids begin with the same word; all ids where no table's do."""
+    word = _word(name)
+    same = [set(sheet.id) for sheet in sheets if any(_word(one) == word for one in sheet.id)] if word else []
+    return set().union(*(same or [set(sheet.id) for sheet in sheets]))
+
+
+def _word(name: str) -> str:
+    found = re.match(r"[^\W\d_]+", name)
+    return found[0].casefold() if found else ""
 
 
 def _grid(

@@ -272,3 +272,18 @@ def test_the_closure_of_a_public_master_is_what_it_reads_and_nothing_else(name: 
     path = public(name).resolve()
     root = root_of(path)
     assert len(closure_of(root, str(path.relative_to(root))).files) == files
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "New LoadShape.s npts=24 interval=1 mult=(file=profiles/a.csv)",
+        "New LoadShape.s npts=24 interval=1 csvfile=profiles/a.csv",
+        "Redirect profiles/a.csv",
+    ],
+)
+def test_a_missing_file_is_named_with_the_folder_to_copy(tmp_path: Path, line: str) -> None:
+    said = refusal(write_model(tmp_path, f"{line}\n{LINE}"))
+    assert "not there, 'profiles/a.csv'" in said
+    assert "Copy the folder profiles there, beside the script, or correct the name. OpenDSS says: (#" in said
+    assert f"expected it under {tmp_path}" in said

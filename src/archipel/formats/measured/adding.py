@@ -86,7 +86,7 @@ def add_data(folder: Path, file: Path, mapping: Mapping, map_file: Path | None =
 def _add_series(
     target: Target, table: Table, mapping: Mapping, map_file: Path | None, notes: Notes, write: bool
 ) -> Added:
-    pairs = read_map(map_file) if map_file is not None else {}
+    pairs = read_map(map_file) if map_file is not None else dict(mapping.map)
     power = mapping.what in {"load", "pv"}
     known = set(pairs) | ({d.id for d in devices(target, mapping.what)} if power else set())
     plan = layouts.propose(table, mapping, known | _loosely(table, known), notes)
@@ -114,7 +114,7 @@ def _add_series(
     )
     decided = replace(
         mapping, label=readings.label, unit=mapping.unit or (units[0].name if len(set(units)) == 1 else ""),
-        map=map_file.name if map_file is not None else "",
+        map=tuple(pairs.items()),
         time=",".join(layouts.header(table, i) for i in plan.time),
         meter="" if plan.meter is None else layouts.header(table, plan.meter),
     )  # fmt: skip

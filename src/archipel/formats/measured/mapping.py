@@ -11,7 +11,7 @@ from typing import Any, final
 
 from archipel.formats.measured.source import refuse
 
-MOST = 1 << 20
+MOST = 1 << 24
 
 
 @final
@@ -58,8 +58,8 @@ class Mapping:
     """`drop` leaves out stamps in the hour that the clock skips."""
     match: str = ""
     """How meters find devices: id, node, order or every."""
-    map: str = ""
-    """CSV file with columns meter and device."""
+    map: tuple[tuple[str, str], ...] = ()
+    """(meter, device): which device a meter measures; the table [mapping.map]."""
     rating: float = 0.0
     """Nameplate [kW] behind the one measured series, with match = every."""
     rate: float = 0.0
@@ -78,10 +78,18 @@ class Mapping:
         lines = [f"# How {source!r} was read; use it again with --mapping.", "[mapping]"]
         for one in fields(self):
             value = getattr(self, one.name)
+            if one.name == "map":
+                continue  # a table of its own, which comes last
             if value or isinstance(value, bool):
                 shown = list(value) if isinstance(value, tuple) else value
                 lines.append(f"{one.name} = {json.dumps(shown, ensure_ascii=False)}")
+        if self.map:
+            lines += ["", "[mapping.map]", *(" = ".join(_quoted(word) for word in pair) for pair in self.map)]
         return "\n".join(lines) + "\n"
+
+
+def _quoted(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 CHOICES = {
@@ -103,7 +111,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()[: MOST + 1]
         if len(content) > MOST:
-            raise ValueError("more than 1 MiB")
+            raise ValueError("more than 16 MiB")
         table = tomllib.loads(content.decode("utf-8")).get("mapping")
     except (ValueError, RecursionError, OSError) as error:
         raise refuse(
@@ -111,6 +119,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(table, dict):
         raise refuse(path.name, "", "no table [mapping]", "a table [mapping]", "Use a file that data add has written.")
+    if isinstance(table.get("map"), str):
+        raise refuse(
+            path.name, "[mapping] map", f"the name of another file, {table['map']!r}",
+            "a table [mapping.map] with a line for each meter: \"METER\" = \"DEVICE\"",
+            "Remove the line map, and give the file with --map.",
+        )  # fmt: skip
     return checked(table, path.name)
 
 
@@ -122,6 +136,11 @@ def checked(table: Table[str, Any], file: str) -> dict[str, Any]:
         if key not in known:
             raise refuse(file, "[mapping]", f"the unknown key {key!r}", f"one of {', '.join(known)}", "Remove it.")
         default = known[key].default
+        if key == "map":
+            if not isinstance(value, dict) or not all(isinstance(device, str) for device in value.values()):
+                raise refuse(file, "[mapping] map", repr(value)[:80], 'lines "METER" = "DEVICE"', "Correct it.")
+            values[key] = tuple(value.items())
+            continue
         if isinstance(default, tuple) and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
             values[key] = tuple(value)
         elif isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):

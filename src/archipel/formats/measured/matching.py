@@ -68,6 +68,14 @@ def read_map(path: Path) -> dict[str, str]:
     """A CSV table with columns meter and device. Raises DataRefused."""
     try:
         text = path.read_bytes()[: 1 << 24].decode("utf-8-sig")
+    except OSError as error:
+        raise refuse(
+            str(path),
+            "",
+            f"no file that can be read ({error.strerror})",
+            "a CSV table with columns meter and device",
+            "Correct the path after --map.",
+        ) from None
     except UnicodeDecodeError as error:
         raise refuse(
             path.name, "", f"text that is not UTF-8 ({error})", "a CSV table in UTF-8", "Save it so."

@@ -74,7 +74,7 @@ def add_sessions(
         return replace(nothing, notes=tuple(notes.found))
     charger = [str(word) for word in columns[2].cast(pa.string()).to_pylist()]
     names = sorted(set(charger) if not mapping.only else set(charger) & set(mapping.only))
-    pairs = read_map(map_file) if map_file is not None else {}
+    pairs = read_map(map_file) if map_file is not None else dict(mapping.map)
     matched = match(target, "ev", names, mapping, pairs, notes)
     device = {name: some[0] for name, some in zip(names, matched.device, strict=True) if some}
     said += [
@@ -90,7 +90,7 @@ def add_sessions(
     if not len(kept):
         notes.stop("no-sessions", "", "no session that can be used", "sessions in the span of the scenario's series",
                    "See above; --span move moves sessions by whole weeks.")  # fmt: skip
-    decided = replace(mapping, unit=unit.name if unit is not None else "", map=map_file.name if map_file else "")
+    decided = replace(mapping, unit=unit.name if unit is not None else "", map=tuple(pairs.items()))
     added = replace(nothing, proposal=tuple(said), notes=tuple(notes.found), mapping=decided)
     if not added.ready or not write:
         return added

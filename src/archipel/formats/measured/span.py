@@ -107,10 +107,19 @@ def choose(new: Span, old: Span | None, used: bool, option: str, notes: Notes) -
             "The scenario's other series are moved by whole weeks, and repeated, to the span of the data.",
         )
         return Plan(new, "move")
-    short = {"common": f"both cover {both.rows} quarter hours, and a day has 96", "repeat": "the data are no week long",
-             "move": "the series of the scenario are no week long"}.get(option, "")  # fmt: skip
+    if option == "common":
+        shared = f"{both.rows} quarter hours" if both.rows > 0 else "nothing"
+        notes.stop(
+            "span", "", f"data from {new}, which have {shared} in common with the scenario's series from {old}",
+            "a day (96 quarter hours) in common for span = common",
+            "Take the scenario along to the time of the data with --span move (the command line goes before a "
+            "mapping), or add the data to a copy of the scenario that still has its longer series.",
+        )  # fmt: skip
+        return Plan(old, "keep")
+    short = {"repeat": "the data are no week long", "move": "the series of the scenario are no week long"}
+    said = f"data from {new}" + (f" ({short[option]})" if option in short else "")
     notes.stop(
-        "span", "", f"data from {new}" + (f" ({short})" if short else ""),
+        "span", "", said,
         f"data for all of {old}, as the scenario's other series",
         "Choose --span common (cut all to what both cover), --span repeat (repeat the data by whole weeks) or "
         "--span move (move the other series by whole weeks to the time of the data).",

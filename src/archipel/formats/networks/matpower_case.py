@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from archipel.formats.findings import MOST, did_you_mean
+from archipel.formats.networks.matpower_lexer import CUT_OFF
 from archipel.model import Floats, ImportRefused, Ints
 
 BUS_I, BUS_TYPE, PD, QD, GS, BS, VM, VA, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 7, 8, 9, 11, 12
@@ -46,7 +47,8 @@ def checked(fields: dict[str, Any], source: str) -> Case:
     for name in ("baseMVA", "bus", "branch", "gen"):
         if name not in fields:
             known = did_you_mean(name, [one for one in fields if one not in {"version"}])
-            raise ImportRefused(f"{source}: found no {name}; expected mpc.{name} of a MATPOWER case. {known}")
+            cut = f" {CUT_OFF}" if "bus" in fields else ""
+            raise ImportRefused(f"{source}: found no {name}; expected mpc.{name} of a MATPOWER case. {known}{cut}")
     base = fields["baseMVA"]
     if not isinstance(base, np.ndarray) or base.size != 1 or not 0.0 < float(base.item()) < 1e9:
         raise ImportRefused(f"{source}: mpc.baseMVA: found {base}; expected one positive number of MVA. Correct it.")

@@ -18,7 +18,7 @@ from typing import Any, final
 import numpy as np
 
 from archipel.formats.findings import did_you_mean
-from archipel.formats.networks.matpower_lexer import Word, refused, words_of
+from archipel.formats.networks.matpower_lexer import CUT_OFF, Word, refused, words_of
 from archipel.model import Floats
 
 Value = Any
@@ -104,7 +104,8 @@ class _Reader:
         return self.word.kind in {"sign", "name", "end"} and self.word.text in texts
 
     def refuse(self, found: str, expected: str, mend: str, line: int | None = None) -> Exception:
-        return refused(self.source, line or self.word.line, found, expected, mend)
+        cut = f" {CUT_OFF}" if self.at >= len(self.words) - 1 else ""
+        return refused(self.source, line or self.word.line, found, expected, mend + cut)
 
     # -- statements
 

@@ -32,6 +32,10 @@ class Word:
     """Whether no white space stands after it."""
 
 
+CUT_OFF = "Is the file cut off?"
+"""Asked where a file ends before what it began."""
+
+
 def refused(source: str, line: int, found: str, expected: str, mend: str) -> ImportRefused:
     """What a person reads about one place of a file."""
     return ImportRefused(f"{source}: line {line}: found {found}; expected {expected}. {mend}")
@@ -103,7 +107,8 @@ def _text(text: str, at: int, source: str, line: int) -> tuple[str, int]:
     while True:
         stop = text.find(quote, end)
         if stop < 0 or "\n" in text[end:stop]:
-            raise refused(source, line, "a text without its end", "a closing quote on the same line", "Close it.")
+            cut = "" if "\n" in text[end:] else f" {CUT_OFF}"
+            raise refused(source, line, "a text without its end", "a closing quote on the same line", f"Close it.{cut}")
         found += text[end:stop]
         if text[stop + 1 : stop + 2] != quote:  # doubled quotes stand for one
             return found, stop + 1

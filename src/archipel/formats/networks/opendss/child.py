@@ -12,7 +12,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -21,6 +21,10 @@ from archipel.formats.networks.opendss.wire import FrameTooLongError, read_frame
 from archipel.model import ExtraMissing, ImportRefused
 
 _PLACE = re.compile(r"\[file: \"?([^\"\]]+?)\"?, line: (\d+)\]")
+_MISSING = re.compile(
+    r"(?:opening file: |file not found: |file )\"(?P<name>[^\"]+)\"(?: could not be opened)?", re.IGNORECASE
+)
+"""How the engine says that a file is missing."""
 PACKAGE = Path(__file__).resolve().parents[4]
 """The folder that holds the package `archipel`."""
 
@@ -197,6 +201,15 @@ class OpenDssChild:
             places = _PLACE.findall(text)
             place = f"{places[0][0]}, line {places[0][1]}" if places else f"{self._master}"
             words = " ".join(_PLACE.sub("", text).split())
+            missing = _MISSING.search(words)
+            if missing and not (self._master.parent / missing["name"]).is_file():
+                name = PurePosixPath(missing["name"].replace("\\", "/"))
+                what = f"the folder {name.parts[0]}" if len(name.parts) > 1 else str(name)
+                return (
+                    f"{place}: found the name of a file that is not there, {str(name)!r}; expected it under "
+                    f"{self._master.parent}. Copy {what} there, beside the script, or correct the name. "
+                    f"OpenDSS says: {words}"
+                )
             return (
                 f"{place}: found a model OpenDSS refuses: {words}; expected one it can compile and solve. "
                 "Correct that line, or see whether OpenDSS itself runs the file."
