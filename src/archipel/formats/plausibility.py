@@ -13,13 +13,11 @@ import numpy as np
 from archipel.formats.imported import Imported
 from archipel.formats.loss_report import named
 from archipel.formats.referee import nominal_flow
+from archipel.formats.tables import runs_as_formula
 from archipel.grid.branch_model import branch_model
 from archipel.grid.topology import branch_ends, fused, live
 from archipel.model import Diverged, Grid, GridError
 
-BEGINNINGS = ("=", "@", "+", "-")
-CALLS = ("(", "|", "!")
-"""A cell that begins with one of the first and holds one of the second is run by a spreadsheet."""
 TIMES_RATING = 100.0
 """A total load this many times the rating of everything that leaves the source is no load of that network."""
 SHARE = 0.05
@@ -41,21 +39,16 @@ def _formulas(imported: Imported) -> Iterator[str]:
         for table in tables
         for one, name in zip(table.id, table.name, strict=True)
         for text in (one, name)
-        if _runs(text)
+        if runs_as_formula(text)
     ]
     devices = imported.devices
     for rows in (devices.load, devices.pv, devices.generator, devices.battery):
-        found += [repr(one[:40]) for one in rows.id if _runs(one)]
+        found += [repr(one[:40]) for one in rows.id if runs_as_formula(one)]
     if found:
         yield (
             f"found {len(found):,} names that a spreadsheet would run as a formula{named(found)}; expected plain "
             "names. Rename them in the source."
         )
-
-
-def _runs(text: str) -> bool:
-    """Designations such as =E01+H02-Q1 (IEC 81346) are no formulas: a formula that does anything calls something."""
-    return text.lstrip().startswith(BEGINNINGS) and any(sign in text for sign in CALLS)
 
 
 def _units(imported: Imported) -> Iterator[str]:

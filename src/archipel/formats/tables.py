@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +16,17 @@ import pyarrow.csv as pv
 from archipel.formats.findings import Findings, did_you_mean
 from archipel.model import Bools, Floats
 
-FORMULA = re.compile(r"[=@\t\r]|[+-].*[(|!]")
-"""Beginning of text that a spreadsheet would calculate instead of show."""
+BEGINNINGS, CALLS = ("=", "@", "+", "-"), ("(", "|", "!")
+"""A cell that begins with one of the first and holds one of the second is run by a spreadsheet."""
 LARGEST = 1e12
 """No quantity of a network is that large in its unit; beyond it sums and products overflow."""
 
 Kind = Literal["id", "text", "number", "flag"]
+
+
+def runs_as_formula(text: str) -> bool:
+    """Designations such as =E01+H02-Q1 (IEC 81346) are no formulas: a formula that does anything calls something."""
+    return text.lstrip().startswith(BEGINNINGS) and any(sign in text for sign in CALLS)
 
 
 @final
@@ -195,7 +199,7 @@ def _text(
     values = (str(column.default),) * len(ids) if cells is None else tuple(cells.to_pylist())
     if column.kind == "id":
         _check_ids(values, file, name, findings)
-    active = [(ids[i], f"{column.name} = {value!r}") for i, value in enumerate(values) if FORMULA.match(value)]
+    active = [(ids[i], f"{column.name} = {value!r}") for i, value in enumerate(values) if runs_as_formula(value)]
     findings.add_each(file, name, active, "text that a spreadsheet does not take for a formula",
                       "Rename it: tables and reports carry it on.")  # fmt: skip
     if column.default is None:
