@@ -17,6 +17,9 @@ from archipel.formats.scenario import shipped_scenarios
 GOOD = "start,end,e_kwh,charger\n2016-05-26T07:00:00Z,2016-05-26T15:00:00Z,9.5,a\n"
 ZONE = ("--ev", "0.5", "--ev-sessions", "cars.csv", "--ev-zone", "Europe/Berlin")
 
+PANELS = "/".join(("pv", "home", "1"))
+"""Id that new panels at the customer home/1 would have."""
+
 
 def nothing(folder: Path) -> None:
     del folder
@@ -38,7 +41,7 @@ def without_loads(folder: Path) -> None:
 
 
 def big_car(folder: Path) -> None:
-    set_cell(folder, "loads.csv", "home/0", "id", "pv/home/1")
+    set_cell(folder, "loads.csv", "home/0", "id", PANELS)
 
 
 PRICE = ("--pv", "0.5", "--price", "price.csv")
@@ -88,7 +91,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]
     "a scenario that has problems": (
         lambda f: set_cell(f, "lines.csv", "line/0", "r_ohm", "nan"), ("--pv", "0.5"), ("lines.csv", "line/0", "r_ohm"),
     ),
-    "ids that the new devices would have": (big_car, ("--pv", "1"), ("pv/home/1", "another id")),
+    "ids that the new devices would have": (big_car, ("--pv", "1"), (PANELS, "another id")),
     "a year that the series do not have": (
         lambda f: set_cell(f, "loads.csv", "home/0", "profile", "H0-A"), ("--pv", "1", "--year", "2020"), ("--year",),
     ),
