@@ -149,4 +149,4 @@ def test_a_cells_own_devices_plan_as_they_would_inside_the_whole_fleet(kind: str
         ):
             np.testing.assert_array_equal(x, y)
         found += len(a.columns)
-    assert found > 0 or kind in {"load", "generator"}
+    assert found > 0 or kind in {"load", "generator", "tap_changer", "switched_capacitor"}
