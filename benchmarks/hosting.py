@@ -1,6 +1,6 @@
 """How much can connect on case33bw and the European LV feeder, four strategies, three seeds: the figures of the docs.
 
-    python -m benchmarks.hosting --device pv --folder /tmp/hosting --jobs 2
+    python -m benchmarks.hosting --device pv --folder DIR --jobs 2
 
 Stops with an error where cells that agree host less than others in any seed. Takes minutes on a quiet machine; a study
 that was stopped goes on.

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archipel
+from archipel.cell.parts import cut
+from archipel.cell.taps import standing
 from archipel.devices import SwitchedCapacitorFleet, TapChangerFleet
 from archipel.formats.scenario import check_scenario, load_scenario
 from archipel.grid.cell_network import cell_networks
@@ -93,6 +95,20 @@ def test_a_cell_network_with_other_taps_is_the_network_made_anew_with_them(tap: 
         turned = before.retapped(own, np.array([hv]), np.array([factor]))
         for name in ("z", "w", "y_slack", "y_own", "admittance"):
             assert np.allclose(getattr(turned, name), getattr(after, name), rtol=1e-9, atol=1e-9), name
+
+
+def test_a_cell_changes_the_ratio_of_its_own_transformers_only(tmp_path: Path) -> None:
+    case = load_scenario(with_controls(tmp_path, tap_changers=TAPS.format("1.0")))
+    (site,) = [one for one in cut(case).sites if any(f.kind == "tap_changer" for f in one.fleets)]
+    (own,) = [f for f in site.fleets if isinstance(f, TapChangerFleet)]
+    states = {own.kind: {"position": own.tap_start + 2.0, "outside_s": np.zeros(len(own.id))}}
+    assert standing(site, {own.kind: own.initial(0)}) is site
+    moved = standing(site, states).network
+    changed = np.flatnonzero((moved.admittance != site.network.admittance).any(axis=(0, 1)))
+    assert set(moved.branches[changed]) == set(own.branch)
+    foreign = replace(own, branch=np.full(len(own.id), len(case.grid.branch_id)))
+    elsewhere = replace(site, fleets=tuple(foreign if f is own else f for f in site.fleets))
+    assert standing(elsewhere, states) is elsewhere
 
 
 def settled(case: Scenario, steps: int = 1) -> tuple[np.ndarray, dict[str, np.ndarray]]:

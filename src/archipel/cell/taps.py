@@ -21,7 +21,8 @@ def standing(site: Site, states: Mapping[str, State]) -> Site:
         if not isinstance(fleet, TapChangerFleet):
             continue
         position = states[fleet.kind]["position"]
-        moved = np.flatnonzero(position != fleet.tap_start)
+        # a step-up transformer may belong to the cell on its other side, whose plans then take it as the scenario says
+        moved = np.flatnonzero((position != fleet.tap_start) & np.isin(fleet.branch, site.network.branches))
         if len(moved):
             turns = fleet.turns(position) / fleet.turns(fleet.tap_start)
             own = np.searchsorted(site.network.branches, fleet.branch[moved])
